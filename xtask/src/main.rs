@@ -1,0 +1,2 @@
+//! Build, package and test commands.
+fn main() {}
