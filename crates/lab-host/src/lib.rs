@@ -1,1 +1,3 @@
-//! lab-host
+//! The NDIS host: loads a compiled driver into this process and plays Windows for it.
+
+pub mod report;
