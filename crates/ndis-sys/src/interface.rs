@@ -1,0 +1,213 @@
+//! interface
+
+use crate::*;
+
+scalars! {
+    NET_IFINDEX = ULONG;
+    NET_IFTYPE = UINT16;
+    NET_IF_COMPARTMENT_ID = UINT32;
+    NET_IF_OBJECT_ID = ULONG32;
+}
+
+aliases! {
+    NDIS_IF_COUNTED_STRING = IF_COUNTED_STRING_LH;
+    NDIS_IF_PHYSICAL_ADDRESS = IF_PHYSICAL_ADDRESS_LH;
+    NET_IF_NETWORK_GUID = GUID;
+    NET_LUID = NET_LUID_LH;
+    NET_PHYSICAL_LOCATION = NET_PHYSICAL_LOCATION_LH;
+}
+
+constants! {
+    ULONG {
+        NET_IFINDEX_UNSPECIFIED = 0,
+        NET_IFLUID_UNSPECIFIED = 0,
+        NET_IF_COMPARTMENT_ID_UNSPECIFIED = 0,
+        NET_IF_COMPARTMENT_SCOPE_UNSPECIFIED = 0,
+        IF_TYPE_OTHER = 1,
+        NET_EVENT_HALT_MINIPORT_ON_LOW_POWER = 1,
+        NET_IF_COMPARTMENT_ID_PRIMARY = 1,
+        NET_IF_OID_IF_ALIAS = 1,
+        NET_IF_OPER_STATUS_DOWN_NOT_AUTHENTICATED = 1,
+        NIIF_HARDWARE_INTERFACE = 1,
+        NET_EVENT_FLAGS_VPORT_ID_VALID = 2,
+        NET_IF_OID_COMPARTMENT_ID = 2,
+        NET_IF_OPER_STATUS_DOWN_NOT_MEDIA_CONNECTED = 2,
+        NIIF_FILTER_INTERFACE = 2,
+        NET_IF_OID_NETWORK_GUID = 3,
+        NET_IF_OID_IF_ENTRY = 4,
+        NET_IF_OPER_STATUS_DORMANT_PAUSED = 4,
+        NIIF_NDIS_RESERVED1 = 4,
+        IF_TYPE_ETHERNET_CSMACD = 6,
+        NET_IF_OPER_STATUS_DORMANT_LOW_POWER = 8,
+        NIIF_NDIS_RESERVED2 = 8,
+        NIIF_NDIS_RESERVED3 = 0x10,
+        IF_TYPE_PPP = 23,
+        IF_TYPE_SOFTWARE_LOOPBACK = 24,
+        IF_MAX_PHYS_ADDRESS_LENGTH = 0x20,
+        NIIF_NDIS_WDM_INTERFACE = 0x20,
+        NIIF_NDIS_ENDPOINT_INTERFACE = 0x40,
+        IF_TYPE_IEEE80211 = 71,
+        NIIF_NDIS_ISCSI_INTERFACE = 0x80,
+        IF_TYPE_TUNNEL = 131,
+        IF_MAX_STRING_SIZE = 0x100,
+        NIIF_NDIS_RESERVED4 = 0x100,
+        NET_IF_COMPARTMENT_SCOPE_ALL = 0xFFFFFFFF,
+        NIIF_BUS_NUMBER_UNKNOWN = 0xFFFFFFFF,
+        NIIF_FUNCTION_NUMBER_UNKNOWN = 0xFFFFFFFF,
+        NIIF_SLOT_NUMBER_UNKNOWN = 0xFFFFFFFF,
+        NIIF_WAN_TUNNEL_TYPE_UNKNOWN = 0xFFFFFFFF,
+    }
+    ULONG64 {
+        NET_IF_LINK_SPEED_UNKNOWN = 0xFFFFFFFFFFFFFFFF,
+    }
+    UCHAR {
+        NET_PNP_EVENT_NOTIFICATION_REVISION_1 = 1,
+        NET_PNP_EVENT_NOTIFICATION_REVISION_2 = 2,
+    }
+}
+
+enums! {
+    NET_IF_ACCESS_TYPE {
+        NET_IF_ACCESS_LOOPBACK = 1,
+        NET_IF_ACCESS_BROADCAST = 2,
+        NET_IF_ACCESS_POINT_TO_POINT = 3,
+        NET_IF_ACCESS_POINT_TO_MULTI_POINT = 4,
+        NET_IF_ACCESS_MAXIMUM = 5,
+    }
+    NET_IF_ADMIN_STATUS {
+        NET_IF_ADMIN_STATUS_UP = 1,
+        NET_IF_ADMIN_STATUS_DOWN = 2,
+        NET_IF_ADMIN_STATUS_TESTING = 3,
+    }
+    NET_IF_CONNECTION_TYPE {
+        NET_IF_CONNECTION_DEDICATED = 1,
+        NET_IF_CONNECTION_PASSIVE = 2,
+        NET_IF_CONNECTION_DEMAND = 3,
+        NET_IF_CONNECTION_MAXIMUM = 4,
+    }
+    NET_IF_DIRECTION_TYPE {
+        NET_IF_DIRECTION_SENDRECEIVE = 0,
+        NET_IF_DIRECTION_SENDONLY = 1,
+        NET_IF_DIRECTION_RECEIVEONLY = 2,
+        NET_IF_DIRECTION_MAXIMUM = 3,
+    }
+    NET_IF_MEDIA_CONNECT_STATE {
+        MediaConnectStateUnknown = 0,
+        MediaConnectStateConnected = 1,
+        MediaConnectStateDisconnected = 2,
+    }
+    NET_IF_MEDIA_DUPLEX_STATE {
+        MediaDuplexStateUnknown = 0,
+        MediaDuplexStateHalf = 1,
+        MediaDuplexStateFull = 2,
+    }
+    NET_IF_OPER_STATUS {
+        NET_IF_OPER_STATUS_UP = 1,
+        NET_IF_OPER_STATUS_DOWN = 2,
+        NET_IF_OPER_STATUS_TESTING = 3,
+        NET_IF_OPER_STATUS_UNKNOWN = 4,
+        NET_IF_OPER_STATUS_DORMANT = 5,
+        NET_IF_OPER_STATUS_NOT_PRESENT = 6,
+        NET_IF_OPER_STATUS_LOWER_LAYER_DOWN = 7,
+    }
+    NET_IF_RCV_ADDRESS_TYPE {
+        NET_IF_RCV_ADDRESS_TYPE_OTHER = 1,
+        NET_IF_RCV_ADDRESS_TYPE_VOLATILE = 2,
+        NET_IF_RCV_ADDRESS_TYPE_NON_VOLATILE = 3,
+    }
+}
+
+structs! {
+    struct IF_PHYSICAL_ADDRESS_LH [34, 2] {
+        0 Length: USHORT,
+        2 Address: [UCHAR; 32],
+    }
+    struct NDIS_FILTER_INTERFACE [64, 8] {
+        0 Header: NDIS_OBJECT_HEADER,
+        4 Flags: ULONG,
+        8 FilterType: ULONG,
+        12 FilterRunType: ULONG,
+        16 IfIndex: NET_IFINDEX,
+        24 NetLuid: NET_LUID,
+        32 FilterClass: NDIS_STRING,
+        48 FilterInstanceName: NDIS_STRING,
+    }
+    struct NDIS_GUID [28, 4] {
+        0 Guid: GUID,
+        16 Oid: NDIS_OID,
+        20 Size: ULONG,
+        24 Flags: ULONG,
+        also {
+            16 Status: NDIS_STATUS,
+        }
+    }
+    struct IF_COUNTED_STRING_LH [516, 2] {
+        0 Length: USHORT,
+        2 String: [WCHAR; 257],
+    }
+    struct NDIS_IF_PROVIDER_CHARACTERISTICS [40, 8] {
+        0 Header: NDIS_OBJECT_HEADER,
+        8 QueryObjectHandler: Option<IF_QUERY_OBJECT>,
+        16 SetObjectHandler: Option<IF_SET_OBJECT>,
+        24 Reserved1: PVOID,
+        32 Reserved2: PVOID,
+    }
+    struct NET_IF_INFORMATION [96, 4] {
+        0 Header: NDIS_OBJECT_HEADER,
+        4 Flags: ULONG,
+        8 PhysicalLocation: NET_PHYSICAL_LOCATION,
+        20 WanTunnelType: ULONG,
+        24 PortNumber: ULONG,
+        28 AccessType: NET_IF_ACCESS_TYPE,
+        32 DirectionType: NET_IF_DIRECTION_TYPE,
+        36 ConnectionType: NET_IF_CONNECTION_TYPE,
+        40 ifConnectorPresent: BOOLEAN,
+        42 PhysAddressLength: USHORT,
+        44 PhysAddressOffset: USHORT,
+        46 PermanentPhysAddressOffset: USHORT,
+        48 FriendlyNameLength: USHORT,
+        50 FriendlyNameOffset: USHORT,
+        52 InterfaceGuid: GUID,
+        68 NetworkGuid: NET_IF_NETWORK_GUID,
+        84 SupportedStatistics: ULONG,
+        88 MediaType: NDIS_MEDIUM,
+        92 PhysicalMediumType: NDIS_PHYSICAL_MEDIUM,
+    }
+    struct NET_LUID_LH_Info of NET_LUID_LH.Info [8, 8] {
+        0 Bits: ULONG64,
+        bits Bits {
+            Reserved: 0, 24;
+            NetLuidIndex: 24, 24;
+            IfType: 48, 16;
+        }
+    }
+    union NET_LUID_LH [8, 8] {
+        0 Info: NET_LUID_LH_Info,
+        0 Value: ULONG64,
+    }
+    struct NET_PHYSICAL_LOCATION_LH [12, 4] {
+        0 BusNumber: ULONG,
+        4 SlotNumber: ULONG,
+        8 FunctionNumber: ULONG,
+    }
+}
+
+callbacks! {
+    fn IF_QUERY_OBJECT(ProviderIfContext: NDIS_HANDLE, ObjectId: NET_IF_OBJECT_ID, pOutputBufferLength: *mut ULONG, pOutputBuffer: PVOID) -> NDIS_STATUS;
+    fn IF_SET_OBJECT(ProviderIfContext: NDIS_HANDLE, ObjectId: NET_IF_OBJECT_ID, InputBufferLength: ULONG, pInputBuffer: PVOID) -> NDIS_STATUS;
+}
+
+imports! {
+    "ndis.sys";
+    fn NdisIfAddIfStackEntry(HigherLayerIfIndex: NET_IFINDEX, LowerLayerIfIndex: NET_IFINDEX) -> NDIS_STATUS;
+    fn NdisIfAllocateNetLuidIndex(ifType: NET_IFTYPE, pNetLuidIndex: *mut UINT) -> NDIS_STATUS;
+    fn NdisIfDeleteIfStackEntry(HigherLayerIfIndex: NET_IFINDEX, LowerLayerIfIndex: NET_IFINDEX);
+    fn NdisIfDeregisterInterface(ifIndex: NET_IFINDEX);
+    fn NdisIfDeregisterProvider(NdisProviderHandle: NDIS_HANDLE);
+    fn NdisIfFreeNetLuidIndex(ifType: NET_IFTYPE, NetLuidIndex: UINT32) -> NDIS_STATUS;
+    fn NdisIfGetInterfaceIndexFromNetLuid(NetLuid: NET_LUID, pIfIndex: *mut ULONG) -> NDIS_STATUS;
+    fn NdisIfGetNetLuidFromInterfaceIndex(ifIndex: NET_IFINDEX, pNetLuid: *mut NET_LUID) -> NDIS_STATUS;
+    fn NdisIfQueryBindingIfIndex(NdisBindingHandle: NDIS_HANDLE, pBoundIfIndex: *mut ULONG, pBoundIfNetLuid: *mut NET_LUID, pLowestIfIndex: *mut ULONG, pLowestIfNetLuid: *mut NET_LUID) -> NDIS_STATUS;
+    fn NdisIfRegisterInterface(NdisProviderHandle: NDIS_HANDLE, NetLuid: NET_LUID, ProviderIfContext: NDIS_HANDLE, pIfInfo: *mut NET_IF_INFORMATION, pfIndex: *mut ULONG) -> NDIS_STATUS;
+    fn NdisIfRegisterProvider(ProviderCharacteristics: *mut NDIS_IF_PROVIDER_CHARACTERISTICS, IfProviderContext: NDIS_HANDLE, pNdisIfProviderHandle: *mut PVOID) -> NDIS_STATUS;
+}
