@@ -105,6 +105,7 @@ pub struct Function {
     pub ret_size: usize,
 }
 
+
 /// Every `scalars` table.
 pub const SCALARS: &[&[Scalar]] = &[
     crate::base::SCALARS,
@@ -133,10 +134,14 @@ pub const ALIASES: &[&[Alias]] = &[
 ];
 
 /// Every `opaque` table.
-pub const OPAQUE: &[&[&str]] = &[crate::nt::ke::OPAQUE, crate::nt::types::OPAQUE];
+pub const OPAQUE: &[&[&str]] = &[
+    crate::nt::ke::OPAQUE,
+    crate::nt::types::OPAQUE,
+];
 
 /// Every `constants` table.
 pub const CONSTANTS: &[&[Constant]] = &[
+    crate::config::CONSTANTS,
     crate::error_log::CONSTANTS,
     crate::general::CONSTANTS,
     crate::interface::CONSTANTS,
@@ -195,6 +200,7 @@ pub const ENUMS: &[&[Enum]] = &[
 pub const STRUCTS: &[&[Struct]] = &[
     crate::config::STRUCTS,
     crate::device::STRUCTS,
+    crate::filter::STRUCTS,
     crate::general::STRUCTS,
     crate::interface::STRUCTS,
     crate::miniport::STRUCTS,
@@ -215,7 +221,6 @@ pub const STRUCTS: &[&[Struct]] = &[
     crate::oid_request::STRUCTS,
     crate::pm::STRUCTS,
     crate::pnp::STRUCTS,
-    crate::poll::STRUCTS,
     crate::port::STRUCTS,
     crate::protocol::STRUCTS,
     crate::qos::STRUCTS,
@@ -227,6 +232,7 @@ pub const STRUCTS: &[&[Struct]] = &[
 
 /// Every `callbacks` table.
 pub const CALLBACKS: &[&[Function]] = &[
+    crate::filter::CALLBACKS,
     crate::interface::CALLBACKS,
     crate::miniport::CALLBACKS,
     crate::nbl::CALLBACKS,
@@ -234,16 +240,15 @@ pub const CALLBACKS: &[&[Function]] = &[
     crate::nt::irp::CALLBACKS,
     crate::nt::ke::CALLBACKS,
     crate::nt::pool::CALLBACKS,
-    crate::poll::CALLBACKS,
     crate::protocol::CALLBACKS,
     crate::sync::CALLBACKS,
-    crate::system::CALLBACKS,
 ];
 
 /// Every `imports` table.
 pub const IMPORTS: &[&[Function]] = &[
     crate::config::IMPORTS,
     crate::device::IMPORTS,
+    crate::filter::IMPORTS,
     crate::im::IMPORTS,
     crate::interface::IMPORTS,
     crate::miniport::IMPORTS,

@@ -2,6 +2,18 @@
 
 use crate::*;
 
+constants! {
+    ULONG {
+        REG_NONE = 0,
+        REG_SZ = 1,
+        REG_EXPAND_SZ = 2,
+        REG_BINARY = 3,
+        REG_DWORD = 4,
+        REG_MULTI_SZ = 7,
+        REG_QWORD = 11,
+    }
+}
+
 enums! {
     NDIS_PARAMETER_TYPE {
         NdisParameterInteger = 0,
@@ -35,6 +47,7 @@ structs! {
 
 imports! {
     "ndis.sys";
+    fn NdisCloseConfiguration(ConfigurationHandle: NDIS_HANDLE);
     fn NdisOpenConfigurationEx(ConfigObject: *mut NDIS_CONFIGURATION_OBJECT, ConfigurationHandle: *mut PVOID) -> NDIS_STATUS;
     fn NdisOpenConfigurationKeyByIndex(Status: *mut INT, ConfigurationHandle: NDIS_HANDLE, Index: ULONG, KeyName: *mut UNICODE_STRING, KeyHandle: *mut PVOID);
     fn NdisOpenConfigurationKeyByName(Status: *mut INT, ConfigurationHandle: NDIS_HANDLE, SubKeyName: *mut UNICODE_STRING, SubKeyHandle: *mut PVOID);

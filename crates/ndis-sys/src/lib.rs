@@ -1,24 +1,16 @@
 //! NDIS 6 and NT as data.
 #![no_std]
-#![allow(
-    non_camel_case_types,
-    non_snake_case,
-    non_upper_case_globals,
-    missing_docs,
-    unused_imports,
-    clippy::upper_case_acronyms,
-    clippy::pub_underscore_fields
-)]
+#![allow(non_camel_case_types, non_snake_case, non_upper_case_globals, missing_docs, unused_imports, clippy::upper_case_acronyms, clippy::pub_underscore_fields)]
 
 #[macro_use]
 mod macros;
 
-#[cfg(feature = "abi-tables")]
-pub mod abi;
+pub mod nt;
 pub mod base;
 pub mod config;
 pub mod device;
 pub mod error_log;
+pub mod filter;
 pub mod general;
 pub mod im;
 pub mod interface;
@@ -29,7 +21,6 @@ pub mod nbl;
 pub mod nbl_fns;
 pub mod nbl_info;
 pub mod nic_switch;
-pub mod nt;
 pub mod object;
 pub mod object_types;
 pub mod offload;
@@ -41,7 +32,6 @@ pub mod oid_request;
 pub mod oid_virtualization;
 pub mod pm;
 pub mod pnp;
-pub mod poll;
 pub mod port;
 pub mod protocol;
 pub mod qos;
@@ -52,11 +42,14 @@ pub mod status;
 pub mod status_indication;
 pub mod sync;
 pub mod system;
+#[cfg(feature = "abi-tables")]
+pub mod abi;
 
 pub use base::*;
 pub use config::*;
 pub use device::*;
 pub use error_log::*;
+pub use filter::*;
 pub use general::*;
 pub use im::*;
 pub use interface::*;
@@ -67,6 +60,27 @@ pub use nbl::*;
 pub use nbl_fns::*;
 pub use nbl_info::*;
 pub use nic_switch::*;
+pub use object::*;
+pub use object_types::*;
+pub use offload::*;
+pub use oid_ethernet::*;
+pub use oid_general::*;
+pub use oid_offload::*;
+pub use oid_power::*;
+pub use oid_request::*;
+pub use oid_virtualization::*;
+pub use pm::*;
+pub use pnp::*;
+pub use port::*;
+pub use protocol::*;
+pub use qos::*;
+pub use receive_filter::*;
+pub use revisions::*;
+pub use rss::*;
+pub use status::*;
+pub use status_indication::*;
+pub use sync::*;
+pub use system::*;
 pub use nt::driver::*;
 pub use nt::ex::*;
 pub use nt::io::*;
@@ -80,25 +94,3 @@ pub use nt::pool::*;
 pub use nt::status::*;
 pub use nt::string::*;
 pub use nt::types::*;
-pub use object::*;
-pub use object_types::*;
-pub use offload::*;
-pub use oid_ethernet::*;
-pub use oid_general::*;
-pub use oid_offload::*;
-pub use oid_power::*;
-pub use oid_request::*;
-pub use oid_virtualization::*;
-pub use pm::*;
-pub use pnp::*;
-pub use poll::*;
-pub use port::*;
-pub use protocol::*;
-pub use qos::*;
-pub use receive_filter::*;
-pub use revisions::*;
-pub use rss::*;
-pub use status::*;
-pub use status_indication::*;
-pub use sync::*;
-pub use system::*;

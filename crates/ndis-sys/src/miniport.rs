@@ -194,10 +194,10 @@ imports! {
     fn NdisMOidRequestComplete(MiniportAdapterHandle: NDIS_HANDLE, OidRequest: *mut NDIS_OID_REQUEST, Status: NDIS_STATUS);
     fn NdisMPauseComplete(MiniportAdapterHandle: NDIS_HANDLE);
     fn NdisMQueryAdapterInstanceName(pAdapterInstanceName: *mut UNICODE_STRING, MiniportHandle: NDIS_HANDLE) -> NDIS_STATUS;
-    fn NdisMQueueDpc(NdisInterruptHandle: NDIS_HANDLE, MessageId: ULONG, TargetProcessors: ULONG, MiniportDpcContext: PVOID) -> ULONG;
-    fn NdisMQueueDpcEx(NdisInterruptHandle: NDIS_HANDLE, MessageId: ULONG, TargetProcessors: *mut GROUP_AFFINITY, MiniportDpcContext: PVOID) -> KAFFINITY;
     fn NdisMRegisterMiniportDriver(DriverObject: *mut DRIVER_OBJECT, RegistryPath: *mut UNICODE_STRING, MiniportDriverContext: NDIS_HANDLE, MiniportDriverCharacteristics: *mut NDIS_MINIPORT_DRIVER_CHARACTERISTICS, NdisMiniportDriverHandle: *mut PVOID) -> NDIS_STATUS;
+    fn NdisMRemoveMiniport(MiniportHandle: NDIS_HANDLE) -> NDIS_STATUS;
     fn NdisMResetComplete(MiniportAdapterHandle: NDIS_HANDLE, Status: NDIS_STATUS, AddressingReset: BOOLEAN);
+    fn NdisMResetMiniport(MiniportAdapterHandle: NDIS_HANDLE);
     fn NdisMRestartComplete(MiniportAdapterHandle: NDIS_HANDLE, Status: NDIS_STATUS);
     fn NdisMSendNetBufferListsComplete(MiniportAdapterHandle: NDIS_HANDLE, NetBufferList: *mut NET_BUFFER_LIST, SendCompleteFlags: ULONG);
     fn NdisMSetMiniportAttributes(NdisMiniportHandle: NDIS_HANDLE, MiniportAttributes: *mut NDIS_MINIPORT_ADAPTER_ATTRIBUTES) -> NDIS_STATUS;

@@ -19,6 +19,9 @@ imports! {
     fn NdisAllocateNetBufferPool(NdisHandle: NDIS_HANDLE, Parameters: *const NET_BUFFER_POOL_PARAMETERS) -> NDIS_HANDLE;
     fn NdisAllocateReassembledNetBufferList(FragmentNetBufferList: *mut NET_BUFFER_LIST, NetBufferAndNetBufferListPoolHandle: NDIS_HANDLE, StartOffset: ULONG, DataOffsetDelta: ULONG, DataBackFill: ULONG, AllocateReassembleFlags: ULONG) -> *mut NET_BUFFER_LIST;
     fn NdisCancelSendNetBufferLists(NdisBindingHandle: NDIS_HANDLE, CancelId: PVOID);
+    fn NdisCopyFromNetBufferToNetBuffer(Destination: *mut NET_BUFFER, DestinationOffset: ULONG, BytesToCopy: ULONG, Source: *const NET_BUFFER, SourceOffset: ULONG, BytesCopied: *mut ULONG) -> NDIS_STATUS;
+    fn NdisCopyReceiveNetBufferListInfo(DestNetBufferList: *mut NET_BUFFER_LIST, SrcNetBufferList: *const NET_BUFFER_LIST);
+    fn NdisCopySendNetBufferListInfo(DestNetBufferList: *mut NET_BUFFER_LIST, SrcNetBufferList: *const NET_BUFFER_LIST);
     fn NdisFreeCloneNetBufferList(CloneNetBufferList: *mut NET_BUFFER_LIST, FreeCloneFlags: ULONG);
     fn NdisFreeFragmentNetBufferList(FragmentNetBufferList: *mut NET_BUFFER_LIST, DataOffsetDelta: ULONG, FreeFragmentFlags: ULONG);
     fn NdisFreeMdl(Parameter1: *mut MDL);

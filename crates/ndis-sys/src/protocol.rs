@@ -174,6 +174,9 @@ callbacks! {
 
 imports! {
     "ndis.sys";
+    fn NdisCloseAdapterEx(NdisBindingHandle: NDIS_HANDLE) -> NDIS_STATUS;
+    fn NdisCompleteBindAdapterEx(BindAdapterContext: NDIS_HANDLE, Status: NDIS_STATUS);
+    fn NdisCompleteUnbindAdapterEx(UnbindContext: NDIS_HANDLE);
     fn NdisDeregisterProtocolDriver(NdisProtocolHandle: NDIS_HANDLE);
     fn NdisOpenAdapterEx(NdisProtocolHandle: NDIS_HANDLE, ProtocolBindingContext: NDIS_HANDLE, OpenParameters: *mut NDIS_OPEN_PARAMETERS, BindContext: NDIS_HANDLE, NdisBindingHandle: *mut PVOID) -> NDIS_STATUS;
     fn NdisQueryAdapterInstanceName(pAdapterInstanceName: *mut UNICODE_STRING, NdisBindingHandle: NDIS_HANDLE) -> NDIS_STATUS;

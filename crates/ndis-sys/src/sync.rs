@@ -24,14 +24,13 @@ structs! {
     struct NDIS_RW_LOCK [1040, 8] {
         0 SpinLock: KSPIN_LOCK,
         8 Context: PVOID,
-        16 RefCountLock: KSPIN_LOCK,
-        24 SharedRefCount: ULONG,
-        28 WriterWaiting: BOOLEAN,
-        29 _pad1: [UCHAR; 1011],
+        16 RefCount: [NDIS_RW_LOCK_REFCOUNT; 64],
         also {
             0 Reserved: [UCHAR; 16],
-            16 RefCount: [NDIS_RW_LOCK_REFCOUNT; 64],
             16 RefCountEx: [ULONG; 256],
+            16 RefCountLock: KSPIN_LOCK,
+            24 SharedRefCount: ULONG,
+            28 WriterWaiting: BOOLEAN,
         }
     }
     struct NDIS_SPIN_LOCK [16, 8] {
@@ -64,6 +63,7 @@ imports! {
     fn NdisAllocateRWLock(NdisHandle: NDIS_HANDLE) -> *mut NDIS_RW_LOCK_EX;
     fn NdisAllocateTimerObject(NdisHandle: NDIS_HANDLE, TimerCharacteristics: *mut NDIS_TIMER_CHARACTERISTICS, pTimerObject: *mut PVOID) -> NDIS_STATUS;
     fn NdisCancelTimerObject(TimerObject: NDIS_HANDLE) -> BOOLEAN;
+    fn NdisCompleteNetPnPEvent(NdisBindingHandle: NDIS_HANDLE, NetPnPEventNotification: *mut NET_PNP_EVENT_NOTIFICATION, Status: NDIS_STATUS);
     fn NdisDprAcquireReadWriteLock(Lock: *mut NDIS_RW_LOCK, fWrite: BOOLEAN, LockState: *mut LOCK_STATE);
     fn NdisDprReleaseReadWriteLock(Lock: *mut NDIS_RW_LOCK, LockState: *mut LOCK_STATE);
     fn NdisFreeIoWorkItem(NdisIoWorkItemHandle: NDIS_HANDLE);

@@ -47,13 +47,6 @@ enums! {
 }
 
 structs! {
-    struct NDIS_ENUM_FILTERS [80, 8] {
-        0 Header: NDIS_OBJECT_HEADER,
-        4 Flags: ULONG,
-        8 NumberOfFilters: ULONG,
-        12 OffsetFirstFilter: ULONG,
-        16 Filter: [NDIS_FILTER_INTERFACE; 1],
-    }
     struct NDIS_ISOLATION_PARAMETERS [24, 4] {
         0 Header: NDIS_OBJECT_HEADER,
         4 Flags: ULONG,
@@ -125,10 +118,6 @@ structs! {
     }
 }
 
-callbacks! {
-    fn NDIS_SET_POLL_NOTIFICATION(Parameter1: PVOID, Parameter2: *mut NDIS_POLL_NOTIFICATION);
-}
-
 imports! {
     "ndis.sys";
     fn NdisActiveGroupCount() -> USHORT;
@@ -136,14 +125,12 @@ imports! {
     fn NdisAllocateMemoryWithTag(Parameter1: *mut PVOID, Parameter2: UINT, Parameter3: ULONG) -> NDIS_STATUS;
     fn NdisAllocateMemoryWithTagPriority(NdisHandle: NDIS_HANDLE, Length: UINT, Tag: ULONG, Priority: EX_POOL_PRIORITY) -> PVOID;
     fn NdisAllocateSharedMemory(NdisHandle: NDIS_HANDLE, SharedMemoryParameters: *mut NDIS_SHARED_MEMORY_PARAMETERS, pAllocationHandle: *mut PVOID) -> NDIS_STATUS;
-    fn NdisBuildScatterGatherList(NdisHandle: NDIS_HANDLE, SGListParameters: PVOID) -> NDIS_STATUS;
     fn NdisCurrentGroupAndProcessor() -> PROCESSOR_NUMBER;
     fn NdisEnumerateFilterModules(NdisHandle: NDIS_HANDLE, InterfaceBuffer: PVOID, InterfaceBufferLength: ULONG, BytesNeeded: *mut ULONG, BytesWritten: *mut ULONG) -> NDIS_STATUS;
     fn NdisFreeGenericObject(NdisObject: *mut NDIS_GENERIC_OBJECT);
     fn NdisFreeMemory(VirtualAddress: PVOID, Length: UINT, MemoryFlags: UINT);
     fn NdisFreeMemoryWithTag(VirtualAddress: PVOID, Tag: ULONG);
     fn NdisFreeMemoryWithTagPriority(NdisHandle: NDIS_HANDLE, VirtualAddress: PVOID, Tag: ULONG);
-    fn NdisFreeScatterGatherList(NdisHandle: NDIS_HANDLE, ScatterGatherListBuffer: *mut SCATTER_GATHER_LIST, WriteToDevice: BOOLEAN);
     fn NdisFreeSharedMemory(NdisHandle: NDIS_HANDLE, AllocationHandle: NDIS_HANDLE);
     fn NdisGeneratePartialCancelId() -> UCHAR;
     fn NdisGetCurrentProcessorCounts(pIdleCount: *mut ULONG, pKernelAndUser: *mut ULONG, pIndex: *mut ULONG);

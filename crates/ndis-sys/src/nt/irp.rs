@@ -16,11 +16,11 @@ structs! {
         0 SystemBuffer: PVOID,
     }
     struct IRP_Overlay_AsynchronousParameters of IRP.Overlay.AsynchronousParameters [16, 8] {
-        0 IssuingProcess: PVOID,
-        8 IoRing: PVOID,
+        0 UserApcRoutine: Option<PIO_APC_ROUTINE>,
+        8 UserApcContext: PVOID,
         also {
-            0 UserApcRoutine: Option<PIO_APC_ROUTINE>,
-            8 UserApcContext: PVOID,
+            0 IssuingProcess: PVOID,
+            8 IoRing: PVOID,
         }
     }
     union IRP_Overlay of IRP.Overlay [16, 8] {
@@ -28,16 +28,15 @@ structs! {
         0 AsynchronousParameters: IRP_Overlay_AsynchronousParameters,
     }
     struct IRP_Tail_Overlay of IRP.Tail.Overlay [80, 8] {
-        0 DeviceQueueEntry: KDEVICE_QUEUE_ENTRY,
-        24 _pad1: [UCHAR; 8],
+        0 DriverContext: [PVOID; 4],
         32 Thread: *mut ETHREAD,
         40 AuxiliaryBuffer: *mut CHAR,
         48 ListEntry: LIST_ENTRY,
-        64 PacketType: ULONG,
+        64 CurrentStackLocation: *mut IO_STACK_LOCATION,
         72 OriginalFileObject: *mut FILE_OBJECT,
         also {
-            0 DriverContext: [PVOID; 4],
-            64 CurrentStackLocation: *mut IO_STACK_LOCATION,
+            0 DeviceQueueEntry: KDEVICE_QUEUE_ENTRY,
+            64 PacketType: ULONG,
         }
     }
     union IRP_Tail of IRP.Tail [88, 8] {
@@ -62,14 +61,14 @@ structs! {
         69 CancelIrql: KIRQL,
         70 ApcEnvironment: CCHAR,
         71 AllocationFlags: UCHAR,
-        72 IoRingContext: PVOID,
+        72 UserIosb: *mut IO_STATUS_BLOCK,
         80 UserEvent: *mut KEVENT,
         88 Overlay: IRP_Overlay,
         104 CancelRoutine: Option<DRIVER_CANCEL>,
         112 UserBuffer: PVOID,
         120 Tail: IRP_Tail,
         also {
-            72 UserIosb: *mut IO_STATUS_BLOCK,
+            72 IoRingContext: PVOID,
         }
     }
 }
