@@ -1,0 +1,116 @@
+//! The build chain: what it takes to make a Windows kernel driver on this machine.
+//!
+//! Each part is found or fetched on its own: `core` and `alloc` for the target, a
+//! libclang for bindgen, a kit, and a `wdk-build` that runs here. The parts together
+//! are a [`Chain`], which knows the environment and options of a kernel build.
+
+pub mod apt;
+pub mod kit;
+pub mod libclang;
+pub mod mend;
+pub mod std_lib;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::context::Context;
+use crate::proc::Cmd;
+
+/// Processor architecture of a driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Arch {
+    /// x86-64, the architecture the lab runs.
+    X64,
+    /// 64-bit ARM: built and packaged only.
+    Arm64,
+}
+
+impl Arch {
+    /// Rust's name of the kernel target.
+    pub fn triple(self) -> &'static str {
+        match self {
+            Self::X64 => "x86_64-pc-windows-msvc",
+            Self::Arm64 => "aarch64-pc-windows-msvc",
+        }
+    }
+
+    /// The kit's, the INF's and the manifest's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::X64 => "x64",
+            Self::Arm64 => "arm64",
+        }
+    }
+}
+
+/// The parts, found.
+#[derive(Debug)]
+pub struct Chain {
+    arch: Arch,
+    std_lib: std_lib::StdLib,
+    libclang: libclang::Libclang,
+    kit: kit::Kit,
+    mended: Option<mend::Mended>,
+}
+
+impl Chain {
+    /// Finds or fetches every part for `arch`.
+    pub fn ready(cx: &Context, arch: Arch) -> Result<Self> {
+        let std_lib = std_lib::find_or_fetch(cx, arch)?;
+        let libclang = libclang::find_or_fetch(cx)?;
+        let kit = kit::find_or_make(cx, arch)?;
+        let mended = mend::mend_if_needed(cx)?;
+        Ok(Self { arch, std_lib, libclang, kit, mended })
+    }
+
+    /// A cargo command for the kernel target: `cargo <subcommand> --target … --target-dir …`.
+    pub fn cargo(&self, cx: &Context, subcommand: &str) -> Cmd {
+        let mut cmd = cx.cargo();
+        cmd.arg(subcommand).args(["--target", self.arch.triple()]).arg("--target-dir").arg(Self::target_dir(cx));
+        cmd.env("WDKContentRoot", &self.kit.root).env_remove("Version_Number");
+        self.libclang.apply(&mut cmd);
+        self.std_lib.apply(&mut cmd, self.arch);
+        if let Some(mended) = &self.mended {
+            mended.apply(cx, &mut cmd);
+        }
+        // The kernel's flags replace those that the user has set for programs.
+        cmd.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", self.rustflags(cx).join("\x1f"));
+        cmd
+    }
+
+    /// Cargo's target directory for kernel builds.
+    pub fn target_dir(cx: &Context) -> PathBuf {
+        cx.target.join("kernel")
+    }
+
+    /// Flags of every crate for the kernel target. Paths of this machine are mapped
+    /// away, so that two builds of one commit in two folders agree byte for byte.
+    fn rustflags(&self, cx: &Context) -> Vec<String> {
+        // wdk-build insists on a static C runtime for kernel drivers; none is linked.
+        let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
+        let mut map = |from: &Path, to: &str| {
+            flags.push(format!("--remap-path-prefix={}={to}", from.display()));
+        };
+        // The last match wins, so the general ones come first.
+        map(&cx.root, "/src");
+        map(&cx.target, "/target");
+        if let Some(cargo_home) = cargo_home() {
+            map(&cargo_home, "/cargo");
+        }
+        self.std_lib.map_paths(&cx.rustc, &mut map);
+        flags
+    }
+
+    /// One line on each part, for logs.
+    pub fn summary(&self) -> String {
+        format!("core/alloc: {}; libclang: {}; kit: {}", self.std_lib.origin, self.libclang.origin, self.kit.origin)
+    }
+}
+
+fn cargo_home() -> Option<PathBuf> {
+    std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|h| Path::new(&h).join(".cargo")))
+}

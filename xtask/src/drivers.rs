@@ -1,0 +1,119 @@
+//! The drivers of the workspace: folders of `drivers/` with a `Cargo.toml`.
+
+use anyhow::{Context as _, Result, bail};
+use fs_err as fs;
+use serde::Deserialize;
+
+use crate::context::Context;
+
+/// A driver crate.
+#[derive(Debug, Clone)]
+pub struct Driver {
+    /// Name of the package, the image and the service.
+    pub name: String,
+    /// Three-part version of the package.
+    pub version: [u16; 3],
+    /// The package's one-line description.
+    pub description: String,
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    package: Package,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    description: String,
+    version: Version,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Version {
+    Own(String),
+    Workspace {},
+}
+
+#[derive(Deserialize)]
+struct RootManifest {
+    workspace: RootWorkspace,
+}
+
+#[derive(Deserialize)]
+struct RootWorkspace {
+    package: RootPackage,
+}
+
+#[derive(Deserialize)]
+struct RootPackage {
+    version: String,
+}
+
+/// All drivers, by name.
+pub fn all(cx: &Context) -> Result<Vec<Driver>> {
+    let text = fs::read_to_string(cx.root.join("Cargo.toml"))?;
+    let root: RootManifest = toml::from_str(&text).context("Cargo.toml of the workspace")?;
+    let mut drivers = Vec::new();
+    for entry in fs::read_dir(cx.root.join("drivers"))? {
+        let path = entry?.path().join("Cargo.toml");
+        if !path.is_file() {
+            continue;
+        }
+        let manifest: Manifest =
+            toml::from_str(&fs::read_to_string(&path)?).with_context(|| format!("{}", path.display()))?;
+        let version = match &manifest.package.version {
+            Version::Own(version) => version,
+            Version::Workspace {} => &root.workspace.package.version,
+        };
+        drivers.push(Driver {
+            version: parse_version(version).with_context(|| format!("{}: version {version}", path.display()))?,
+            name: manifest.package.name,
+            description: manifest.package.description,
+        });
+    }
+    drivers.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(drivers)
+}
+
+/// The driver called `name`; the error suggests what may have been meant.
+pub fn find(cx: &Context, name: &str) -> Result<Driver> {
+    let all = all(cx)?;
+    if let Some(driver) = all.iter().find(|d| d.name == name) {
+        return Ok(driver.clone());
+    }
+    let names: Vec<_> = all.iter().map(|d| d.name.as_str()).collect();
+    let hint = closest(name, &names).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
+    bail!("there is no driver `{name}` in drivers/{hint} (there: {})", names.join(", "))
+}
+
+fn closest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
+    let scored = names.iter().map(|n| (strsim::jaro_winkler(name, n), *n));
+    scored.filter(|(score, _)| *score > 0.75).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, n)| n)
+}
+
+fn parse_version(text: &str) -> Result<[u16; 3]> {
+    let parts: Vec<u16> = text.split('.').map(str::parse).collect::<Result<_, _>>()?;
+    <[u16; 3]>::try_from(parts).ok().context("three numbers are expected")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggestions() {
+        let names = ["passthrough", "team", "vlan"];
+        assert_eq!(closest("passtrough", &names), Some("passthrough"));
+        assert_eq!(closest("vlans", &names), Some("vlan"));
+        assert_eq!(closest("xyz", &names), None);
+    }
+
+    #[test]
+    fn versions() {
+        assert_eq!(parse_version("0.1.0").unwrap(), [0, 1, 0]);
+        assert!(parse_version("0.1").is_err());
+        assert!(parse_version("0.1.0-rc").is_err());
+    }
+}

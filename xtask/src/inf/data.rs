@@ -1,0 +1,202 @@
+//! The per-driver data file of `inf/`: everything in which two drivers differ.
+
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+use serde::{Deserialize, Serialize};
+
+/// `inf/<driver>.toml`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DriverData {
+    /// What a person calls the driver.
+    pub title: String,
+    /// `Provider` and manufacturer.
+    pub provider: String,
+    /// The part of each hardware id before the underscore (INF-10).
+    pub id_prefix: String,
+    /// The lower edge.
+    pub protocol: Protocol,
+    /// The upper edge.
+    pub miniport: Miniport,
+    /// The COM DLL that makes the virtual miniports (INF-6); absent until there is one.
+    pub notify_object: Option<NotifyObject>,
+    /// Values under `Ndi\params`, in the order in which they are shown.
+    #[serde(default)]
+    pub parameters: Vec<Parameter>,
+}
+
+/// The `NetTrans` component.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Protocol {
+    /// Service name, and the name registered with NDIS (PTR-3).
+    pub service: String,
+    /// The part of the component id after the underscore.
+    pub id: String,
+    /// Shown in lists of network components.
+    pub description: String,
+    /// Shown beside it.
+    pub help: String,
+    /// What it binds to (INF-3).
+    pub lower_range: String,
+}
+
+/// The `Net` component.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Miniport {
+    /// Name of the service that loads the image.
+    pub service: String,
+    /// The part of the hardware id after the underscore.
+    pub id: String,
+    /// Shown as the name of each virtual adapter.
+    pub description: String,
+    /// Shown beside it.
+    pub help: String,
+    /// What may bind to it (INF-3).
+    pub upper_range: String,
+    /// `NET_IFTYPE`.
+    pub if_type: u16,
+    /// `NDIS_MEDIUM`.
+    pub media_type: u32,
+    /// `NDIS_PHYSICAL_MEDIUM`.
+    pub physical_media_type: u32,
+    /// Whether `NCF_HIDDEN` is set.
+    #[serde(default)]
+    pub hidden: bool,
+}
+
+/// The notify object of the protocol.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotifyObject {
+    /// The DLL, a file of the package.
+    pub file: String,
+    /// Its class id, in braces.
+    pub clsid: String,
+    /// Whether it has a property page (`NCF_HAS_UI`, INF-2).
+    #[serde(default)]
+    pub property_page: bool,
+}
+
+/// One configuration value of a virtual miniport.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    /// The name of the registry value.
+    pub name: String,
+    /// What it does, in a few words.
+    pub description: String,
+    /// `int`, `long`, `word`, `dword`, `edit` or `enum`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The value when none is set.
+    pub default: String,
+    /// Smallest number.
+    pub min: Option<i64>,
+    /// Largest number.
+    pub max: Option<i64>,
+    /// Distance between numbers.
+    #[serde(default = "one")]
+    pub step: i64,
+    /// The choices of an `enum`.
+    #[serde(default)]
+    pub values: Vec<Choice>,
+}
+
+/// One choice of an `enum` parameter.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Choice {
+    /// What is stored.
+    pub value: String,
+    /// What is shown.
+    pub description: String,
+}
+
+fn one() -> i64 {
+    1
+}
+
+impl DriverData {
+    /// Reads `<inf_dir>/<driver>.toml`.
+    pub fn read(driver: &str, inf_dir: &Path) -> anyhow::Result<Self> {
+        let path = inf_dir.join(driver).with_extension("toml");
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
+                "there is no installation data for a driver named {driver:?}: {} does not exist",
+                path.display()
+            ),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        Self::parse(&text).with_context(|| format!("in {}", path.display()))
+    }
+
+    /// Reads the text of a data file and checks what a type cannot say.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let data: Self = toml::from_str(text)?;
+        for text in data.texts() {
+            // A quote or a percent sign would change the meaning of the INF line
+            // that it is put into; the templates do not escape.
+            ensure!(
+                !text.is_empty()
+                    && text.chars().all(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '%')),
+                "{text:?} must be printable ASCII without '\"' and '%'"
+            );
+        }
+        for parameter in &data.parameters {
+            let numeric = matches!(parameter.kind.as_str(), "int" | "long" | "word" | "dword");
+            ensure!(
+                numeric || matches!(parameter.kind.as_str(), "edit" | "enum"),
+                "parameter {}: {:?} is not a type",
+                parameter.name,
+                parameter.kind
+            );
+            ensure!(
+                numeric == (parameter.min.is_some() && parameter.max.is_some()),
+                "parameter {}: a numeric type has min and max, others have neither",
+                parameter.name
+            );
+            ensure!(
+                (parameter.kind == "enum") != parameter.values.is_empty(),
+                "parameter {}: an enum has values, others have none",
+                parameter.name
+            );
+        }
+        Ok(data)
+    }
+
+    /// Every text that reaches an INF.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let own = [&self.title, &self.provider, &self.id_prefix];
+        let protocol = &self.protocol;
+        let lower = [
+            &protocol.service,
+            &protocol.id,
+            &protocol.description,
+            &protocol.help,
+            &protocol.lower_range,
+        ];
+        let miniport = &self.miniport;
+        let upper = [
+            &miniport.service,
+            &miniport.id,
+            &miniport.description,
+            &miniport.help,
+            &miniport.upper_range,
+        ];
+        let notify = self.notify_object.iter().flat_map(|n| [&n.file, &n.clsid]);
+        let parameters = self.parameters.iter().flat_map(|p| {
+            let values = p.values.iter().flat_map(|v| [&v.value, &v.description]);
+            [&p.name, &p.description, &p.kind, &p.default].into_iter().chain(values)
+        });
+        own.into_iter()
+            .chain(lower)
+            .chain(upper)
+            .chain(notify)
+            .chain(parameters)
+            .map(String::as_str)
+    }
+}

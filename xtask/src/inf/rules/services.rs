@@ -1,0 +1,121 @@
+//! Rules about services: their names, and the image that they load.
+
+use std::collections::BTreeMap;
+
+use super::graph::{self, Service};
+use crate::inf::lint::{Class, Findings, InfFile, Package, has_extension};
+
+/// INF-4: the service in `Ndi` is one that is installed; a protocol lists all of
+/// them in CoServices, an adapter has none.
+pub fn service_values(package: &Package, out: &mut Findings) {
+    for file in &package.infs {
+        for (_, install) in graph::installs(&file.inf) {
+            if !file.inf.has(&install) {
+                continue;
+            }
+            let services = graph::services(&file.inf, &install);
+            let values = graph::registry(&file.inf, &install);
+            let Some(service) = values.iter().find(|value| value.is("Ndi", "Service")) else {
+                let line = file.inf.line_of(&install);
+                out.error("INF-4", &file.name, line, format!("[{install}] adds no Ndi\\Service"));
+                continue;
+            };
+            if !services.iter().any(|added| added.name.eq_ignore_ascii_case(service.text())) {
+                let message = format!("{:?} is not a service of [{install}.Services]", service.text());
+                out.error("INF-4", &file.name, service.line, message);
+                continue;
+            }
+            let all = values.iter().find(|value| value.is("Ndi", "CoServices"));
+            match (file.class(), all) {
+                (Class::NetTrans, None) => {
+                    let message = "a protocol lists its services in Ndi\\CoServices".to_owned();
+                    out.error("INF-4", &file.name, service.line, message);
+                }
+                (Class::NetTrans, Some(all)) => {
+                    let complete = services.len() == all.data.len()
+                        && services.iter().all(|added| {
+                            all.data.iter().any(|name| name.eq_ignore_ascii_case(&added.name))
+                        });
+                    if !complete || graph::number(&all.flags) != Some(0x1_0000) {
+                        let message = "CoServices is a REG_MULTI_SZ of exactly the installed services";
+                        out.error("INF-4", &file.name, all.line, message.to_owned());
+                    }
+                }
+                (Class::Net, Some(all)) => {
+                    let message = "an adapter has one service and no CoServices".to_owned();
+                    out.error("INF-4", &file.name, all.line, message);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// INF-L11: each service loads the image that its package copies, and both edges
+/// come from one image under two service names.
+pub fn service_sections(package: &Package, out: &mut Findings) {
+    let mut names: BTreeMap<String, &str> = BTreeMap::new();
+    let mut image: Option<String> = None;
+    for file in &package.infs {
+        for (_, install) in graph::installs(&file.inf) {
+            for service in graph::services(&file.inf, &install) {
+                let owner = names.entry(service.name.to_ascii_lowercase()).or_insert(&file.name);
+                if *owner != file.name {
+                    let message = format!("{owner} installs a service {} as well", service.name);
+                    out.error("INF-L11", &file.name, service.line, message);
+                }
+                if !file.inf.has(&service.section) {
+                    continue;
+                }
+                match loaded(file, &install, &service) {
+                    Err((line, message)) => out.error("INF-L11", &file.name, line, message),
+                    Ok((line, name)) => {
+                        let image = image.get_or_insert_with(|| name.clone());
+                        if *image != name {
+                            let message = format!("the other edge is in {image}, this one in {name}");
+                            out.error("INF-L11", &file.name, line, message);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The image of a service, or what is wrong with it.
+fn loaded(file: &InfFile, install: &str, service: &Service) -> Result<(usize, String), (usize, String)> {
+    let associated = graph::number(&service.flags).is_some_and(|flags| flags & 2 != 0);
+    if associated != (file.class() == Class::Net) {
+        let message = "the service of an adapter, and no other, has SPSVCINST_ASSOCSERVICE (2)";
+        return Err((service.line, message.to_owned()));
+    }
+    let entry = |key: &str| {
+        let entry = file.inf.entry(&service.section, key);
+        entry.ok_or_else(|| {
+            let message = format!("[{}] has no {key}", service.section);
+            (file.inf.line_of(&service.section), message)
+        })
+    };
+    for (key, allowed) in [("ServiceType", 1..=1), ("StartType", 0..=3), ("ErrorControl", 0..=3)] {
+        let found = entry(key)?;
+        if !graph::number(found.value(0)).is_some_and(|value| allowed.contains(&value)) {
+            let message = format!("{key} {:?} is not for a network driver", found.value(0));
+            return Err((found.line, message));
+        }
+    }
+    let binary = entry("ServiceBinary")?;
+    let path = binary.value(0);
+    let parts = path.strip_prefix('%').and_then(|rest| rest.split_once("%\\"));
+    let Some((dirid, name)) = parts.filter(|(_, name)| has_extension(name, "sys")) else {
+        return Err((binary.line, format!("{path:?} is not %dirid%\\name.sys")));
+    };
+    let copied = graph::files(&file.inf, install).into_iter().any(|copy| {
+        copy.name.eq_ignore_ascii_case(name)
+            && !copy.deleted
+            && graph::destination(&file.inf, &copy.list).is_some_and(|(_, to, _)| to == dirid)
+    });
+    if !copied {
+        return Err((binary.line, format!("[{install}] does not copy {name} to DIRID {dirid}")));
+    }
+    Ok((binary.line, name.to_ascii_lowercase()))
+}

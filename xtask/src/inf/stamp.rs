@@ -1,0 +1,198 @@
+//! Rendering the two INFs of a driver.
+
+use std::{fmt, path::Path, str::FromStr};
+
+use anyhow::{Context, ensure};
+use minijinja::{Environment, UndefinedBehavior, context};
+use serde::Serialize;
+
+use super::{data::DriverData, date::DriverDate};
+
+/// From this build on a network component with a notify object runs from the
+/// driver store (INF-9).
+pub const FIRST_BUILD_FROM_STORE: u32 = 25341;
+
+const NCF_VIRTUAL: u32 = 0x1;
+const NCF_HIDDEN: u32 = 0x8;
+const NCF_NOT_USER_REMOVABLE: u32 = 0x20;
+const NCF_HAS_UI: u32 = 0x80;
+
+/// The architecture of a package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arch {
+    /// x86-64.
+    X64,
+    /// AArch64.
+    Arm64,
+}
+
+impl Arch {
+    /// The platform extension of models sections.
+    pub fn decoration(self) -> &'static str {
+        match self {
+            Self::X64 => "NTamd64",
+            Self::Arm64 => "NTarm64",
+        }
+    }
+}
+
+/// A version of four numbers, each below 65535.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DriverVersion(pub [u16; 4]);
+
+impl fmt::Display for DriverVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d] = self.0;
+        write!(f, "{a}.{b}.{c}.{d}")
+    }
+}
+
+impl FromStr for DriverVersion {
+    type Err = anyhow::Error;
+
+    /// Reads one to four numbers; missing ones are zero, so a crate's version serves.
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let mut numbers = [0; 4];
+        let mut count = 0;
+        for part in text.split('.') {
+            ensure!(count < 4, "{text:?} has more than four numbers");
+            let number: u16 = part.parse().with_context(|| format!("{text:?} is not w.x.y.z"))?;
+            ensure!(number < u16::MAX, "{number} in {text:?} is not below 65535");
+            numbers[count] = number;
+            count += 1;
+        }
+        Ok(Self(numbers))
+    }
+}
+
+/// What a build knows and a data file does not.
+#[derive(Clone, Copy, Debug)]
+pub struct StampContext {
+    /// Version in `DriverVer`.
+    pub version: DriverVersion,
+    /// Date in `DriverVer`.
+    pub date: DriverDate,
+    /// Architecture in the models sections.
+    pub arch: Arch,
+}
+
+/// Which of the two INFs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InfRole {
+    /// `NetTrans`, the lower edge.
+    Protocol,
+    /// `Net`, the upper edge.
+    Miniport,
+}
+
+/// A rendered INF.
+#[derive(Clone, Debug)]
+pub struct StampedInf {
+    /// Which of the two.
+    pub role: InfRole,
+    /// Its name in the package.
+    pub file_name: String,
+    /// ASCII text with CR LF line ends.
+    pub contents: Vec<u8>,
+}
+
+/// One models section and where its files go (INF-9).
+#[derive(Serialize)]
+struct Variant {
+    decoration: String,
+    install: &'static str,
+    driver_dirid: u16,
+    dll_dirid: u16,
+}
+
+/// Renders the protocol INF and the miniport INF of `driver` from `inf_dir`.
+pub fn stamp(driver: &str, inf_dir: &Path, ctx: &StampContext) -> anyhow::Result<Vec<StampedInf>> {
+    let data = DriverData::read(driver, inf_dir)?;
+    let template = |name: &str| {
+        let path = inf_dir.join(name);
+        std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    render(driver, &data, &template("protocol.inf.j2")?, &template("miniport.inf.j2")?, ctx)
+}
+
+/// [`stamp`] on texts that are already read.
+pub fn render(
+    driver: &str,
+    data: &DriverData,
+    protocol: &str,
+    miniport: &str,
+    ctx: &StampContext,
+) -> anyhow::Result<Vec<StampedInf>> {
+    let parts = [
+        (InfRole::Protocol, format!("{driver}.inf"), protocol),
+        (InfRole::Miniport, format!("{driver}_mp.inf"), miniport),
+    ];
+    parts
+        .into_iter()
+        .map(|(role, file_name, template)| {
+            let text = render_one(driver, data, template, ctx)
+                .with_context(|| format!("cannot render {file_name}"))?;
+            ensure!(text.is_ascii(), "{file_name} has characters that are not ASCII");
+            let contents = text.replace('\n', "\r\n").into_bytes();
+            Ok(StampedInf { role, file_name, contents })
+        })
+        .collect()
+}
+
+fn render_one(
+    driver: &str,
+    data: &DriverData,
+    template: &str,
+    ctx: &StampContext,
+) -> anyhow::Result<String> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    environment.set_trim_blocks(true);
+    environment.set_lstrip_blocks(true);
+    environment.set_keep_trailing_newline(true);
+    let mut values = toml::Table::try_from(data)?;
+    // `if notify_object` asks whether there is one: absent must be known, not undefined.
+    values.entry("notify_object").or_insert(toml::Value::Boolean(false));
+    let miniport = values.get_mut("miniport").and_then(toml::Value::as_table_mut);
+    miniport
+        .context("the data has no miniport")?
+        .insert("characteristics".to_owned(), format!("0x{:x}", characteristics(data)).into());
+    let variants = [
+        Variant {
+            decoration: format!(".10.0...{FIRST_BUILD_FROM_STORE}"),
+            install: "Store",
+            driver_dirid: 13,
+            dll_dirid: 13,
+        },
+        Variant { decoration: String::new(), install: "System", driver_dirid: 12, dll_dirid: 11 },
+    ];
+    let built = context! {
+        name => driver,
+        version => ctx.version.to_string(),
+        date => ctx.date.to_string(),
+        arch => ctx.arch.decoration(),
+        variants,
+    };
+    Ok(environment.render_str(
+        template,
+        context! { ..built, ..minijinja::Value::serialize(&values) },
+    )?)
+}
+
+/// Characteristics of the virtual miniport (INF-2).
+fn characteristics(data: &DriverData) -> u32 {
+    let mut flags = NCF_VIRTUAL;
+    if data.miniport.hidden {
+        flags |= NCF_HIDDEN;
+    }
+    // With a notify object the adapters follow the bindings of the protocol.
+    // Without one they are made by hand, and must be removable by hand.
+    if data.notify_object.is_some() {
+        flags |= NCF_NOT_USER_REMOVABLE;
+    }
+    // Parameters show on the Advanced page, which needs this flag.
+    if !data.parameters.is_empty() {
+        flags |= NCF_HAS_UI;
+    }
+    flags
+}

@@ -1,0 +1,71 @@
+//! The linter against one good package and one bad package for each rule, and
+//! the rendered INFs against their approved text.
+
+mod bad;
+mod good;
+
+use std::collections::BTreeMap;
+
+use super::{
+    data::DriverData,
+    lint::{Finding, Package, Severity, lint_files},
+    stamp::{Arch, InfRole, StampContext, StampedInf, render},
+};
+
+const PROTOCOL: &str = include_str!("../../../inf/protocol.inf.j2");
+const MINIPORT: &str = include_str!("../../../inf/miniport.inf.j2");
+const PASSTHROUGH: &str = include_str!("../../../inf/passthrough.toml");
+
+/// Everything that a data file can say, for the templates' other branches.
+const FULL: &str = include_str!("testdata/full.toml");
+
+fn context(arch: Arch) -> StampContext {
+    StampContext {
+        version: "0.1.0".parse().unwrap(),
+        date: "11/22/2026".parse().unwrap(),
+        arch,
+    }
+}
+
+fn rendered(driver: &str, data: &str, arch: Arch) -> Vec<StampedInf> {
+    let data = DriverData::parse(data).unwrap();
+    render(driver, &data, PROTOCOL, MINIPORT, &context(arch)).unwrap()
+}
+
+fn text(infs: &[StampedInf], role: InfRole) -> String {
+    let inf = infs.iter().find(|inf| inf.role == role).unwrap();
+    String::from_utf8(inf.contents.clone()).unwrap()
+}
+
+/// As much of an image as the linter reads.
+fn image(machine: u16) -> Vec<u8> {
+    let mut image = vec![0; 0x100];
+    image[..2].copy_from_slice(b"MZ");
+    image[0x3C] = 0x80;
+    image[0x80..0x84].copy_from_slice(b"PE\0\0");
+    image[0x84..0x86].copy_from_slice(&machine.to_le_bytes());
+    image
+}
+
+fn files(driver: &str, data: &str, arch: Arch) -> BTreeMap<String, Vec<u8>> {
+    let machine = match arch {
+        Arch::X64 => 0x8664,
+        Arch::Arm64 => 0xAA64,
+    };
+    let mut files: BTreeMap<String, Vec<u8>> = rendered(driver, data, arch)
+        .into_iter()
+        .map(|inf| (inf.file_name, inf.contents))
+        .collect();
+    files.insert(format!("{driver}.sys"), image(machine));
+    files.insert(format!("{driver}.pdb"), Vec::new());
+    files.insert("manifest.json".to_owned(), Vec::new());
+    if let Some(notify) = DriverData::parse(data).unwrap().notify_object {
+        files.insert(notify.file, Vec::new());
+    }
+    files
+}
+
+fn errors(files: BTreeMap<String, Vec<u8>>) -> Vec<Finding> {
+    let findings = lint_files(&Package::of(files));
+    findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect()
+}

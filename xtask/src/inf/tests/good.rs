@@ -1,0 +1,128 @@
+//! What the templates make is what the linter accepts, and what was approved.
+
+use std::path::Path;
+
+use super::*;
+use crate::inf::{DriverVersion, lint::lint};
+
+/// The INFs of the shipped driver are exactly these. After a wanted change, run
+/// the test with `UPDATE_APPROVED=1`, read the difference, and commit it.
+#[test]
+fn the_rendered_text_is_the_approved_text() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/inf/testdata");
+    let mut stale = Vec::new();
+    for inf in rendered("passthrough", PASSTHROUGH, Arch::X64) {
+        let path = folder.join(&inf.file_name);
+        let new = String::from_utf8(inf.contents).unwrap().replace("\r\n", "\n");
+        if std::env::var_os("UPDATE_APPROVED").is_some() {
+            std::fs::write(&path, &new).unwrap();
+        }
+        if std::fs::read_to_string(&path).is_ok_and(|approved| approved == new) {
+            continue;
+        }
+        stale.push(format!("{}:\n{new}", path.display()));
+    }
+    assert!(stale.is_empty(), "not the approved text: {}", stale.join("\n"));
+}
+
+#[test]
+fn every_shipped_driver_makes_a_fit_package() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../inf");
+    let mut drivers = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        drivers += 1;
+        let driver = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let data = std::fs::read_to_string(&path).unwrap();
+        for arch in [Arch::X64, Arch::Arm64] {
+            assert_eq!(errors(files(&driver, &data, arch)), [], "{driver}");
+        }
+    }
+    assert!(drivers > 0);
+}
+
+#[test]
+fn every_branch_of_the_templates_makes_a_fit_package() {
+    for arch in [Arch::X64, Arch::Arm64] {
+        assert_eq!(errors(files("full", FULL, arch)), []);
+    }
+    let infs = rendered("full", FULL, Arch::Arm64);
+    let protocol = text(&infs, InfRole::Protocol);
+    let miniport = text(&infs, InfRole::Miniport);
+    for part in [
+        "Models,NTarm64.10.0...25341,NTarm64\r\n",
+        "Characteristics = 0x80",
+        "HKR,Ndi,ComponentDll,0,\"%13%\\imfull_notify.dll\"",
+        "HKR,Ndi,ComponentDll,0,\"%11%\\imfull_notify.dll\"",
+    ] {
+        assert!(protocol.contains(part), "{part}\n{protocol}");
+    }
+    for part in [
+        "Characteristics    = 0xa9",
+        "HKR,Ndi\\params\\VlanId,Max,0,\"4094\"",
+        "HKR,Ndi\\params\\Mode\\enum,\"1\",0,%Param2Value2%",
+        "Param2Value2 = \"Negotiated\"",
+    ] {
+        assert!(miniport.contains(part), "{part}\n{miniport}");
+    }
+}
+
+#[test]
+fn a_missing_notify_object_is_noted_and_no_more() {
+    let findings = lint_files(&Package::of(files("passthrough", PASSTHROUGH, Arch::X64)));
+    let notes: Vec<_> = findings.iter().map(|finding| (finding.rule, finding.severity)).collect();
+    assert_eq!(notes, [("INF-6", Severity::Note)]);
+    assert_eq!(lint_files(&Package::of(files("full", FULL, Arch::X64))), []);
+}
+
+#[test]
+fn a_catalog_of_an_inf_is_welcome() {
+    let mut files = files("passthrough", PASSTHROUGH, Arch::X64);
+    files.insert("passthrough_mp.cat".to_owned(), Vec::new());
+    assert_eq!(errors(files), []);
+}
+
+#[test]
+fn a_package_on_disk_is_read() {
+    let folder = std::env::temp_dir().join(format!("inf-lint-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    assert!(lint(&folder).is_err(), "a directory without an INF is no package");
+    for (name, contents) in files("passthrough", PASSTHROUGH, Arch::X64) {
+        std::fs::write(folder.join(name), contents).unwrap();
+    }
+    let findings = lint(&folder);
+    std::fs::remove_dir_all(&folder).unwrap();
+    let findings = findings.unwrap();
+    assert_eq!(findings.len(), 1);
+    assert!(findings[0].to_string().starts_with("passthrough.inf: note INF-6: "));
+}
+
+#[test]
+fn data_files_are_checked() {
+    let bad = [
+        ("title = \"NDIS", "titel = \"NDIS", "unknown field"),
+        ("(Rust)\"", "50%\"", "must be printable"),
+        ("[protocol]", "[[parameters]]\nname='a'\ndescription='b'\ntype='word'\ndefault='0'\n[protocol]", "min and max"),
+        ("[protocol]", "[[parameters]]\nname='a'\ndescription='b'\ntype='enum'\ndefault='0'\n[protocol]", "an enum has values"),
+        ("[protocol]", "[[parameters]]\nname='a'\ndescription='b'\ntype='bool'\ndefault='0'\n[protocol]", "is not a type"),
+    ];
+    for (from, to, expected) in bad {
+        let text = PASSTHROUGH.replacen(from, to, 1);
+        assert_ne!(text, PASSTHROUGH);
+        let error = format!("{:#}", DriverData::parse(&text).unwrap_err());
+        assert!(error.contains(expected), "{error}");
+    }
+    let error = crate::inf::stamp("passthru", Path::new("no/such/folder"), &context(Arch::X64));
+    assert!(error.unwrap_err().to_string().contains("\"passthru\""));
+}
+
+#[test]
+fn versions_are_four_small_numbers() {
+    assert_eq!("1.2".parse::<DriverVersion>().unwrap().to_string(), "1.2.0.0");
+    for bad in ["", "1.2.3.4.5", "1.x", "1.65535", "-1"] {
+        assert!(bad.parse::<DriverVersion>().is_err(), "{bad}");
+    }
+}

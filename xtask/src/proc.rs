@@ -1,0 +1,109 @@
+//! Starting other programs, with errors that say what was run and what it said.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+/// A command to be run once.
+#[derive(Debug)]
+pub struct Cmd {
+    inner: Command,
+    name: String,
+}
+
+impl Cmd {
+    /// A command that runs `program`, looked up in `PATH` unless it is a path.
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        let program = program.as_ref();
+        let name = Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned();
+        Self { inner: Command::new(program), name }
+    }
+
+    /// Adds one argument.
+    pub fn arg(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
+        self.inner.arg(arg);
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&mut self, args: I) -> &mut Self {
+        self.inner.args(args);
+        self
+    }
+
+    /// Sets a variable of the child's environment.
+    pub fn env(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
+        self.inner.env(name, value);
+        self
+    }
+
+    /// Takes a variable out of the child's environment.
+    pub fn env_remove(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
+        self.inner.env_remove(name);
+        self
+    }
+
+    /// Sets the child's working directory.
+    pub fn dir(&mut self, dir: &Path) -> &mut Self {
+        self.inner.current_dir(dir);
+        self
+    }
+
+    /// The command line, for messages.
+    pub fn line(&self) -> String {
+        let args = self.inner.get_args().map(OsStr::to_string_lossy);
+        std::iter::once(self.name.clone().into()).chain(args).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Runs it with its output shown as it comes; an exit code other than 0 is an error.
+    pub fn run(&mut self) -> Result<()> {
+        match self.code()? {
+            0 => Ok(()),
+            code => bail!("`{}` failed (exit code {code}); what it said stands above", self.line()),
+        }
+    }
+
+    /// Runs it with its output shown as it comes and returns its exit code.
+    pub fn code(&mut self) -> Result<i32> {
+        let status = self.inner.status().map_err(|e| self.start_error(&e))?;
+        status.code().map_or_else(|| Err(anyhow!("`{}` was ended by a signal ({status})", self.line())), Ok)
+    }
+
+    /// Runs it and returns what it wrote to stdout; on failure the error has its stderr.
+    pub fn read(&mut self) -> Result<String> {
+        let out = self.inner.stdin(Stdio::null()).output().map_err(|e| self.start_error(&e))?;
+        if !out.status.success() {
+            let said = String::from_utf8_lossy(&out.stderr);
+            bail!("`{}` failed ({}): {}", self.line(), out.status, last_lines(&said));
+        }
+        String::from_utf8(out.stdout).with_context(|| format!("`{}` wrote no UTF-8", self.line()))
+    }
+
+    /// The plain command, for what this type does not cover.
+    pub fn into_inner(self) -> Command {
+        self.inner
+    }
+
+    fn start_error(&self, error: &std::io::Error) -> anyhow::Error {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            anyhow!("`{}` is not installed or not in PATH (`cargo xtask doctor` lists what is needed)", self.name)
+        } else {
+            anyhow!("`{}` could not be started: {error}", self.line())
+        }
+    }
+}
+
+/// The last lines of a program's complaint, joined: what one wants to read in an error.
+fn last_lines(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    lines[lines.len().saturating_sub(4)..].join(" | ")
+}
+
+/// Where `program` is found in `PATH`.
+pub fn which(program: &str) -> Option<std::path::PathBuf> {
+    let paths = std::env::var_os("PATH")?;
+    let name: OsString = if cfg!(windows) { format!("{program}.exe").into() } else { program.into() };
+    std::env::split_paths(&paths).map(|dir| dir.join(&name)).find(|path| path.is_file())
+}
