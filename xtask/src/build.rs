@@ -50,22 +50,46 @@ pub struct Built {
 /// Builds `driver`.
 pub fn build(cx: &Context, driver: &Driver, arch: Arch, profile: Profile) -> Result<Built> {
     let chain = Chain::ready(cx, arch)?;
-    let resources = cx.chain_dir().join("res").join(format!("{}.res", driver.name));
+    let resources = cx
+        .chain_dir()
+        .join("res")
+        .join(format!("{}.res", driver.name));
     write_if_changed(&resources, &version_info::resource_file(driver)?)?;
 
-    let mut cmd = chain.cargo(cx, "rustc");
-    cmd.args(["--package", &driver.name, "--lib", "--features", "kernel", "--locked", "--profile", profile.cargo()]);
+    let mut cmd = chain.cargo(cx, "rustc")?;
+    cmd.args([
+        "--package",
+        &driver.name,
+        "--lib",
+        "--features",
+        "kernel",
+        "--locked",
+        "--profile",
+        profile.cargo(),
+    ]);
     cmd.arg("--");
     for arg in ["/RELEASE", "/Brepro"] {
         // A checksum, without which the kernel loads no driver; no time stamps.
         cmd.arg(format!("-Clink-arg={arg}"));
     }
     cmd.arg(format!("-Clink-arg={}", resources.display()));
-    cmd.run().with_context(|| format!("building {} for {} ({})", driver.name, arch.triple(), chain.summary()))?;
+    cmd.run().with_context(|| {
+        format!(
+            "building {} for {} ({})",
+            driver.name,
+            arch.triple(),
+            chain.summary()
+        )
+    })?;
 
-    let out = Chain::target_dir(cx).join(arch.triple()).join(profile.cargo());
+    let out = Chain::target_dir(cx)
+        .join(arch.triple())
+        .join(profile.cargo());
     let file = |extension| out.join(format!("{}.{extension}", driver.name.replace('-', "_")));
-    Ok(Built { image: file("dll"), pdb: file("pdb") })
+    Ok(Built {
+        image: file("dll"),
+        pdb: file("pdb"),
+    })
 }
 
 fn write_if_changed(path: &std::path::Path, content: &[u8]) -> Result<()> {

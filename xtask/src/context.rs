@@ -45,7 +45,13 @@ impl Context {
             .map_or_else(|| Ok(root.join("target")), std::path::absolute)
             .context("CARGO_TARGET_DIR names no usable path")?;
         let cargo_offline = env::var("CARGO_NET_OFFLINE").is_ok_and(|v| v == "true" || v == "1");
-        Ok(Self { target, cache: cache_dir()?, rustc: Rustc::find(&root)?, root, offline: offline || cargo_offline })
+        Ok(Self {
+            target,
+            cache: cache_dir()?,
+            rustc: Rustc::find(&root)?,
+            root,
+            offline: offline || cargo_offline,
+        })
     }
 
     /// Folder below the target directory where the build chain keeps what it derives.
@@ -62,7 +68,10 @@ impl Context {
         }
         // Set by `cargo run` for xtask; build scripts of other packages must not see them.
         for (name, _) in env::vars_os() {
-            if name.to_str().is_some_and(|n| n.starts_with("CARGO_PKG_") || n.starts_with("CARGO_MANIFEST_")) {
+            if name
+                .to_str()
+                .is_some_and(|n| n.starts_with("CARGO_PKG_") || n.starts_with("CARGO_MANIFEST_"))
+            {
                 cmd.env_remove(&name);
             }
         }
@@ -71,7 +80,10 @@ impl Context {
 
     /// `path` relative to the workspace where it lies inside, for messages.
     pub fn show(&self, path: &Path) -> String {
-        path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
+        path.strip_prefix(&self.root)
+            .unwrap_or(path)
+            .display()
+            .to_string()
     }
 }
 
@@ -85,7 +97,10 @@ impl Rustc {
                 .find_map(|l| l.strip_prefix(name).map(|v| v.trim().to_owned()))
                 .with_context(|| format!("`rustc -vV` has no line `{name}`"))
         };
-        let sysroot = Cmd::new(&rustc).dir(root).args(["--print", "sysroot"]).read()?;
+        let sysroot = Cmd::new(&rustc)
+            .dir(root)
+            .args(["--print", "sysroot"])
+            .read()?;
         Ok(Self {
             release: field("release:")?,
             commit: field("commit-hash:")?,
@@ -98,16 +113,24 @@ impl Rustc {
 /// `cargo run` tells where xtask lies now; the path known at compile time serves
 /// when the binary is started by hand.
 fn workspace_root() -> Result<PathBuf> {
-    let xtask = env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let xtask = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     let root = xtask.parent().context("xtask lies in no workspace")?;
     if !root.join("Cargo.toml").is_file() {
-        bail!("{} is not the workspace any more; start xtask by `cargo xtask`", root.display());
+        bail!(
+            "{} is not the workspace any more; start xtask by `cargo xtask`",
+            root.display()
+        );
     }
     Ok(root.to_owned())
 }
 
 fn cache_dir() -> Result<PathBuf> {
-    let named = |name: &str| env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let named = |name: &str| {
+        env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
     if let Some(dir) = named("XTASK_CACHE_DIR") {
         return std::path::absolute(dir).context("XTASK_CACHE_DIR names no usable path");
     }

@@ -17,7 +17,9 @@ pub fn create(dir: &Path) -> Result<&Path> {
 pub fn replace(staging: TempDir, target: &Path) -> Result<()> {
     let parent = target.parent().context("the target has no parent")?;
     // The old one goes aside first, because a rename does not replace a full folder.
-    let aside = tempfile::Builder::new().prefix(".old-").tempdir_in(parent)?;
+    let aside = tempfile::Builder::new()
+        .prefix(".old-")
+        .tempdir_in(parent)?;
     let had_old = match fs::rename(target, aside.path().join("old")) {
         Ok(()) => true,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
@@ -56,9 +58,16 @@ mod tests {
             let staging = tempfile::tempdir_in(base.path()).unwrap();
             fs::write(staging.path().join(content), content).unwrap();
             replace(staging, &target).unwrap();
-            let names: Vec<_> = fs::read_dir(&target).unwrap().map(|e| e.unwrap().file_name()).collect();
+            let names: Vec<_> = fs::read_dir(&target)
+                .unwrap()
+                .map(|e| e.unwrap().file_name())
+                .collect();
             assert_eq!(names, [content]);
         }
-        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(
+            fs::read_dir(base.path()).unwrap().count(),
+            1,
+            "nothing is left beside it"
+        );
     }
 }

@@ -61,14 +61,15 @@ pub fn all(cx: &Context) -> Result<Vec<Driver>> {
         if !path.is_file() {
             continue;
         }
-        let manifest: Manifest =
-            toml::from_str(&fs::read_to_string(&path)?).with_context(|| format!("{}", path.display()))?;
+        let manifest: Manifest = toml::from_str(&fs::read_to_string(&path)?)
+            .with_context(|| format!("{}", path.display()))?;
         let version = match &manifest.package.version {
             Version::Own(version) => version,
             Version::Workspace {} => &root.workspace.package.version,
         };
         drivers.push(Driver {
-            version: parse_version(version).with_context(|| format!("{}: version {version}", path.display()))?,
+            version: parse_version(version)
+                .with_context(|| format!("{}: version {version}", path.display()))?,
             name: manifest.package.name,
             description: manifest.package.description,
         });
@@ -84,18 +85,28 @@ pub fn find(cx: &Context, name: &str) -> Result<Driver> {
         return Ok(driver.clone());
     }
     let names: Vec<_> = all.iter().map(|d| d.name.as_str()).collect();
-    let hint = closest(name, &names).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
-    bail!("there is no driver `{name}` in drivers/{hint} (there: {})", names.join(", "))
+    let hint = closest(name, &names)
+        .map(|n| format!("; did you mean `{n}`?"))
+        .unwrap_or_default();
+    bail!(
+        "there is no driver `{name}` in drivers/{hint} (there: {})",
+        names.join(", ")
+    )
 }
 
 fn closest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     let scored = names.iter().map(|n| (strsim::jaro_winkler(name, n), *n));
-    scored.filter(|(score, _)| *score > 0.75).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, n)| n)
+    scored
+        .filter(|(score, _)| *score > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, n)| n)
 }
 
 fn parse_version(text: &str) -> Result<[u16; 3]> {
     let parts: Vec<u16> = text.split('.').map(str::parse).collect::<Result<_, _>>()?;
-    <[u16; 3]>::try_from(parts).ok().context("three numbers are expected")
+    <[u16; 3]>::try_from(parts)
+        .ok()
+        .context("three numbers are expected")
 }
 
 #[cfg(test)]

@@ -43,6 +43,15 @@ enum Command {
 }
 
 fn main() -> std::process::ExitCode {
+    if chain::linker::is_asked_for() {
+        return match chain::linker::run() {
+            Ok(code) => u8::try_from(code).unwrap_or(1).into(),
+            Err(e) => {
+                eprintln!("xtask as linker: {e:#}");
+                std::process::ExitCode::FAILURE
+            }
+        };
+    }
     match run() {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(e) => {
@@ -56,7 +65,11 @@ fn run() -> Result<()> {
     let cli = Cli::parse();
     let cx = Context::find(cli.offline)?;
     match cli.command {
-        Command::Build { driver, arch, profile } => {
+        Command::Build {
+            driver,
+            arch,
+            profile,
+        } => {
             let driver = drivers::find(&cx, &driver)?;
             let built = build::build(&cx, &driver, arch, profile)?;
             println!("{}", built.image.display());

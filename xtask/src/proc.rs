@@ -17,8 +17,15 @@ impl Cmd {
     /// A command that runs `program`, looked up in `PATH` unless it is a path.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let program = program.as_ref();
-        let name = Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned();
-        Self { inner: Command::new(program), name }
+        let name = Path::new(program)
+            .file_name()
+            .unwrap_or(program)
+            .to_string_lossy()
+            .into_owned();
+        Self {
+            inner: Command::new(program),
+            name,
+        }
     }
 
     /// Adds one argument.
@@ -54,29 +61,52 @@ impl Cmd {
     /// The command line, for messages.
     pub fn line(&self) -> String {
         let args = self.inner.get_args().map(OsStr::to_string_lossy);
-        std::iter::once(self.name.clone().into()).chain(args).collect::<Vec<_>>().join(" ")
+        std::iter::once(self.name.clone().into())
+            .chain(args)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// Runs it with its output shown as it comes; an exit code other than 0 is an error.
     pub fn run(&mut self) -> Result<()> {
         match self.code()? {
             0 => Ok(()),
-            code => bail!("`{}` failed (exit code {code}); what it said stands above", self.line()),
+            code => bail!(
+                "`{}` failed (exit code {code}); what it said stands above",
+                self.line()
+            ),
         }
     }
 
     /// Runs it with its output shown as it comes and returns its exit code.
     pub fn code(&mut self) -> Result<i32> {
         let status = self.inner.status().map_err(|e| self.start_error(&e))?;
-        status.code().map_or_else(|| Err(anyhow!("`{}` was ended by a signal ({status})", self.line())), Ok)
+        status.code().map_or_else(
+            || {
+                Err(anyhow!(
+                    "`{}` was ended by a signal ({status})",
+                    self.line()
+                ))
+            },
+            Ok,
+        )
     }
 
     /// Runs it and returns what it wrote to stdout; on failure the error has its stderr.
     pub fn read(&mut self) -> Result<String> {
-        let out = self.inner.stdin(Stdio::null()).output().map_err(|e| self.start_error(&e))?;
+        let out = self
+            .inner
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|e| self.start_error(&e))?;
         if !out.status.success() {
             let said = String::from_utf8_lossy(&out.stderr);
-            bail!("`{}` failed ({}): {}", self.line(), out.status, last_lines(&said));
+            bail!(
+                "`{}` failed ({}): {}",
+                self.line(),
+                out.status,
+                last_lines(&said)
+            );
         }
         String::from_utf8(out.stdout).with_context(|| format!("`{}` wrote no UTF-8", self.line()))
     }
@@ -88,7 +118,10 @@ impl Cmd {
 
     fn start_error(&self, error: &std::io::Error) -> anyhow::Error {
         if error.kind() == std::io::ErrorKind::NotFound {
-            anyhow!("`{}` is not installed or not in PATH (`cargo xtask doctor` lists what is needed)", self.name)
+            anyhow!(
+                "`{}` is not installed or not in PATH (`cargo xtask doctor` lists what is needed)",
+                self.name
+            )
         } else {
             anyhow!("`{}` could not be started: {error}", self.line())
         }
@@ -97,13 +130,23 @@ impl Cmd {
 
 /// The last lines of a program's complaint, joined: what one wants to read in an error.
 fn last_lines(text: &str) -> String {
-    let lines: Vec<_> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    let lines: Vec<_> = text
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect();
     lines[lines.len().saturating_sub(4)..].join(" | ")
 }
 
 /// Where `program` is found in `PATH`.
 pub fn which(program: &str) -> Option<std::path::PathBuf> {
     let paths = std::env::var_os("PATH")?;
-    let name: OsString = if cfg!(windows) { format!("{program}.exe").into() } else { program.into() };
-    std::env::split_paths(&paths).map(|dir| dir.join(&name)).find(|path| path.is_file())
+    let name: OsString = if cfg!(windows) {
+        format!("{program}.exe").into()
+    } else {
+        program.into()
+    };
+    std::env::split_paths(&paths)
+        .map(|dir| dir.join(&name))
+        .find(|path| path.is_file())
 }

@@ -26,14 +26,20 @@ impl Step {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner());
-            let bar = ProgressBar::new_spinner().with_style(style).with_message(what.clone());
+            let bar = ProgressBar::new_spinner()
+                .with_style(style)
+                .with_message(what.clone());
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
         if bar.is_none() {
             say(&format!("{what} …"));
         }
-        Self { bar, what, started: Instant::now() }
+        Self {
+            bar,
+            what,
+            started: Instant::now(),
+        }
     }
 
     /// Says how far the step is.
@@ -48,7 +54,11 @@ impl Step {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        say(&format!("{}: {result} ({:.1} s)", self.what, self.started.elapsed().as_secs_f32()));
+        say(&format!(
+            "{}: {result} ({:.1} s)",
+            self.what,
+            self.started.elapsed().as_secs_f32()
+        ));
     }
 }
 

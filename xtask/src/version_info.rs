@@ -51,7 +51,21 @@ fn version_info(driver: &Driver) -> Result<Vec<u8>> {
     let low = u32::from(patch) << 16;
 
     let mut fixed = Vec::new();
-    for word in [0xfeef_04bd, 0x0001_0000, high, low, high, low, 0x3f, 0, FILE_OS, FILE_TYPE, FILE_SUBTYPE, 0, 0] {
+    for word in [
+        0xfeef_04bd,
+        0x0001_0000,
+        high,
+        low,
+        high,
+        low,
+        0x3f,
+        0,
+        FILE_OS,
+        FILE_TYPE,
+        FILE_SUBTYPE,
+        0,
+        0,
+    ] {
         fixed.extend(u32::to_le_bytes(word));
     }
 
@@ -72,9 +86,21 @@ fn version_info(driver: &Driver) -> Result<Vec<u8>> {
         node(&mut table, name, Value::Text(units), &utf16z(value), &[])?;
     }
     let mut string_file_info = Vec::new();
-    node(&mut string_file_info, &format!("{LANGUAGE:04x}{CODE_PAGE:04x}"), Value::None, &[], &table)?;
+    node(
+        &mut string_file_info,
+        &format!("{LANGUAGE:04x}{CODE_PAGE:04x}"),
+        Value::None,
+        &[],
+        &table,
+    )?;
     let mut children = Vec::new();
-    node(&mut children, "StringFileInfo", Value::None, &[], &string_file_info)?;
+    node(
+        &mut children,
+        "StringFileInfo",
+        Value::None,
+        &[],
+        &string_file_info,
+    )?;
     let mut translation = LANGUAGE.to_le_bytes().to_vec();
     translation.extend(CODE_PAGE.to_le_bytes());
     let mut var = Vec::new();
@@ -82,7 +108,13 @@ fn version_info(driver: &Driver) -> Result<Vec<u8>> {
     node(&mut children, "VarFileInfo", Value::None, &[], &var)?;
 
     let mut out = Vec::new();
-    node(&mut out, "VS_VERSION_INFO", Value::Binary, &fixed, &children)?;
+    node(
+        &mut out,
+        "VS_VERSION_INFO",
+        Value::Binary,
+        &fixed,
+        &children,
+    )?;
     Ok(out)
 }
 
@@ -118,7 +150,10 @@ fn node(out: &mut Vec<u8>, key: &str, kind: Value, value: &[u8], children: &[u8]
 }
 
 fn utf16z(text: &str) -> Vec<u8> {
-    text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect()
+    text.encode_utf16()
+        .chain([0])
+        .flat_map(u16::to_le_bytes)
+        .collect()
 }
 
 fn pad(out: &mut Vec<u8>) {
@@ -131,12 +166,19 @@ mod tests {
 
     #[test]
     fn sizes_and_signature() {
-        let driver = Driver { name: "x".into(), version: [1, 2, 3], description: "d".into() };
+        let driver = Driver {
+            name: "x".into(),
+            version: [1, 2, 3],
+            description: "d".into(),
+        };
         let res = resource_file(&driver).unwrap();
         assert_eq!(res.len() % 4, 0);
         let size = u32::from_le_bytes(res[32..36].try_into().unwrap()) as usize;
         let data = &res[64..64 + size];
-        assert_eq!(usize::from(u16::from_le_bytes([data[0], data[1]])), data.len());
+        assert_eq!(
+            usize::from(u16::from_le_bytes([data[0], data[1]])),
+            data.len()
+        );
         assert_eq!(&data[40..44], &0xfeef_04bd_u32.to_le_bytes());
         assert_eq!(&data[48..52], &0x0001_0002_u32.to_le_bytes());
     }

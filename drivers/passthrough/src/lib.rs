@@ -15,7 +15,10 @@ mod kernel {
     /// Entry point. IRQL: PASSIVE_LEVEL.
     // SAFETY: the kernel looks the entry point up by this name; no other symbol has it.
     #[unsafe(export_name = "DriverEntry")]
-    extern "system" fn driver_entry(_driver: PDRIVER_OBJECT, _registry_path: PCUNICODE_STRING) -> NTSTATUS {
+    extern "system" fn driver_entry(
+        _driver: PDRIVER_OBJECT,
+        _registry_path: PCUNICODE_STRING,
+    ) -> NTSTATUS {
         wdk::println!("passthrough: loaded");
         STATUS_SUCCESS
     }

@@ -66,7 +66,10 @@ impl Apt {
             ),
         )?;
         let apt = Self { dir, conf };
-        apt.apt("apt-get").args(["-qq", "update"]).read().context("the package lists could not be fetched")?;
+        apt.apt("apt-get")
+            .args(["-qq", "update"])
+            .read()
+            .context("the package lists could not be fetched")?;
         Ok(apt)
     }
 
@@ -74,7 +77,10 @@ impl Apt {
     pub fn versions(&self, package: &str) -> Result<Vec<String>> {
         // "  rust-src | 1.95.0+dfsg1-2 | http://… Packages"
         let out = self.apt("apt-cache").args(["madison", package]).read()?;
-        Ok(out.lines().filter_map(|l| Some(l.split('|').nth(1)?.trim().to_owned())).collect())
+        Ok(out
+            .lines()
+            .filter_map(|l| Some(l.split('|').nth(1)?.trim().to_owned()))
+            .collect())
     }
 
     /// Fetches `packages` (`name` or `name=version`) and unpacks them into `root`,
@@ -83,16 +89,28 @@ impl Apt {
         let parent = crate::dirs::create(root.parent().context("no parent")?)?;
         let staging = tempfile::tempdir_in(parent)?;
         let debs = tempfile::tempdir_in(parent)?;
-        self.apt("apt-get").args(["-qq", "download"]).args(packages).dir(debs.path()).read()?;
+        self.apt("apt-get")
+            .args(["-qq", "download"])
+            .args(packages)
+            .dir(debs.path())
+            .read()?;
         for deb in fs::read_dir(debs.path())? {
-            Cmd::new("dpkg").arg("-x").arg(deb?.path()).arg(staging.path()).read()?;
+            Cmd::new("dpkg")
+                .arg("-x")
+                .arg(deb?.path())
+                .arg(staging.path())
+                .read()?;
         }
         crate::dirs::replace(staging, root)
     }
 
     /// Like [`Apt::unpack`], with everything that `packages` need and the machine lacks.
     pub fn unpack_with_missing(&self, packages: &[&str], root: &Path) -> Result<()> {
-        let plan = self.apt("apt-get").args(["-s", "install", "--no-install-recommends", "-y"]).args(packages).read()?;
+        let plan = self
+            .apt("apt-get")
+            .args(["-s", "install", "--no-install-recommends", "-y"])
+            .args(packages)
+            .read()?;
         // "Inst libllvm14 (1:14.0.6-12 Debian:12/stable [amd64])"
         let missing: Vec<_> = plan
             .lines()
@@ -111,7 +129,10 @@ impl Apt {
 
     fn apt(&self, tool: &str) -> Cmd {
         let mut cmd = Cmd::new(tool);
-        cmd.arg("-c").arg(&self.conf).env("LC_ALL", "C").dir(&self.dir);
+        cmd.arg("-c")
+            .arg(&self.conf)
+            .env("LC_ALL", "C")
+            .dir(&self.dir);
         cmd
     }
 }
@@ -138,7 +159,13 @@ fn machine_sources() -> Result<String> {
 /// The Debian mirror in the machine's apt configuration.
 fn mirror() -> Result<String> {
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
-    files.extend(fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten().map(|e| e.path()));
+    files.extend(
+        fs::read_dir("/etc/apt/sources.list.d")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|e| e.path()),
+    );
     files
         .iter()
         .filter_map(|f| fs::read_to_string(f).ok())
@@ -164,13 +191,22 @@ mod tests {
     #[test]
     fn mirror_of_both_styles() {
         assert_eq!(
-            mirror_in("# deb cdrom\ndeb [arch=amd64] http://mirror.example/debian/ bookworm main\n").as_deref(),
+            mirror_in(
+                "# deb cdrom\ndeb [arch=amd64] http://mirror.example/debian/ bookworm main\n"
+            )
+            .as_deref(),
             Some("http://mirror.example/debian")
         );
         assert_eq!(
-            mirror_in("Types: deb\nURIs: https://a.example/debian-security https://b.example/debian\n").as_deref(),
+            mirror_in(
+                "Types: deb\nURIs: https://a.example/debian-security https://b.example/debian\n"
+            )
+            .as_deref(),
             Some("https://b.example/debian")
         );
-        assert_eq!(mirror_in("deb http://ppa.example/ubuntu jammy main\n"), None);
+        assert_eq!(
+            mirror_in("deb http://ppa.example/ubuntu jammy main\n"),
+            None
+        );
     }
 }

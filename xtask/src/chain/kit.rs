@@ -36,7 +36,10 @@ pub struct Kit {
 
 /// The user's kit, if one is named.
 pub fn find() -> Result<Option<Kit>> {
-    let Some(root) = std::env::var_os("WDKContentRoot").filter(|v| !v.is_empty()).map(PathBuf::from) else {
+    let Some(root) = std::env::var_os("WDKContentRoot")
+        .filter(|v| !v.is_empty())
+        .map(PathBuf::from)
+    else {
         return Ok(None);
     };
     if !root.join("Include").is_dir() || !root.join("Lib").is_dir() {
@@ -46,7 +49,10 @@ pub fn find() -> Result<Option<Kit>> {
             root.display()
         );
     }
-    Ok(Some(Kit { origin: format!("WDKContentRoot={}", root.display()), root }))
+    Ok(Some(Kit {
+        origin: format!("WDKContentRoot={}", root.display()),
+        root,
+    }))
 }
 
 /// The user's kit, the installed one on Windows, or our own.
@@ -61,14 +67,22 @@ pub fn find_or_make(cx: &Context, arch: Arch) -> Result<Kit> {
     }
     let root = cx.chain_dir().join("kit");
     make(&root, arch).context("the project's own kit could not be laid out")?;
-    Ok(Kit { root, origin: "the project's own headers and export lists".to_owned() })
+    Ok(Kit {
+        root,
+        origin: "the project's own headers and export lists".to_owned(),
+    })
 }
 
 /// The WDK's default place. `wdk-build` itself asks the registry first; xtask needs
 /// the path only to know that our own kit is not wanted.
 fn installed() -> Option<Kit> {
-    let root = PathBuf::from(std::env::var_os("ProgramFiles(x86)")?).join("Windows Kits").join("10");
-    root.join("Include").is_dir().then(|| Kit { origin: format!("installed at {}", root.display()), root })
+    let root = PathBuf::from(std::env::var_os("ProgramFiles(x86)")?)
+        .join("Windows Kits")
+        .join("10");
+    root.join("Include").is_dir().then(|| Kit {
+        origin: format!("installed at {}", root.display()),
+        root,
+    })
 }
 
 /// Lays our own kit out below `root`. Files that are right already are left alone,
@@ -81,9 +95,16 @@ fn make(root: &Path, arch: Arch) -> Result<()> {
     for (name, text) in HEADERS {
         write_if_changed(&include.join("km").join(name), text.as_bytes())?;
     }
-    let lib = root.join("Lib").join(OWN_VERSION).join("km").join(arch.name());
+    let lib = root
+        .join("Lib")
+        .join(OWN_VERSION)
+        .join("km")
+        .join(arch.name());
     fs::create_dir_all(&lib)?;
-    write_if_changed(&lib.join("ntoskrnl.lib"), &import_library("ntoskrnl.exe", NTOSKRNL, arch)?)?;
+    write_if_changed(
+        &lib.join("ntoskrnl.lib"),
+        &import_library("ntoskrnl.exe", NTOSKRNL, arch)?,
+    )?;
     for name in EMPTY_LIBS {
         // An archive without members.
         write_if_changed(&lib.join(format!("{name}.lib")), b"!<arch>\n")?;
@@ -93,7 +114,10 @@ fn make(root: &Path, arch: Arch) -> Result<()> {
 
 /// An import library of `dll` from a list of names, one a line, `#` for comments.
 fn import_library(dll: &str, exports: &str, arch: Arch) -> Result<Vec<u8>> {
-    let names = exports.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let names = exports
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty() && !l.starts_with('#'));
     let def = std::iter::once(format!("LIBRARY {dll}\nEXPORTS")).chain(names.map(str::to_owned));
     let machine = match arch {
         Arch::X64 => MachineType::AMD64,
@@ -118,7 +142,12 @@ mod tests {
 
     #[test]
     fn import_library_names_dll_and_functions() {
-        let bytes = import_library("ntoskrnl.exe", "# a comment\nDbgPrint\n\nmemcpy\n", Arch::X64).unwrap();
+        let bytes = import_library(
+            "ntoskrnl.exe",
+            "# a comment\nDbgPrint\n\nmemcpy\n",
+            Arch::X64,
+        )
+        .unwrap();
         assert!(bytes.starts_with(b"!<arch>\n"));
         let has = |needle: &[u8]| bytes.windows(needle.len()).any(|w| w == needle);
         assert!(has(b"__imp_DbgPrint") && has(b"memcpy\0ntoskrnl.exe\0"));
@@ -129,7 +158,11 @@ mod tests {
     fn layout_is_written_once() {
         let dir = tempfile::tempdir().unwrap();
         make(dir.path(), Arch::X64).unwrap();
-        let header = dir.path().join("Include").join(OWN_VERSION).join("km/ntddk.h");
+        let header = dir
+            .path()
+            .join("Include")
+            .join(OWN_VERSION)
+            .join("km/ntddk.h");
         let before = fs::metadata(&header).unwrap().modified().unwrap();
         make(dir.path(), Arch::X64).unwrap();
         assert_eq!(before, fs::metadata(&header).unwrap().modified().unwrap());

@@ -37,16 +37,27 @@ impl Libclang {
 pub fn find(cx: &Context) -> Option<Libclang> {
     if cfg!(windows) {
         // clang-sys searches the usual places; the kit needs nothing special of it.
-        return Some(Libclang { dir: None, needs: Vec::new(), origin: "found by bindgen itself".to_owned() });
+        return Some(Libclang {
+            dir: None,
+            needs: Vec::new(),
+            origin: "found by bindgen itself".to_owned(),
+        });
     }
     let named = std::env::var_os("LIBCLANG_PATH").map(|p| (PathBuf::from(p), "LIBCLANG_PATH"));
     let config = which("llvm-config")
         .and_then(|tool| Cmd::new(tool).arg("--libdir").read().ok())
         .map(|dir| (PathBuf::from(dir.trim()), "llvm-config"));
-    let installed = named.into_iter().chain(config).chain(llvm_dirs().into_iter().map(|d| (d, "installed")));
+    let installed = named
+        .into_iter()
+        .chain(config)
+        .chain(llvm_dirs().into_iter().map(|d| (d, "installed")));
     for (dir, how) in installed {
         if usable(&dir, &[]) {
-            return Some(Libclang { origin: format!("{} ({how})", dir.display()), dir: Some(dir), needs: Vec::new() });
+            return Some(Libclang {
+                origin: format!("{} ({how})", dir.display()),
+                dir: Some(dir),
+                needs: Vec::new(),
+            });
         }
     }
     fetched(&apt_root(cx), "Debian package").or_else(|| fetched(&wheel_root(cx), "wheel of PyPI"))
@@ -58,7 +69,13 @@ pub fn find_or_fetch(cx: &Context) -> Result<Libclang> {
         return Ok(found);
     }
     let mut failures = Vec::new();
-    for (way, fetch) in [("Debian's libclang1-14", fetch_apt as fn(&Context) -> Result<Libclang>), ("PyPI", fetch_wheel)] {
+    for (way, fetch) in [
+        (
+            "Debian's libclang1-14",
+            fetch_apt as fn(&Context) -> Result<Libclang>,
+        ),
+        ("PyPI", fetch_wheel),
+    ] {
         let step = Step::start(format!("fetching a libclang ({way})"));
         match fetch(cx) {
             Ok(found) => {
@@ -103,24 +120,42 @@ fn fetch_wheel(cx: &Context) -> Result<Libclang> {
     let staging = tempfile::tempdir_in(crate::dirs::create(&cx.cache)?)?;
     // `--target` unpacks the wheel; nothing is installed into the user's Python.
     Cmd::new(python)
-        .args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--target"])
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--target",
+        ])
         .arg(staging.path())
         .arg("libclang")
         .read()?;
     crate::dirs::replace(staging, &root)?;
-    fetched(&root, "wheel of PyPI").map_or_else(|| bail!("the wheel's library does not load here"), Ok)
+    fetched(&root, "wheel of PyPI")
+        .map_or_else(|| bail!("the wheel's library does not load here"), Ok)
 }
 
 /// What was unpacked below `root` by one of the two ways.
 fn fetched(root: &Path, how: &str) -> Option<Libclang> {
     let dirs = ["usr/lib/llvm-14/lib", "clang/native"].map(|d| root.join(d));
-    let needs: Vec<_> = ["usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "lib/x86_64-linux-gnu"]
-        .iter()
-        .map(|d| root.join(d))
-        .filter(|d| d.is_dir())
-        .collect();
+    let needs: Vec<_> = [
+        "usr/lib/x86_64-linux-gnu",
+        "usr/lib/aarch64-linux-gnu",
+        "lib/x86_64-linux-gnu",
+    ]
+    .iter()
+    .map(|d| root.join(d))
+    .filter(|d| d.is_dir())
+    .collect();
     let dir = dirs.into_iter().find(|d| usable(d, &needs))?;
-    Some(Libclang { origin: format!("{how}, in {}", root.display()), dir: Some(dir), needs })
+    Some(Libclang {
+        origin: format!("{how}, in {}", root.display()),
+        dir: Some(dir),
+        needs,
+    })
 }
 
 /// Newest first: `/usr/lib/llvm-19/lib` before `/usr/lib/llvm-14/lib`.
@@ -130,28 +165,51 @@ fn llvm_dirs() -> Vec<PathBuf> {
         .flatten()
         .flatten()
         .filter_map(|e| {
-            let version = e.file_name().to_str()?.strip_prefix("llvm-")?.parse().ok()?;
+            let version = e
+                .file_name()
+                .to_str()?
+                .strip_prefix("llvm-")?
+                .parse()
+                .ok()?;
             Some((version, e.path().join("lib")))
         })
         .collect();
     dirs.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
-    let multiarch = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64"];
-    dirs.into_iter().map(|(_, dir)| dir).chain(multiarch.map(PathBuf::from)).collect()
+    let multiarch = [
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+        "/usr/lib64",
+    ];
+    dirs.into_iter()
+        .map(|(_, dir)| dir)
+        .chain(multiarch.map(PathBuf::from))
+        .collect()
 }
 
 /// There is a library by a name that bindgen looks for, and all that it needs is found.
 fn usable(dir: &Path, needs: &[PathBuf]) -> bool {
     let is_libclang = |name: &str| {
-        name == "libclang.so" || name.starts_with("libclang.so.") || name.starts_with("libclang-") && name.contains(".so")
+        name == "libclang.so"
+            || name.starts_with("libclang.so.")
+            || name.starts_with("libclang-") && name.contains(".so")
     };
-    fs::read_dir(dir).into_iter().flatten().flatten().any(|entry| {
-        entry.file_name().to_str().is_some_and(|n| is_libclang(n) && !n.starts_with("libclang-cpp"))
-            && loads(&entry.path(), needs)
-    })
+    fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|entry| {
+            entry
+                .file_name()
+                .to_str()
+                .is_some_and(|n| is_libclang(n) && !n.starts_with("libclang-cpp"))
+                && loads(&entry.path(), needs)
+        })
 }
 
 fn loads(library: &Path, needs: &[PathBuf]) -> bool {
-    let Ok(library) = library.canonicalize() else { return false };
+    let Ok(library) = library.canonicalize() else {
+        return false;
+    };
     Cmd::new("ldd")
         .arg(library)
         .env("LD_LIBRARY_PATH", library_path(needs))
@@ -162,6 +220,9 @@ fn loads(library: &Path, needs: &[PathBuf]) -> bool {
 /// `LD_LIBRARY_PATH` with `first` before what the user has there.
 fn library_path(first: &[PathBuf]) -> std::ffi::OsString {
     let old = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-    let dirs = first.iter().cloned().chain(std::env::split_paths(&old).filter(|p| !p.as_os_str().is_empty()));
+    let dirs = first
+        .iter()
+        .cloned()
+        .chain(std::env::split_paths(&old).filter(|p| !p.as_os_str().is_empty()));
     std::env::join_paths(dirs).unwrap_or_default()
 }

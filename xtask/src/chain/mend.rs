@@ -39,8 +39,18 @@ const REPLACEMENTS: [Replacement; 10] = [
         from: "[dependencies.windows]",
         to: "[target.'cfg(windows)'.dependencies.windows]",
     },
-    Replacement { file: "src/utils.rs", times: 1, from: "\nuse windows::{\n", to: "\n#[cfg(windows)]\nuse windows::{\n" },
-    Replacement { file: "src/utils.rs", times: 1, from: "    ffi::{CStr, OsStr},\n", to: "    ffi::OsStr,\n" },
+    Replacement {
+        file: "src/utils.rs",
+        times: 1,
+        from: "\nuse windows::{\n",
+        to: "\n#[cfg(windows)]\nuse windows::{\n",
+    },
+    Replacement {
+        file: "src/utils.rs",
+        times: 1,
+        from: "    ffi::{CStr, OsStr},\n",
+        to: "    ffi::OsStr,\n",
+    },
     Replacement {
         file: "src/utils.rs",
         times: 1,
@@ -66,7 +76,12 @@ const REPLACEMENTS: [Replacement; 10] = [
         from: "#[cfg(target_os = \"windows\")]\npub fn ",
         to: "pub fn ",
     },
-    Replacement { file: "src/utils.rs", times: 2, from: "#[cfg(not(target_os = \"windows\"))]", to: "#[cfg(any())]" },
+    Replacement {
+        file: "src/utils.rs",
+        times: 2,
+        from: "#[cfg(not(target_os = \"windows\"))]",
+        to: "#[cfg(any())]",
+    },
     Replacement {
         file: "src/cargo_make.rs",
         times: 2,
@@ -96,9 +111,15 @@ impl Mended {
     pub fn apply(&self, cx: &Context, cmd: &mut Cmd) {
         let quoted = |path: &Path| toml::Value::String(path.display().to_string());
         // Stable cargo accepts another lock file only when told that it may.
-        cmd.env("RUSTC_BOOTSTRAP", "1").env("XTASK_WORKSPACE", &cx.root).arg("-Zlockfile-path");
-        cmd.arg("--config").arg(format!("resolver.lockfile-path={}", quoted(&self.lock)));
-        cmd.arg("--config").arg(format!("patch.crates-io.{CRATE}.path={}", quoted(&self.dir)));
+        cmd.env("RUSTC_BOOTSTRAP", "1")
+            .env("XTASK_WORKSPACE", &cx.root)
+            .arg("-Zlockfile-path");
+        cmd.arg("--config")
+            .arg(format!("resolver.lockfile-path={}", quoted(&self.lock)));
+        cmd.arg("--config").arg(format!(
+            "patch.crates-io.{CRATE}.path={}",
+            quoted(&self.dir)
+        ));
     }
 }
 
@@ -129,17 +150,28 @@ pub fn mend_if_needed(cx: &Context) -> Result<Option<Mended>> {
 /// Changes whenever a replacement does.
 fn fingerprint() -> String {
     let digest = Sha256::digest(format!("{REPLACEMENTS:?}"));
-    digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    digest
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// The folder where cargo keeps the published crate.
 fn published(cx: &Context) -> Result<PathBuf> {
     if !cx.offline {
-        cx.cargo().args(["fetch", "--locked"]).run().context("the crates in Cargo.lock could not be fetched")?;
+        cx.cargo()
+            .args(["fetch", "--locked"])
+            .run()
+            .context("the crates in Cargo.lock could not be fetched")?;
     }
-    let json = cx.cargo().args(["metadata", "--locked", "--offline", "--format-version", "1"]).read()?;
-    let metadata: serde_json::Value = serde_json::from_str(&json).context("cargo metadata wrote no JSON")?;
-    let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
+    let json = cx
+        .cargo()
+        .args(["metadata", "--locked", "--offline", "--format-version", "1"])
+        .read()?;
+    let metadata: serde_json::Value =
+        serde_json::from_str(&json).context("cargo metadata wrote no JSON")?;
+    let packages = metadata["packages"]
+        .as_array()
+        .context("cargo metadata lists no packages")?;
     let package = packages
         .iter()
         .find(|p| p["name"] == CRATE && p["source"].is_string())
@@ -150,8 +182,13 @@ fn published(cx: &Context) -> Result<PathBuf> {
             package["version"]
         );
     }
-    let manifest = package["manifest_path"].as_str().context("cargo metadata names no manifest")?;
-    Ok(Path::new(manifest).parent().context("no parent")?.to_owned())
+    let manifest = package["manifest_path"]
+        .as_str()
+        .context("cargo metadata names no manifest")?;
+    Ok(Path::new(manifest)
+        .parent()
+        .context("no parent")?
+        .to_owned())
 }
 
 /// Copies `published` to `dir` with the replacements made.
@@ -160,7 +197,12 @@ fn mend(published: &Path, dir: &Path, stamp: &str) -> Result<()> {
     let staging = tempfile::tempdir_in(parent)?;
     copy(published, staging.path())?;
     // What the registry adds is no part of the crate; its own workspace is none of ours.
-    for extra in ["Cargo.lock", "Cargo.toml.orig", ".cargo-ok", ".cargo_vcs_info.json"] {
+    for extra in [
+        "Cargo.lock",
+        "Cargo.toml.orig",
+        ".cargo-ok",
+        ".cargo_vcs_info.json",
+    ] {
         let _ = fs::remove_file(staging.path().join(extra));
     }
     for replacement in &REPLACEMENTS {
@@ -205,8 +247,13 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 /// The workspace's lock with the crate's entry turned into that of a local package.
 fn lock_for_copy(lock: &str) -> Result<String> {
     let head = format!("[[package]]\nname = \"{CRATE}\"\nversion = \"{VERSION}\"\n");
-    let start = lock.find(&head).with_context(|| format!("has no {CRATE} {VERSION}"))? + head.len();
-    let end = lock[start..].find("\n[[package]]").map_or(lock.len(), |n| start + n);
+    let start = lock
+        .find(&head)
+        .with_context(|| format!("has no {CRATE} {VERSION}"))?
+        + head.len();
+    let end = lock[start..]
+        .find("\n[[package]]")
+        .map_or(lock.len(), |n| start + n);
     let entry: String = lock[start..end]
         .split_inclusive('\n')
         .filter(|l| !l.starts_with("source = ") && !l.starts_with("checksum = "))
@@ -220,10 +267,18 @@ mod tests {
 
     #[test]
     fn replacement_fails_loudly() {
-        let r = Replacement { file: "src/x.rs", times: 2, from: "old", to: "new" };
+        let r = Replacement {
+            file: "src/x.rs",
+            times: 2,
+            from: "old",
+            to: "new",
+        };
         assert_eq!(replace("old old\r\n", &r).unwrap(), "new new\n");
         let error = replace("old", &r).unwrap_err().to_string();
-        assert!(error.contains("src/x.rs has 1 times, not 2 times"), "{error}");
+        assert!(
+            error.contains("src/x.rs has 1 times, not 2 times"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod apt;
 pub mod kit;
 pub mod libclang;
+pub mod linker;
 pub mod mend;
 pub mod std_lib;
 
@@ -62,22 +63,34 @@ impl Chain {
         let libclang = libclang::find_or_fetch(cx)?;
         let kit = kit::find_or_make(cx, arch)?;
         let mended = mend::mend_if_needed(cx)?;
-        Ok(Self { arch, std_lib, libclang, kit, mended })
+        Ok(Self {
+            arch,
+            std_lib,
+            libclang,
+            kit,
+            mended,
+        })
     }
 
     /// A cargo command for the kernel target: `cargo <subcommand> --target … --target-dir …`.
-    pub fn cargo(&self, cx: &Context, subcommand: &str) -> Cmd {
+    pub fn cargo(&self, cx: &Context, subcommand: &str) -> Result<Cmd> {
         let mut cmd = cx.cargo();
-        cmd.arg(subcommand).args(["--target", self.arch.triple()]).arg("--target-dir").arg(Self::target_dir(cx));
-        cmd.env("WDKContentRoot", &self.kit.root).env_remove("Version_Number");
+        cmd.arg(subcommand)
+            .args(["--target", self.arch.triple()])
+            .arg("--target-dir")
+            .arg(Self::target_dir(cx));
+        cmd.env("WDKContentRoot", &self.kit.root)
+            .env_remove("Version_Number");
         self.libclang.apply(&mut cmd);
-        self.std_lib.apply(&mut cmd, self.arch);
+        self.std_lib.apply(&mut cmd);
+        linker::install(cx, &mut cmd, self.arch.triple())?;
         if let Some(mended) = &self.mended {
             mended.apply(cx, &mut cmd);
         }
         // The kernel's flags replace those that the user has set for programs.
-        cmd.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", self.rustflags(cx).join("\x1f"));
-        cmd
+        cmd.env_remove("RUSTFLAGS")
+            .env("CARGO_ENCODED_RUSTFLAGS", self.rustflags(cx).join("\x1f"));
+        Ok(cmd)
     }
 
     /// Cargo's target directory for kernel builds.
@@ -105,7 +118,10 @@ impl Chain {
 
     /// One line on each part, for logs.
     pub fn summary(&self) -> String {
-        format!("core/alloc: {}; libclang: {}; kit: {}", self.std_lib.origin, self.libclang.origin, self.kit.origin)
+        format!(
+            "core/alloc: {}; libclang: {}; kit: {}",
+            self.std_lib.origin, self.libclang.origin, self.kit.origin
+        )
     }
 }
 

@@ -42,18 +42,24 @@ pub struct StdLib {
     pub origin: String,
 }
 
-const WAYS: [Way; 5] = [Way::Installed, Way::Rustup, Way::Sysroot, Way::DebianSrc, Way::DebianPair];
+const WAYS: [Way; 5] = [
+    Way::Installed,
+    Way::Rustup,
+    Way::Sysroot,
+    Way::DebianSrc,
+    Way::DebianPair,
+];
 
 impl StdLib {
     /// Tells a cargo command about it.
-    pub fn apply(&self, cmd: &mut Cmd, arch: Arch) {
+    pub fn apply(&self, cmd: &mut Cmd) {
         if let Some(src) = &self.src {
             // Stable cargo and rustc allow building the library only when told that
             // they may do what nightly ones do.
-            cmd.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=core,alloc").env("__CARGO_TESTS_ONLY_SRC_ROOT", src);
+            cmd.env("RUSTC_BOOTSTRAP", "1")
+                .arg("-Zbuild-std=core,alloc")
+                .env("__CARGO_TESTS_ONLY_SRC_ROOT", src);
         }
-        let triple = arch.triple().to_uppercase().replace('-', "_");
-        let linker = format!("CARGO_TARGET_{triple}_LINKER");
         if let Some((rustc, libs)) = &self.compiler {
             let mut path = libs.as_os_str().to_owned();
             if let Some(old) = std::env::var_os("LD_LIBRARY_PATH").filter(|v| !v.is_empty()) {
@@ -61,10 +67,6 @@ impl StdLib {
                 path.push(old);
             }
             cmd.env("RUSTC", rustc).env("LD_LIBRARY_PATH", path);
-        }
-        if !cfg!(windows) {
-            // rustc looks for this one in its own sysroot; on Windows it finds link.exe.
-            cmd.env(linker, "rust-lld");
         }
     }
 
@@ -79,7 +81,10 @@ impl StdLib {
 /// Takes what is there.
 pub fn find(cx: &Context, arch: Arch) -> Result<Option<StdLib>> {
     let only = named_way()?;
-    Ok(WAYS.into_iter().filter(|w| only.is_none_or(|o| o == *w)).find_map(|way| present(cx, arch, way)))
+    Ok(WAYS
+        .into_iter()
+        .filter(|w| only.is_none_or(|o| o == *w))
+        .find_map(|way| present(cx, arch, way)))
 }
 
 /// Takes what is there, or fetches it by the first way that works.
@@ -92,8 +97,9 @@ pub fn find_or_fetch(cx: &Context, arch: Arch) -> Result<StdLib> {
     for way in WAYS.into_iter().filter(|w| only.is_none_or(|o| o == *w)) {
         let name = describe(way);
         let step = Step::start(format!("core and alloc for {}: {name}", arch.triple()));
-        let result = fetch(cx, arch, way)
-            .and_then(|()| present(cx, arch, way).context("fetched, but not where it was expected"));
+        let result = fetch(cx, arch, way).and_then(|()| {
+            present(cx, arch, way).context("fetched, but not where it was expected")
+        });
         match result {
             Ok(found) => {
                 step.done(&found.origin);
@@ -115,12 +121,19 @@ pub fn find_or_fetch(cx: &Context, arch: Arch) -> Result<StdLib> {
 }
 
 fn named_way() -> Result<Option<Way>> {
-    let Ok(name) = std::env::var("XTASK_STD") else { return Ok(None) };
+    let Ok(name) = std::env::var("XTASK_STD") else {
+        return Ok(None);
+    };
     match Way::from_str(&name, true) {
         Ok(way) => Ok(Some(way)),
         Err(_) => {
-            let names = Way::value_variants().iter().filter_map(|w| Some(w.to_possible_value()?.get_name().to_owned()));
-            bail!("XTASK_STD={name}: the ways are {}", names.collect::<Vec<_>>().join(", "))
+            let names = Way::value_variants()
+                .iter()
+                .filter_map(|w| Some(w.to_possible_value()?.get_name().to_owned()));
+            bail!(
+                "XTASK_STD={name}: the ways are {}",
+                names.collect::<Vec<_>>().join(", ")
+            )
         }
     }
 }
@@ -136,25 +149,45 @@ fn describe(way: Way) -> &'static str {
 }
 
 fn present(cx: &Context, arch: Arch, way: Way) -> Option<StdLib> {
-    let plain = |src: Option<PathBuf>, origin: String| Some(StdLib { src, compiler: None, origin });
+    let plain = |src: Option<PathBuf>, origin: String| {
+        Some(StdLib {
+            src,
+            compiler: None,
+            origin,
+        })
+    };
     match way {
         Way::Installed | Way::Rustup => {
-            let lib = cx.rustc.sysroot.join("lib/rustlib").join(arch.triple()).join("lib");
+            let lib = cx
+                .rustc
+                .sysroot
+                .join("lib/rustlib")
+                .join(arch.triple())
+                .join("lib");
             let has = |prefix: &str| {
                 fs::read_dir(&lib).into_iter().flatten().flatten().any(|e| {
-                    e.file_name().to_str().is_some_and(|n| n.starts_with(prefix) && n.ends_with(".rlib"))
+                    e.file_name()
+                        .to_str()
+                        .is_some_and(|n| n.starts_with(prefix) && n.ends_with(".rlib"))
                 })
             };
             (has("libcore-") && has("liballoc-")).then_some(())?;
-            plain(None, format!("installed target {} of {}", arch.triple(), cx.rustc.release))
+            plain(
+                None,
+                format!("installed target {} of {}", arch.triple(), cx.rustc.release),
+            )
         }
         Way::Sysroot => {
             let src = cx.rustc.sysroot.join("lib/rustlib/src/rust/library");
             src.join("Cargo.lock").is_file().then_some(())?;
-            plain(Some(src), format!("sources of {} in the sysroot", cx.rustc.release))
+            plain(
+                Some(src),
+                format!("sources of {} in the sysroot", cx.rustc.release),
+            )
         }
         Way::DebianSrc => {
-            let src = debian_src_root(cx).join(format!("usr/src/rustc-{}/library", cx.rustc.release));
+            let src =
+                debian_src_root(cx).join(format!("usr/src/rustc-{}/library", cx.rustc.release));
             src.join("core/src/lib.rs").is_file().then_some(())?;
             plain(Some(src), format!("Debian's rust-src {}", cx.rustc.release))
         }
@@ -167,9 +200,17 @@ fn present(cx: &Context, arch: Arch, way: Way) -> Option<StdLib> {
                 .flatten()
                 .map(|e| e.path().join("library"))
                 .find(|p| p.join("core/src/lib.rs").is_file())?;
-            let version = Cmd::new(&rustc).arg("-V").env("LD_LIBRARY_PATH", &libs).read().ok()?;
+            let version = Cmd::new(&rustc)
+                .arg("-V")
+                .env("LD_LIBRARY_PATH", &libs)
+                .read()
+                .ok()?;
             let origin = format!("Debian's own {} with its sources", version.trim());
-            Some(StdLib { src: Some(src), compiler: Some((rustc, libs)), origin })
+            Some(StdLib {
+                src: Some(src),
+                compiler: Some((rustc, libs)),
+                origin,
+            })
         }
     }
 }
@@ -183,7 +224,11 @@ fn fetch(cx: &Context, arch: Arch, way: Way) -> Result<()> {
                 bail!("offline");
             }
             let rustup = which("rustup").map_or_else(|| bail!("no rustup here"), Ok)?;
-            Cmd::new(rustup).args(["target", "add", arch.triple()]).dir(&cx.root).read().map(drop)
+            Cmd::new(rustup)
+                .args(["target", "add", arch.triple()])
+                .dir(&cx.root)
+                .read()
+                .map(drop)
         }
         Way::DebianSrc => fetch_debian_src(cx),
         Way::DebianPair => fetch_debian_pair(cx),
@@ -208,9 +253,17 @@ fn fetch_debian_src(cx: &Context) -> Result<()> {
         if let Some(version) = versions.iter().find(|v| release_of(v) == cx.rustc.release) {
             return apt.unpack(&[format!("rust-src={version}")], &debian_src_root(cx));
         }
-        offers.extend(versions.iter().map(|v| format!("{} ({suite})", release_of(v))));
+        offers.extend(
+            versions
+                .iter()
+                .map(|v| format!("{} ({suite})", release_of(v))),
+        );
     }
-    bail!("needs the sources of {}; on offer are {}", cx.rustc.release, offers.join(", "))
+    bail!(
+        "needs the sources of {}; on offer are {}",
+        cx.rustc.release,
+        offers.join(", ")
+    )
 }
 
 /// `1.95.0` of `1.95.0+dfsg1-2~bpo13+1`.
@@ -221,15 +274,7 @@ fn release_of(version: &str) -> &str {
 fn fetch_debian_pair(cx: &Context) -> Result<()> {
     let apt = apt::Apt::new(cx, apt::Suite::OfMachine)?;
     let root = debian_pair_root(cx);
-    apt.unpack_with_missing(&["rustc-web", "rust-web-src"], &root)?;
-    // rustc looks for rust-lld below its own sysroot.
-    let ours = cx.rustc.sysroot.join("lib/rustlib").join(&cx.rustc.host).join("bin/rust-lld");
-    let theirs = root.join("usr/lib/rustlib").join(&cx.rustc.host).join("bin");
-    fs::create_dir_all(&theirs)?;
-    if ours.is_file() && !theirs.join("rust-lld").exists() {
-        fs::copy(ours, theirs.join("rust-lld"))?;
-    }
-    Ok(())
+    apt.unpack_with_missing(&["rustc-web", "rust-web-src"], &root)
 }
 
 #[cfg(test)]

@@ -129,7 +129,9 @@ impl DriverData {
                 "there is no installation data for a driver named {driver:?}: {} does not exist",
                 path.display()
             ),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
         };
         Self::parse(&text).with_context(|| format!("in {}", path.display()))
     }
@@ -142,7 +144,9 @@ impl DriverData {
             // that it is put into; the templates do not escape.
             ensure!(
                 !text.is_empty()
-                    && text.chars().all(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '%')),
+                    && text
+                        .chars()
+                        .all(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '%')),
                 "{text:?} must be printable ASCII without '\"' and '%'"
             );
         }
@@ -190,7 +194,9 @@ impl DriverData {
         let notify = self.notify_object.iter().flat_map(|n| [&n.file, &n.clsid]);
         let parameters = self.parameters.iter().flat_map(|p| {
             let values = p.values.iter().flat_map(|v| [&v.value, &v.description]);
-            [&p.name, &p.description, &p.kind, &p.default].into_iter().chain(values)
+            [&p.name, &p.description, &p.kind, &p.default]
+                .into_iter()
+                .chain(values)
         });
         own.into_iter()
             .chain(lower)

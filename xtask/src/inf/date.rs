@@ -21,7 +21,9 @@ impl DriverDate {
             .args(["show", "--no-patch", "--format=%ct", "HEAD"])
             .current_dir(root)
             .output()
-            .context("cannot run git, which tells the date of the commit (or set SOURCE_DATE_EPOCH)")?;
+            .context(
+                "cannot run git, which tells the date of the commit (or set SOURCE_DATE_EPOCH)",
+            )?;
         if !output.status.success() {
             bail!(
                 "git does not tell the date of the commit in {}: {}; set SOURCE_DATE_EPOCH \
@@ -34,8 +36,12 @@ impl DriverDate {
     }
 
     fn from_epoch(seconds: &str) -> anyhow::Result<Self> {
-        let seconds: i64 = seconds.parse().context("not a number of seconds since 1970")?;
-        Ok(Self(time::OffsetDateTime::from_unix_timestamp(seconds)?.date()))
+        let seconds: i64 = seconds
+            .parse()
+            .context("not a number of seconds since 1970")?;
+        Ok(Self(
+            time::OffsetDateTime::from_unix_timestamp(seconds)?.date(),
+        ))
     }
 }
 
@@ -60,7 +66,11 @@ impl FromStr for DriverDate {
             "{text:?} is not mm/dd/yyyy with two, two and four digits"
         );
         let month = time::Month::try_from(month.parse::<u8>()?)?;
-        Ok(Self(time::Date::from_calendar_date(year.parse()?, month, day.parse()?)?))
+        Ok(Self(time::Date::from_calendar_date(
+            year.parse()?,
+            month,
+            day.parse()?,
+        )?))
     }
 }
 
@@ -70,14 +80,23 @@ mod tests {
 
     #[test]
     fn an_epoch_becomes_a_day_in_utc() {
-        assert_eq!(DriverDate::from_epoch("0").unwrap().to_string(), "01/01/1970");
-        assert_eq!(DriverDate::from_epoch("1709251199").unwrap().to_string(), "02/29/2024");
+        assert_eq!(
+            DriverDate::from_epoch("0").unwrap().to_string(),
+            "01/01/1970"
+        );
+        assert_eq!(
+            DriverDate::from_epoch("1709251199").unwrap().to_string(),
+            "02/29/2024"
+        );
         assert!(DriverDate::from_epoch("yesterday").is_err());
     }
 
     #[test]
     fn a_date_is_read_as_windows_reads_it() {
-        assert_eq!("02-29-2024".parse::<DriverDate>().unwrap().to_string(), "02/29/2024");
+        assert_eq!(
+            "02-29-2024".parse::<DriverDate>().unwrap().to_string(),
+            "02/29/2024"
+        );
         for bad in ["2/29/2024", "02/30/2024", "13/01/2024", "02/29", "02/29/24"] {
             assert!(bad.parse::<DriverDate>().is_err(), "{bad}");
         }

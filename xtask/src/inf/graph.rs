@@ -6,17 +6,37 @@ use std::collections::BTreeSet;
 use super::parse::{Entry, Inf};
 
 /// Sections that Windows looks for by name.
-const ROOTS: [&str; 6] =
-    ["Version", "Manufacturer", "ControlFlags", "SourceDisksNames", "SourceDisksFiles", "DestinationDirs"];
+const ROOTS: [&str; 6] = [
+    "Version",
+    "Manufacturer",
+    "ControlFlags",
+    "SourceDisksNames",
+    "SourceDisksFiles",
+    "DestinationDirs",
+];
 
 /// What Windows appends to the name of an install section.
 const INSTALL_SUFFIXES: [&str; 9] = [
-    ".Services", ".HW", ".Interfaces", ".Wmi", ".Filters", ".Events", ".Components", ".Software",
+    ".Services",
+    ".HW",
+    ".Interfaces",
+    ".Wmi",
+    ".Filters",
+    ".Events",
+    ".Components",
+    ".Software",
     ".Remove",
 ];
 
 /// Directives whose values are names of sections.
-const SECTION_LISTS: [&str; 6] = ["AddReg", "DelReg", "BitReg", "CopyFiles", "DelFiles", "RenFiles"];
+const SECTION_LISTS: [&str; 6] = [
+    "AddReg",
+    "DelReg",
+    "BitReg",
+    "CopyFiles",
+    "DelFiles",
+    "RenFiles",
+];
 
 /// One target of the manufacturer section.
 #[derive(Clone, Debug)]
@@ -86,7 +106,10 @@ pub fn installs(inf: &Inf) -> Vec<(Models, String)> {
     let mut found = Vec::new();
     for models in models(inf) {
         for device in &models.devices {
-            let pair = (models.section.to_ascii_lowercase(), device.install.to_ascii_lowercase());
+            let pair = (
+                models.section.to_ascii_lowercase(),
+                device.install.to_ascii_lowercase(),
+            );
             if seen.insert(pair) {
                 found.push((models.clone(), device.install.clone()));
             }
@@ -97,9 +120,16 @@ pub fn installs(inf: &Inf) -> Vec<(Models, String)> {
 
 /// The values of every `directive = a, b` of a section, with the line.
 pub fn listed<'a>(inf: &'a Inf, section: &'a str, directive: &'a str) -> Vec<(usize, String)> {
-    let entries = inf.entries(section).filter(move |entry| entry.has_key(directive));
+    let entries = inf
+        .entries(section)
+        .filter(move |entry| entry.has_key(directive));
     entries
-        .flat_map(|entry| entry.values.iter().map(|value| (entry.line, inf.expand(value))))
+        .flat_map(|entry| {
+            entry
+                .values
+                .iter()
+                .map(|value| (entry.line, inf.expand(value)))
+        })
         .filter(|(_, value)| !value.is_empty())
         .collect()
 }
@@ -115,14 +145,21 @@ pub struct Reference {
 
 /// Every reference that can be reached, and the names of all sections in use.
 pub fn references(inf: &Inf) -> (Vec<Reference>, BTreeSet<String>) {
-    let mut walk = Walk { inf, found: Vec::new(), used: BTreeSet::new() };
+    let mut walk = Walk {
+        inf,
+        found: Vec::new(),
+        used: BTreeSet::new(),
+    };
     for root in ROOTS {
         walk.used.insert(root.to_ascii_lowercase());
     }
     for section in &inf.sections {
         // Strings.0409 and SourceDisksFiles.amd64 are forms of the same names.
         let base = section.name.split('.').next().unwrap_or_default();
-        if ["Strings", "SourceDisksNames", "SourceDisksFiles"].iter().any(|n| n.eq_ignore_ascii_case(base)) {
+        if ["Strings", "SourceDisksNames", "SourceDisksFiles"]
+            .iter()
+            .any(|n| n.eq_ignore_ascii_case(base))
+        {
             walk.used.insert(section.name.to_ascii_lowercase());
         }
     }
@@ -134,9 +171,15 @@ pub fn references(inf: &Inf) -> (Vec<Reference>, BTreeSet<String>) {
             }
         }
     }
-    for entry in inf.entries("DestinationDirs").filter(|e| !e.has_key("DefaultDestDir")) {
+    for entry in inf
+        .entries("DestinationDirs")
+        .filter(|e| !e.has_key("DefaultDestDir"))
+    {
         if let Some(list) = &entry.key {
-            walk.found.push(Reference { line: entry.line, section: list.clone() });
+            walk.found.push(Reference {
+                line: entry.line,
+                section: list.clone(),
+            });
         }
     }
     (walk.found, walk.used)
@@ -151,7 +194,10 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Notes a reference; true when the section is there and new.
     fn reach(&mut self, line: usize, section: &str) -> bool {
-        self.found.push(Reference { line, section: section.to_owned() });
+        self.found.push(Reference {
+            line,
+            section: section.to_owned(),
+        });
         self.used.insert(section.to_ascii_lowercase()) && self.inf.has(section)
     }
 
@@ -176,7 +222,10 @@ impl Walk<'_> {
                 }
             }
         }
-        for entry in inf.entries(section).filter(|entry| entry.has_key("AddService")) {
+        for entry in inf
+            .entries(section)
+            .filter(|entry| entry.has_key("AddService"))
+        {
             for index in [2, 3] {
                 let name = inf.expand(entry.value(index));
                 if !name.is_empty() && self.reach(entry.line, &name) {
@@ -212,7 +261,12 @@ impl RegistryValue {
             key: inf.expand(entry.value(1)),
             name: inf.expand(entry.value(2)),
             flags: inf.expand(entry.value(3)),
-            data: entry.values.iter().skip(4).map(|value| inf.expand(value)).collect(),
+            data: entry
+                .values
+                .iter()
+                .skip(4)
+                .map(|value| inf.expand(value))
+                .collect(),
         }
     }
 
@@ -259,7 +313,13 @@ pub fn files(inf: &Inf, install: &str) -> Vec<CopiedFile> {
         for (line, list) in listed(inf, install, directive) {
             if let Some(name) = list.strip_prefix('@') {
                 let (list, name, source) = (String::new(), name.to_owned(), String::new());
-                found.push(CopiedFile { line, list, name, source, deleted });
+                found.push(CopiedFile {
+                    line,
+                    list,
+                    name,
+                    source,
+                    deleted,
+                });
                 continue;
             }
             for entry in inf.entries(&list) {
@@ -278,7 +338,9 @@ pub fn files(inf: &Inf, install: &str) -> Vec<CopiedFile> {
 
 /// The directory id of a file list: its line, and its text as written.
 pub fn destination<'a>(inf: &'a Inf, list: &'a str) -> Option<(usize, &'a str, &'a str)> {
-    let own = inf.entries("DestinationDirs").find(|entry| !list.is_empty() && entry.has_key(list));
+    let own = inf
+        .entries("DestinationDirs")
+        .find(|entry| !list.is_empty() && entry.has_key(list));
     let entry = own.or_else(|| inf.entry("DestinationDirs", "DefaultDestDir"))?;
     Some((entry.line, entry.value(0), entry.value(1)))
 }

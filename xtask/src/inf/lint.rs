@@ -75,7 +75,10 @@ pub enum Class {
 impl InfFile {
     /// By its class name, or by its GUID when it has no name.
     pub fn class(&self) -> Class {
-        let class = self.inf.entry("Version", "Class").map_or("", |entry| entry.value(0));
+        let class = self
+            .inf
+            .entry("Version", "Class")
+            .map_or("", |entry| entry.value(0));
         match class.to_ascii_lowercase().as_str() {
             "nettrans" => Class::NetTrans,
             "net" => Class::Net,
@@ -98,14 +101,20 @@ impl Package {
         let infs = files
             .iter()
             .filter(|(name, _)| has_extension(name, "inf"))
-            .map(|(name, raw)| InfFile { name: name.clone(), raw: raw.clone(), inf: Inf::parse(raw) })
+            .map(|(name, raw)| InfFile {
+                name: name.clone(),
+                raw: raw.clone(),
+                inf: Inf::parse(raw),
+            })
             .collect();
         Self { files, infs }
     }
 
     /// Whether the package has this file; case counts for nothing on Windows.
     pub fn has(&self, name: &str) -> bool {
-        self.files.keys().any(|file| file.eq_ignore_ascii_case(name))
+        self.files
+            .keys()
+            .any(|file| file.eq_ignore_ascii_case(name))
     }
 
     /// The INFs of a class.
@@ -115,13 +124,17 @@ impl Package {
 
     /// Whether any INF names a notify object.
     pub fn has_notify_object(&self) -> bool {
-        self.infs.iter().any(|file| rules::notify_class(&file.inf).is_some())
+        self.infs
+            .iter()
+            .any(|file| rules::notify_class(&file.inf).is_some())
     }
 }
 
 /// Whether a file name ends in this extension.
 pub fn has_extension(name: &str, extension: &str) -> bool {
-    Path::new(name).extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
+    Path::new(name)
+        .extension()
+        .is_some_and(|found| found.eq_ignore_ascii_case(extension))
 }
 
 /// Collects findings.
@@ -139,8 +152,21 @@ impl Findings {
         self.push(rule, Severity::Note, file, line, message);
     }
 
-    fn push(&mut self, rule: &'static str, severity: Severity, file: &str, line: usize, message: String) {
-        let finding = Finding { rule, severity, file: file.to_owned(), line, message };
+    fn push(
+        &mut self,
+        rule: &'static str,
+        severity: Severity,
+        file: &str,
+        line: usize,
+        message: String,
+    ) {
+        let finding = Finding {
+            rule,
+            severity,
+            file: file.to_owned(),
+            line,
+            message,
+        };
         // Two install sections often share the section with the fault.
         if !self.0.contains(&finding) {
             self.0.push(finding);
@@ -157,13 +183,17 @@ pub fn lint(package: &Path) -> anyhow::Result<Vec<Finding>> {
         let entry = entry?;
         let path = entry.path();
         if path.is_file() {
-            let contents = std::fs::read(&path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
+            let contents =
+                std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             files.insert(entry.file_name().to_string_lossy().into_owned(), contents);
         }
     }
     let package_of_files = Package::of(files);
-    ensure!(!package_of_files.infs.is_empty(), "{} has no INF", package.display());
+    ensure!(
+        !package_of_files.infs.is_empty(),
+        "{} has no INF",
+        package.display()
+    );
     Ok(lint_files(&package_of_files))
 }
 

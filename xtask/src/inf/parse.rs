@@ -43,7 +43,9 @@ impl Entry {
 
     /// Whether the key is `name`.
     pub fn has_key(&self, name: &str) -> bool {
-        self.key.as_deref().is_some_and(|key| key.eq_ignore_ascii_case(name))
+        self.key
+            .as_deref()
+            .is_some_and(|key| key.eq_ignore_ascii_case(name))
     }
 }
 
@@ -63,7 +65,9 @@ impl Inf {
     }
 
     fn read(&mut self, text: &str) {
-        let mut lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+        let mut lines = text
+            .split('\n')
+            .map(|line| line.strip_suffix('\r').unwrap_or(line));
         let mut number = 0;
         while let Some(line) = lines.next() {
             number += 1;
@@ -72,7 +76,8 @@ impl Inf {
             // A backslash at the end joins the next line, unless quotes make it text.
             while logical.continues {
                 let Some(next) = lines.next() else {
-                    self.problems.push((number, "the last line is continued".to_owned()));
+                    self.problems
+                        .push((number, "the last line is continued".to_owned()));
                     break;
                 };
                 number += 1;
@@ -99,14 +104,19 @@ impl Inf {
             }
         }
         if quoted {
-            self.problems.push((number, "a quotation mark is not closed".to_owned()));
+            self.problems
+                .push((number, "a quotation mark is not closed".to_owned()));
         }
         let text = line[..end].trim();
         match text.strip_suffix('\\') {
-            Some(head) if !quoted && !text.starts_with('[') => {
-                Stripped { text: head.trim_end().to_owned(), continues: true }
-            }
-            _ => Stripped { text: text.to_owned(), continues: false },
+            Some(head) if !quoted && !text.starts_with('[') => Stripped {
+                text: head.trim_end().to_owned(),
+                continues: true,
+            },
+            _ => Stripped {
+                text: text.to_owned(),
+                continues: false,
+            },
         }
     }
 
@@ -118,15 +128,22 @@ impl Inf {
             match rest.strip_suffix(']') {
                 Some(name) if !name.trim().is_empty() && !name.contains(['[', ']']) => {
                     let name = name.trim().to_owned();
-                    self.sections.push(Section { name, line, entries: Vec::new() });
+                    self.sections.push(Section {
+                        name,
+                        line,
+                        entries: Vec::new(),
+                    });
                 }
-                _ => self.problems.push((line, format!("{text:?} is not a section name"))),
+                _ => self
+                    .problems
+                    .push((line, format!("{text:?} is not a section name"))),
             }
             return;
         }
         let (key, values) = split(text);
         let Some(section) = self.sections.last_mut() else {
-            self.problems.push((line, "an entry before the first section".to_owned()));
+            self.problems
+                .push((line, "an entry before the first section".to_owned()));
             return;
         };
         section.entries.push(Entry { line, key, values });
@@ -139,7 +156,9 @@ impl Inf {
 
     /// Every section of this name: Windows merges them.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Section> {
-        self.sections.iter().filter(move |section| section.name.eq_ignore_ascii_case(name))
+        self.sections
+            .iter()
+            .filter(move |section| section.name.eq_ignore_ascii_case(name))
     }
 
     /// The entries of all sections of this name.
@@ -149,8 +168,13 @@ impl Inf {
 
     /// The first entry `key = …` of a section.
     pub fn entry(&self, section: &str, key: &str) -> Option<&Entry> {
-        let sections = self.sections.iter().filter(|found| found.name.eq_ignore_ascii_case(section));
-        sections.flat_map(|section| &section.entries).find(|entry| entry.has_key(key))
+        let sections = self
+            .sections
+            .iter()
+            .filter(|found| found.name.eq_ignore_ascii_case(section));
+        sections
+            .flat_map(|section| &section.entries)
+            .find(|entry| entry.has_key(key))
     }
 
     /// The line of a section's header, or 0.
@@ -171,20 +195,24 @@ impl Inf {
 
     /// The text with its string keys replaced; unknown keys and directory ids stay.
     pub fn expand(&self, text: &str) -> String {
+        if !text.contains('%') {
+            return text.to_owned();
+        }
         let strings = self.strings();
         let mut out = String::new();
         for token in tokens(text) {
             match token {
                 Token::Text(text) => out.push_str(text),
                 Token::Percent => out.push('%'),
-                Token::Key(key) => match strings.get(&key.to_ascii_lowercase()) {
-                    Some((_, value)) => out.push_str(value),
-                    None => {
+                Token::Key(key) => {
+                    if let Some((_, value)) = strings.get(&key.to_ascii_lowercase()) {
+                        out.push_str(value);
+                    } else {
                         out.push('%');
                         out.push_str(key);
                         out.push('%');
                     }
-                },
+                }
             }
         }
         out
@@ -308,18 +336,22 @@ fn decode(bytes: &[u8]) -> Result<String, (usize, String)> {
         None => (bytes, false),
     };
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        (line_at(bytes, error.valid_up_to()), "not valid UTF-8".to_owned())
+        (
+            line_at(bytes, error.valid_up_to()),
+            "not valid UTF-8".to_owned(),
+        )
     })?;
     match text.find(|c: char| !c.is_ascii()) {
-        Some(at) if !marked => {
-            Err((line_at(bytes, at), "text beyond ASCII needs a byte order mark".to_owned()))
-        }
+        Some(at) if !marked => Err((
+            line_at(bytes, at),
+            "text beyond ASCII needs a byte order mark".to_owned(),
+        )),
         _ => Ok(text.to_owned()),
     }
 }
 
 fn line_at(bytes: &[u8], offset: usize) -> usize {
-    bytes[..offset].iter().filter(|byte| **byte == b'\n').count() + 1
+    bytes[..offset].split(|byte| *byte == b'\n').count()
 }
 
 #[cfg(test)]
@@ -340,7 +372,10 @@ mod tests {
         assert_eq!(entry.key.as_deref(), Some("Key"));
         assert_eq!(entry.values, ["a", r#"b, "c" "#, "", "d"]);
         let entry = one(r#"HKR,,EventMessageFile,0x20000,"%%SystemRoot%%\x.dll""#);
-        assert_eq!((entry.key.as_deref(), entry.value(2)), (None, "EventMessageFile"));
+        assert_eq!(
+            (entry.key.as_deref(), entry.value(2)),
+            (None, "EventMessageFile")
+        );
         assert_eq!(one(r#"a = "x;y" ; z"#).values, ["x;y"]);
         assert_eq!(one("f.sys,,,").values, ["f.sys"]);
         assert_eq!(one(r#"HKR,k,"a=b",0"#).key, None);
@@ -349,7 +384,10 @@ mod tests {
     #[test]
     fn lines_continue() {
         let entry = one("AddReg = a,\\ ; comment\r\n  b,\\\r\n  c");
-        assert_eq!((entry.line, entry.values.as_slice()), (2, &["a", "b", "c"].map(str::to_owned)[..]));
+        assert_eq!(
+            (entry.line, entry.values.as_slice()),
+            (2, &["a", "b", "c"].map(str::to_owned)[..])
+        );
         let entry = one("CopyFiles = \"dir\\\"\\\n,file");
         assert_eq!(entry.values, ["dir\\", "file"]);
         assert!(!Inf::parse(b"[s]\na = b\\").problems.is_empty());
@@ -366,7 +404,10 @@ mod tests {
     #[test]
     fn string_keys() {
         let inf = Inf::parse(b"[Strings]\nName = \"the \"\"one\"\"\"\n");
-        assert_eq!(inf.expand("a %NAME% 100%% %13%\\x %gone%"), "a the \"one\" 100% %13%\\x %gone%");
+        assert_eq!(
+            inf.expand("a %NAME% 100%% %13%\\x %gone%"),
+            "a the \"one\" 100% %13%\\x %gone%"
+        );
         assert_eq!(tokens("50%"), [Token::Text("50"), Token::Text("%")]);
     }
 
@@ -380,7 +421,10 @@ mod tests {
         let utf8 = [&[0xEF, 0xBB, 0xBF], text.as_bytes()].concat();
         for bytes in [utf16.as_slice(), utf8.as_slice()] {
             let inf = Inf::parse(bytes);
-            assert_eq!((inf.problems.len(), inf.expand("%name%")), (0, "é".to_owned()));
+            assert_eq!(
+                (inf.problems.len(), inf.expand("%name%")),
+                (0, "é".to_owned())
+            );
         }
         assert_eq!(Inf::parse(text.as_bytes()).problems[0].0, 2);
         assert!(!Inf::parse(&utf16[..utf16.len() - 1]).problems.is_empty());
@@ -390,11 +434,19 @@ mod tests {
 
     #[test]
     fn what_is_no_inf_is_said_with_its_line() {
-        for (text, line) in
-            [("a = b", 1), ("[s]\n[]", 2), ("[s\nx = 1", 1), ("[s]\n\nx = \"open", 3), ("[a]b", 1)]
-        {
+        for (text, line) in [
+            ("a = b", 1),
+            ("[s]\n[]", 2),
+            ("[s\nx = 1", 1),
+            ("[s]\n\nx = \"open", 3),
+            ("[a]b", 1),
+        ] {
             let problems = Inf::parse(text.as_bytes()).problems;
-            assert_eq!(problems.first().map(|problem| problem.0), Some(line), "{text}: {problems:?}");
+            assert_eq!(
+                problems.first().map(|problem| problem.0),
+                Some(line),
+                "{text}: {problems:?}"
+            );
         }
     }
 }

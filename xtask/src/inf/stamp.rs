@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, str::FromStr};
 
 use anyhow::{Context, ensure};
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
 
 use super::{data::DriverData, date::DriverDate};
@@ -42,8 +42,8 @@ pub struct DriverVersion(pub [u16; 4]);
 
 impl fmt::Display for DriverVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d] = self.0;
-        write!(f, "{a}.{b}.{c}.{d}")
+        let [major, minor, patch, build] = self.0;
+        write!(f, "{major}.{minor}.{patch}.{build}")
     }
 }
 
@@ -53,13 +53,13 @@ impl FromStr for DriverVersion {
     /// Reads one to four numbers; missing ones are zero, so a crate's version serves.
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let mut numbers = [0; 4];
-        let mut count = 0;
-        for part in text.split('.') {
-            ensure!(count < 4, "{text:?} has more than four numbers");
-            let number: u16 = part.parse().with_context(|| format!("{text:?} is not w.x.y.z"))?;
+        for (index, part) in text.split('.').enumerate() {
+            let number: u16 = part
+                .parse()
+                .with_context(|| format!("{text:?} is not w.x.y.z"))?;
             ensure!(number < u16::MAX, "{number} in {text:?} is not below 65535");
-            numbers[count] = number;
-            count += 1;
+            let place = numbers.get_mut(index);
+            *place.with_context(|| format!("{text:?} has more than four numbers"))? = number;
         }
         Ok(Self(numbers))
     }
@@ -96,15 +96,6 @@ pub struct StampedInf {
     pub contents: Vec<u8>,
 }
 
-/// One models section and where its files go (INF-9).
-#[derive(Serialize)]
-struct Variant {
-    decoration: String,
-    install: &'static str,
-    driver_dirid: u16,
-    dll_dirid: u16,
-}
-
 /// Renders the protocol INF and the miniport INF of `driver` from `inf_dir`.
 pub fn stamp(driver: &str, inf_dir: &Path, ctx: &StampContext) -> anyhow::Result<Vec<StampedInf>> {
     let data = DriverData::read(driver, inf_dir)?;
@@ -112,7 +103,13 @@ pub fn stamp(driver: &str, inf_dir: &Path, ctx: &StampContext) -> anyhow::Result
         let path = inf_dir.join(name);
         std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     };
-    render(driver, &data, &template("protocol.inf.j2")?, &template("miniport.inf.j2")?, ctx)
+    render(
+        driver,
+        &data,
+        &template("protocol.inf.j2")?,
+        &template("miniport.inf.j2")?,
+        ctx,
+    )
 }
 
 /// [`stamp`] on texts that are already read.
@@ -132,9 +129,16 @@ pub fn render(
         .map(|(role, file_name, template)| {
             let text = render_one(driver, data, template, ctx)
                 .with_context(|| format!("cannot render {file_name}"))?;
-            ensure!(text.is_ascii(), "{file_name} has characters that are not ASCII");
+            ensure!(
+                text.is_ascii(),
+                "{file_name} has characters that are not ASCII"
+            );
             let contents = text.replace('\n', "\r\n").into_bytes();
-            Ok(StampedInf { role, file_name, contents })
+            Ok(StampedInf {
+                role,
+                file_name,
+                contents,
+            })
         })
         .collect()
 }
@@ -147,36 +151,62 @@ fn render_one(
 ) -> anyhow::Result<String> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
-    environment.set_keep_trailing_newline(true);
-    let mut values = toml::Table::try_from(data)?;
-    // `if notify_object` asks whether there is one: absent must be known, not undefined.
-    values.entry("notify_object").or_insert(toml::Value::Boolean(false));
-    let miniport = values.get_mut("miniport").and_then(toml::Value::as_table_mut);
-    miniport
-        .context("the data has no miniport")?
-        .insert("characteristics".to_owned(), format!("0x{:x}", characteristics(data)).into());
-    let variants = [
+    environment.set_syntax(
+        SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .keep_trailing_newline(true)
+            .build()?,
+    );
+    let values = Values {
+        name: driver,
+        version: ctx.version.to_string(),
+        date: ctx.date.to_string(),
+        arch: ctx.arch.decoration(),
+        variants: variants(),
+        characteristics: format!("0x{:x}", characteristics(data)),
+        data,
+    };
+    Ok(environment.render_str(template, Serde(values))?)
+}
+
+/// What the templates see.
+#[derive(Serialize)]
+struct Values<'a> {
+    name: &'a str,
+    version: String,
+    date: String,
+    arch: &'static str,
+    variants: [Variant; 2],
+    characteristics: String,
+    #[serde(flatten)]
+    data: &'a DriverData,
+}
+
+/// One models section and where its files go (INF-9).
+#[derive(Serialize)]
+struct Variant {
+    decoration: String,
+    install: &'static str,
+    driver_dirid: u16,
+    dll_dirid: u16,
+}
+
+fn variants() -> [Variant; 2] {
+    [
         Variant {
             decoration: format!(".10.0...{FIRST_BUILD_FROM_STORE}"),
             install: "Store",
             driver_dirid: 13,
             dll_dirid: 13,
         },
-        Variant { decoration: String::new(), install: "System", driver_dirid: 12, dll_dirid: 11 },
-    ];
-    let built = context! {
-        name => driver,
-        version => ctx.version.to_string(),
-        date => ctx.date.to_string(),
-        arch => ctx.arch.decoration(),
-        variants,
-    };
-    Ok(environment.render_str(
-        template,
-        context! { ..built, ..minijinja::Value::serialize(&values) },
-    )?)
+        Variant {
+            decoration: String::new(),
+            install: "System",
+            driver_dirid: 12,
+            dll_dirid: 11,
+        },
+    ]
 }
 
 /// Characteristics of the virtual miniport (INF-2).

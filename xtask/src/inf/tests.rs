@@ -67,5 +67,8 @@ fn files(driver: &str, data: &str, arch: Arch) -> BTreeMap<String, Vec<u8>> {
 
 fn errors(files: BTreeMap<String, Vec<u8>>) -> Vec<Finding> {
     let findings = lint_files(&Package::of(files));
-    findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect()
+    findings
+        .into_iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .collect()
 }

@@ -40,8 +40,15 @@ pub fn listed(package: &Package, out: &mut Findings) {
         let sources = sources(&file.inf);
         let mut copied = BTreeSet::new();
         for (_, install) in graph::installs(&file.inf) {
-            for copy in graph::files(&file.inf, &install).iter().filter(|copy| !copy.deleted) {
-                let source = if copy.source.is_empty() { &copy.name } else { &copy.source };
+            for copy in graph::files(&file.inf, &install)
+                .iter()
+                .filter(|copy| !copy.deleted)
+            {
+                let source = if copy.source.is_empty() {
+                    &copy.name
+                } else {
+                    &copy.source
+                };
                 let source = source.to_ascii_lowercase();
                 if !sources.contains_key(&source) {
                     let message = format!("{source} is copied but not in [SourceDisksFiles]");
@@ -52,7 +59,12 @@ pub fn listed(package: &Package, out: &mut Findings) {
         }
         for (name, (line, disk)) in &sources {
             if !package.has(name) {
-                out.error("INF-L4", &file.name, *line, format!("{name} is not in the package"));
+                out.error(
+                    "INF-L4",
+                    &file.name,
+                    *line,
+                    format!("{name} is not in the package"),
+                );
             }
             if !copied.contains(name) {
                 let message = format!("{name} is listed but never copied");
@@ -73,7 +85,12 @@ pub fn listed(package: &Package, out: &mut Findings) {
         if has_extension(name, "cat") {
             let owner = format!("{}inf", &name[..name.len() - 3]);
             if !package.has(&owner) {
-                out.error("INF-L5", name, 0, format!("there is no {owner} for this catalog"));
+                out.error(
+                    "INF-L5",
+                    name,
+                    0,
+                    format!("there is no {owner} for this catalog"),
+                );
             }
         }
     }
@@ -84,7 +101,10 @@ pub fn directories(package: &Package, out: &mut Findings) {
     for file in &package.infs {
         for entry in file.inf.entries("DestinationDirs") {
             let dirid = entry.value(0);
-            if !dirid.parse::<i64>().is_ok_and(|dirid| DIRIDS.contains(&dirid)) {
+            if !dirid
+                .parse::<i64>()
+                .is_ok_and(|dirid| DIRIDS.contains(&dirid))
+            {
                 let message = format!("{dirid:?} is not a known directory id");
                 out.error("INF-L7", &file.name, entry.line, message);
             }
@@ -97,10 +117,18 @@ pub fn directories(package: &Package, out: &mut Findings) {
                 }
             }
         }
-        for entry in file.inf.sections.iter().flat_map(|section| &section.entries) {
+        for entry in file
+            .inf
+            .sections
+            .iter()
+            .flat_map(|section| &section.entries)
+        {
             for token in entry.values.iter().flat_map(|value| tokens(value)) {
                 let Token::Key(key) = token else { continue };
-                if key.parse::<i64>().is_ok_and(|dirid| !DIRIDS.contains(&dirid)) {
+                if key
+                    .parse::<i64>()
+                    .is_ok_and(|dirid| !DIRIDS.contains(&dirid))
+                {
                     let message = format!("%{key}% is not a known directory id");
                     out.error("INF-L7", &file.name, entry.line, message);
                 }
@@ -120,9 +148,15 @@ pub fn store(package: &Package, out: &mut Findings) {
     for file in &package.infs {
         let inf = &file.inf;
         let installs = graph::installs(inf);
-        for (wanted, name) in [(true, "with a build number (DIRID 13)"), (false, "without one (DIRID 12)")] {
+        for (wanted, name) in [
+            (true, "with a build number (DIRID 13)"),
+            (false, "without one (DIRID 12)"),
+        ] {
             let line = inf.line_of("Manufacturer");
-            if !installs.iter().any(|(models, _)| models.build.is_some() == wanted) {
+            if !installs
+                .iter()
+                .any(|(models, _)| models.build.is_some() == wanted)
+            {
                 let message = format!("there is no models section {name}");
                 out.error("INF-9", &file.name, line, message);
             }
@@ -133,12 +167,22 @@ pub fn store(package: &Package, out: &mut Findings) {
                 out.error("INF-9", &file.name, models.line, message);
             }
             for copy in graph::files(inf, install) {
-                let Some((line, dirid, subdir)) = graph::destination(inf, &copy.list) else { continue };
+                let Some((line, dirid, subdir)) = graph::destination(inf, &copy.list) else {
+                    continue;
+                };
                 let Some(dirid) = dirid.parse::<i64>().ok().filter(|id| DIRIDS.contains(id)) else {
                     continue;
                 };
-                let before = if has_extension(&copy.name, "sys") { 12 } else { 11 };
-                let right = if models.build.is_some() { STORE } else { before };
+                let before = if has_extension(&copy.name, "sys") {
+                    12
+                } else {
+                    11
+                };
+                let right = if models.build.is_some() {
+                    STORE
+                } else {
+                    before
+                };
                 if dirid != right {
                     let message = format!(
                         "{} goes to DIRID {dirid}; from [{}] it must be {right}",
@@ -151,13 +195,18 @@ pub fn store(package: &Package, out: &mut Findings) {
                     let message = format!("{} lies in the driver store: no DelFiles", copy.name);
                     out.error("INF-9", &file.name, copy.line, message);
                 }
-                let renamed = !copy.source.is_empty() && !copy.source.eq_ignore_ascii_case(&copy.name);
+                let renamed =
+                    !copy.source.is_empty() && !copy.source.eq_ignore_ascii_case(&copy.name);
                 if dirid == STORE && renamed {
-                    let message = format!("{} is renamed on its way to the driver store", copy.source);
+                    let message =
+                        format!("{} is renamed on its way to the driver store", copy.source);
                     out.error("INF-9", &file.name, copy.line, message);
                 }
                 if dirid == STORE && !subdir.is_empty() {
-                    let message = format!("{} lies at the root of the package, not in {subdir}", copy.name);
+                    let message = format!(
+                        "{} lies at the root of the package, not in {subdir}",
+                        copy.name
+                    );
                     out.error("INF-9", &file.name, line, message);
                 }
             }
@@ -180,12 +229,19 @@ pub fn copied_infs(package: &Package, out: &mut Findings) {
                     out.error("INF-8", &file.name, *line, message);
                 }
             }
-            if file.class() != Class::NetTrans || !copied.iter().all(|(_, name)| package.has(name)) {
+            if file.class() != Class::NetTrans || !copied.iter().all(|(_, name)| package.has(name))
+            {
                 continue;
             }
             for miniport in package.of_class(Class::Net) {
-                if !copied.iter().any(|(_, name)| name.eq_ignore_ascii_case(&miniport.name)) {
-                    let message = format!("[{install}] does not bring in {} with CopyINF", miniport.name);
+                if !copied
+                    .iter()
+                    .any(|(_, name)| name.eq_ignore_ascii_case(&miniport.name))
+                {
+                    let message = format!(
+                        "[{install}] does not bring in {} with CopyINF",
+                        miniport.name
+                    );
                     out.error("INF-8", &file.name, inf.line_of(&install), message);
                 }
             }

@@ -52,7 +52,10 @@ pub fn notify_class(inf: &Inf) -> Option<(usize, String)> {
 
 /// Whether the text is a GUID in braces.
 fn is_guid(text: &str) -> bool {
-    let Some(inner) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
+    let Some(inner) = text
+        .strip_prefix('{')
+        .and_then(|text| text.strip_suffix('}'))
+    else {
         return false;
     };
     let lengths: Vec<usize> = inner.split('-').map(str::len).collect();

@@ -31,24 +31,35 @@ pub fn characteristics(package: &Package, out: &mut Findings) {
                 continue;
             };
             if (flags & NCF_KIND).count_ones() > 1 {
-                wrong("NCF_VIRTUAL, NCF_SOFTWARE_ENUMERATED and NCF_PHYSICAL exclude each other".to_owned());
+                wrong(
+                    "NCF_VIRTUAL, NCF_SOFTWARE_ENUMERATED and NCF_PHYSICAL exclude each other"
+                        .to_owned(),
+                );
                 continue;
             }
             match class {
                 // The flags of adapters are not for protocols.
                 Class::NetTrans if flags & !NCF_HAS_UI != 0 => {
-                    wrong(format!("{flags:#x}: a protocol has 0, or NCF_HAS_UI (0x80)"));
+                    wrong(format!(
+                        "{flags:#x}: a protocol has 0, or NCF_HAS_UI (0x80)"
+                    ));
                 }
                 Class::NetTrans if flags == NCF_HAS_UI && !package.has_notify_object() => {
                     wrong("NCF_HAS_UI without a notify object that shows a page".to_owned());
                 }
                 Class::Net if flags & NCF_VIRTUAL == 0 => {
-                    wrong(format!("{flags:#x}: a virtual miniport has NCF_VIRTUAL (0x1)"));
+                    wrong(format!(
+                        "{flags:#x}: a virtual miniport has NCF_VIRTUAL (0x1)"
+                    ));
                 }
                 Class::Net
-                    if flags & !(NCF_VIRTUAL | NCF_HIDDEN | NCF_NOT_USER_REMOVABLE | NCF_HAS_UI) != 0 =>
+                    if flags
+                        & !(NCF_VIRTUAL | NCF_HIDDEN | NCF_NOT_USER_REMOVABLE | NCF_HAS_UI)
+                        != 0 =>
                 {
-                    wrong(format!("{flags:#x} has flags that a virtual miniport must not have"));
+                    wrong(format!(
+                        "{flags:#x} has flags that a virtual miniport must not have"
+                    ));
                 }
                 _ => {}
             }
@@ -58,7 +69,14 @@ pub fn characteristics(package: &Package, out: &mut Findings) {
 
 /// What an adapter's upper edge may offer (INF-3).
 const UPPER: [&str; 8] = [
-    "ndis5", "ndis5_atalk", "ndis5_dlc", "ndis5_ip", "ndis5_ipx", "ndis5_nbf", "ndis5_streams", "flpp4",
+    "ndis5",
+    "ndis5_atalk",
+    "ndis5_dlc",
+    "ndis5_ip",
+    "ndis5_ipx",
+    "ndis5_nbf",
+    "ndis5_streams",
+    "flpp4",
 ];
 
 /// INF-3: the protocol is the top of nothing, the miniport the bottom.
@@ -71,13 +89,24 @@ pub fn interfaces(package: &Package, out: &mut Findings) {
             }
             let values = graph::registry(&file.inf, &install);
             for range in ["UpperRange", "LowerRange"] {
-                let Some(value) = values.iter().find(|value| value.is("Ndi\\Interfaces", range)) else {
+                let Some(value) = values
+                    .iter()
+                    .find(|value| value.is("Ndi\\Interfaces", range))
+                else {
                     let line = file.inf.line_of(&install);
-                    out.error("INF-3", &file.name, line, format!("[{install}] adds no {range}"));
+                    out.error(
+                        "INF-3",
+                        &file.name,
+                        line,
+                        format!("[{install}] adds no {range}"),
+                    );
                     continue;
                 };
-                let items: Vec<String> =
-                    value.text().split(',').map(|item| item.trim().to_ascii_lowercase()).collect();
+                let items: Vec<String> = value
+                    .text()
+                    .split(',')
+                    .map(|item| item.trim().to_ascii_lowercase())
+                    .collect();
                 let wanted = match (class, range) {
                     (Class::NetTrans, "UpperRange") => "noupper",
                     (Class::NetTrans, _) => "ndis5",
@@ -105,11 +134,22 @@ pub fn excluded(package: &Package, out: &mut Findings) {
             .into_iter()
             .map(|(_, id)| id)
             .collect();
-        for device in graph::models(&file.inf).iter().flat_map(|models| &models.devices) {
+        for device in graph::models(&file.inf)
+            .iter()
+            .flat_map(|models| &models.devices)
+        {
             let id = &device.hardware_id;
-            if !excluded.iter().any(|name| name == "*" || name.eq_ignore_ascii_case(id)) {
+            if !excluded
+                .iter()
+                .any(|name| name == "*" || name.eq_ignore_ascii_case(id))
+            {
                 let message = format!("ExcludeFromSelect does not name {id}");
-                out.error("INF-5", &file.name, file.inf.line_of("ControlFlags"), message);
+                out.error(
+                    "INF-5",
+                    &file.name,
+                    file.inf.line_of("ControlFlags"),
+                    message,
+                );
             }
         }
     }
@@ -123,23 +163,38 @@ pub fn notify_object(package: &Package, out: &mut Findings) {
             let values = graph::registry(&file.inf, &install);
             let class_id = values.iter().find(|value| value.is("Ndi", "ClsID"));
             let dll = values.iter().find(|value| value.is("Ndi", "ComponentDll"));
-            let Some(first) = class_id.or(dll) else { continue };
+            let Some(first) = class_id.or(dll) else {
+                continue;
+            };
             any = true;
-            let mut wrong = |line: usize, message: String| out.error("INF-6", &file.name, line, message);
+            let mut wrong =
+                |line: usize, message: String| out.error("INF-6", &file.name, line, message);
             if file.class() == Class::Net {
-                wrong(first.line, "an adapter cannot own a notify object".to_owned());
+                wrong(
+                    first.line,
+                    "an adapter cannot own a notify object".to_owned(),
+                );
                 continue;
             }
             let (Some(class_id), Some(dll)) = (class_id, dll) else {
-                wrong(first.line, "ClsID and ComponentDll come together".to_owned());
+                wrong(
+                    first.line,
+                    "ClsID and ComponentDll come together".to_owned(),
+                );
                 continue;
             };
             if !is_guid(class_id.text()) {
-                wrong(class_id.line, format!("{:?} is not a GUID in braces", class_id.text()));
+                wrong(
+                    class_id.line,
+                    format!("{:?} is not a GUID in braces", class_id.text()),
+                );
             }
             let name = dll.text().rsplit('\\').next().unwrap_or_default();
             let copies = graph::files(&file.inf, &install);
-            let Some(copy) = copies.iter().find(|copy| copy.name.eq_ignore_ascii_case(name)) else {
+            let Some(copy) = copies
+                .iter()
+                .find(|copy| copy.name.eq_ignore_ascii_case(name))
+            else {
                 wrong(dll.line, format!("[{install}] does not copy {name}"));
                 continue;
             };
@@ -148,14 +203,18 @@ pub fn notify_object(package: &Package, out: &mut Findings) {
             let whole = format!("%{dirid}%\\{name}");
             let bare = dirid == "11" && dll.text().eq_ignore_ascii_case(name);
             if !bare && !dll.text().eq_ignore_ascii_case(&whole) {
-                wrong(dll.line, format!("{:?} is not where the file goes: {whole}", dll.text()));
+                wrong(
+                    dll.line,
+                    format!("{:?} is not where the file goes: {whole}", dll.text()),
+                );
             }
             if !has_extension(name, "dll") {
                 wrong(dll.line, format!("{name:?} is not a DLL"));
             }
         }
         if file.class() == Class::NetTrans && !any {
-            let message = "there is no notify object yet: virtual miniports are made by hand".to_owned();
+            let message =
+                "there is no notify object yet: virtual miniports are made by hand".to_owned();
             out.note("INF-6", &file.name, 0, message);
         }
     }
@@ -175,7 +234,7 @@ pub fn medium(package: &Package, out: &mut Findings) {
                 };
                 let number = graph::number(value).filter(|_| !value.is_empty());
                 // NET_IFTYPE begins at 1.
-                let smallest = if keyword == "*IfType" { 1 } else { 0 };
+                let smallest = i64::from(keyword == "*IfType");
                 if number.is_none_or(|number| number < smallest) {
                     let message = format!("{keyword} is {value:?} in [{install}], not a number");
                     out.error("INF-L14", &file.name, line, message);
@@ -188,8 +247,9 @@ pub fn medium(package: &Package, out: &mut Findings) {
 /// INF-L15: what is written to the registry is relative to the component and has
 /// a type that Windows knows.
 pub fn registry(package: &Package, out: &mut Findings) {
-    const TYPES: [i64; 9] =
-        [0, 0x1, 0x2, 0x8, 0x1_0000, 0x1_0001, 0x1_0008, 0x2_0000, 0x2_0002];
+    const TYPES: [i64; 9] = [
+        0, 0x1, 0x2, 0x8, 0x1_0000, 0x1_0001, 0x1_0008, 0x2_0000, 0x2_0002,
+    ];
     for file in &package.infs {
         for (_, install) in graph::installs(&file.inf) {
             let services = graph::services(&file.inf, &install);
@@ -198,7 +258,11 @@ pub fn registry(package: &Package, out: &mut Findings) {
                 sections.push(service.section.clone());
             }
             let log = format!("{install}.Services");
-            sections.extend(file.inf.entries(&log).map(|entry| file.inf.expand(entry.value(3))));
+            sections.extend(
+                file.inf
+                    .entries(&log)
+                    .map(|entry| file.inf.expand(entry.value(3))),
+            );
             for section in sections {
                 for value in graph::registry(&file.inf, &section) {
                     if !value.root.eq_ignore_ascii_case("HKR") {

@@ -7,10 +7,27 @@ use crate::inf::lint::{Class, Findings, InfFile, Package};
 
 /// Names that Windows keeps for itself.
 const RESERVED: [&str; 21] = [
-    "BundleId", "BusType", "Characteristics", "ComponentId", "Description", "DeviceInstanceId",
-    "DriverDate", "DriverDesc", "DriverVersion", "InfPath", "InfSection", "InfSectionExt",
-    "InstallTimeStamp", "Manufacturer", "NetCfgInstanceId", "NetLuidIndex", "Provider",
-    "ProviderName", "*IfType", "*MediaType", "*PhysicalMediaType",
+    "BundleId",
+    "BusType",
+    "Characteristics",
+    "ComponentId",
+    "Description",
+    "DeviceInstanceId",
+    "DriverDate",
+    "DriverDesc",
+    "DriverVersion",
+    "InfPath",
+    "InfSection",
+    "InfSectionExt",
+    "InstallTimeStamp",
+    "Manufacturer",
+    "NetCfgInstanceId",
+    "NetLuidIndex",
+    "Provider",
+    "ProviderName",
+    "*IfType",
+    "*MediaType",
+    "*PhysicalMediaType",
 ];
 
 /// INF-L12: every parameter is complete, and its default is one of its values.
@@ -21,7 +38,10 @@ pub fn parameters(package: &Package, out: &mut Findings) {
             let mut parameters: BTreeMap<String, Vec<&RegistryValue>> = BTreeMap::new();
             for value in &values {
                 let mut parts = value.key.split('\\');
-                let first = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+                let first = (
+                    parts.next().unwrap_or_default(),
+                    parts.next().unwrap_or_default(),
+                );
                 if first.0.eq_ignore_ascii_case("Ndi") && first.1.eq_ignore_ascii_case("params") {
                     let name = parts.next().unwrap_or_default().to_owned();
                     parameters.entry(name).or_default().push(value);
@@ -43,7 +63,9 @@ pub fn parameters(package: &Package, out: &mut Findings) {
 /// Parameters are shown on a page, which needs a flag, and only adapters have it.
 fn page(file: &InfFile, install: &str, out: &mut Findings) {
     let entry = file.inf.entry(install, "Characteristics");
-    let flags = entry.and_then(|entry| graph::number(entry.value(0))).unwrap_or(0);
+    let flags = entry
+        .and_then(|entry| graph::number(entry.value(0)))
+        .unwrap_or(0);
     if flags & 0x80 == 0 || file.class() != Class::Net {
         let line = entry.map_or(file.inf.line_of(install), |entry| entry.line);
         let message = "parameters need an adapter with NCF_HAS_UI (0x80)".to_owned();
@@ -54,7 +76,11 @@ fn page(file: &InfFile, install: &str, out: &mut Findings) {
 /// What is wrong with one parameter.
 fn problem(name: &str, values: &[&RegistryValue]) -> Option<(usize, String)> {
     let line = values.first().map_or(0, |value| value.line);
-    if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) || name.is_empty() {
+    if RESERVED
+        .iter()
+        .any(|reserved| reserved.eq_ignore_ascii_case(name))
+        || name.is_empty()
+    {
         return Some((line, "Windows keeps this name for itself".to_owned()));
     }
     let own = format!("Ndi\\params\\{name}");
@@ -67,12 +93,17 @@ fn problem(name: &str, values: &[&RegistryValue]) -> Option<(usize, String)> {
     let (kind, default) = (find("Type")?, find("Default")?);
     match kind.text().to_ascii_lowercase().as_str() {
         "int" | "long" | "word" | "dword" => {
-            let number = |wanted: &str| find(wanted).and_then(|value| value.text().parse::<i64>().ok());
-            let (Some(min), Some(max), Some(step)) = (number("Min"), number("Max"), number("Step")) else {
+            let number =
+                |wanted: &str| find(wanted).and_then(|value| value.text().parse::<i64>().ok());
+            let (Some(min), Some(max), Some(step)) = (number("Min"), number("Max"), number("Step"))
+            else {
                 return Some((line, "Min, Max and Step must be numbers".to_owned()));
             };
             let Ok(value) = default.text().parse::<i64>() else {
-                return Some((default.line, format!("Default {:?} is not a number", default.text())));
+                return Some((
+                    default.line,
+                    format!("Default {:?} is not a number", default.text()),
+                ));
             };
             let reachable = step > 0 && (min..=max).contains(&value) && (value - min) % step == 0;
             (!reachable).then(|| {
@@ -82,8 +113,15 @@ fn problem(name: &str, values: &[&RegistryValue]) -> Option<(usize, String)> {
         }
         "enum" => {
             let choices = format!("{own}\\enum");
-            let known = values.iter().any(|value| value.is(&choices, default.text()));
-            (!known).then(|| (default.line, format!("Default {:?} is no choice", default.text())))
+            let known = values
+                .iter()
+                .any(|value| value.is(&choices, default.text()));
+            (!known).then(|| {
+                (
+                    default.line,
+                    format!("Default {:?} is no choice", default.text()),
+                )
+            })
         }
         "edit" => None,
         other => Some((kind.line, format!("{other:?} is not a type"))),

@@ -9,8 +9,18 @@ use crate::inf::{
 };
 
 /// Marks of a template or of an unfinished text.
-const MARKS: [&str; 10] =
-    ["{{", "}}", "{%", "%}", "{#", "$ARCH$", "TODO", "FIXME", "XXX", "CHECK THIS"];
+const MARKS: [&str; 10] = [
+    "{{",
+    "}}",
+    "{%",
+    "%}",
+    "{#",
+    "$ARCH$",
+    "TODO",
+    "FIXME",
+    "XXX",
+    "CHECK THIS",
+];
 
 /// INF-L1: the file can be read, and reads the same everywhere.
 pub fn syntax(package: &Package, out: &mut Findings) {
@@ -46,7 +56,12 @@ pub fn leftovers(package: &Package, out: &mut Findings) {
         let text = String::from_utf8_lossy(&file.raw);
         for (index, line) in text.lines().enumerate() {
             if let Some(mark) = MARKS.iter().find(|mark| line.contains(**mark)) {
-                out.error("INF-L8", &file.name, index + 1, format!("{mark:?} is left over"));
+                out.error(
+                    "INF-L8",
+                    &file.name,
+                    index + 1,
+                    format!("{mark:?} is left over"),
+                );
             }
         }
     }
@@ -81,7 +96,12 @@ pub fn strings(package: &Package, out: &mut Findings) {
         }
         for (key, (line, _)) in strings {
             if !used.contains(&key) {
-                out.error("INF-L9", &file.name, line, format!("string %{key}% is not used"));
+                out.error(
+                    "INF-L9",
+                    &file.name,
+                    line,
+                    format!("string %{key}% is not used"),
+                );
             }
         }
     }
@@ -98,11 +118,15 @@ pub fn duplicates(package: &Package, out: &mut Findings) {
                     // A section may add several services.
                     Some(key) if key.eq_ignore_ascii_case("AddService") => continue,
                     Some(key) => key.to_ascii_lowercase(),
-                    None => entry.values.iter().take(3).fold(String::new(), |mut text, value| {
-                        text.push_str(&value.to_ascii_lowercase());
-                        text.push(',');
-                        text
-                    }),
+                    None => entry
+                        .values
+                        .iter()
+                        .take(3)
+                        .fold(String::new(), |mut text, value| {
+                            text.push_str(&value.to_ascii_lowercase());
+                            text.push(',');
+                            text
+                        }),
                 };
                 if !seen.insert((name.clone(), what)) {
                     let message = format!("[{}] says this twice", section.name);

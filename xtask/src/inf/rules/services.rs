@@ -17,11 +17,22 @@ pub fn service_values(package: &Package, out: &mut Findings) {
             let values = graph::registry(&file.inf, &install);
             let Some(service) = values.iter().find(|value| value.is("Ndi", "Service")) else {
                 let line = file.inf.line_of(&install);
-                out.error("INF-4", &file.name, line, format!("[{install}] adds no Ndi\\Service"));
+                out.error(
+                    "INF-4",
+                    &file.name,
+                    line,
+                    format!("[{install}] adds no Ndi\\Service"),
+                );
                 continue;
             };
-            if !services.iter().any(|added| added.name.eq_ignore_ascii_case(service.text())) {
-                let message = format!("{:?} is not a service of [{install}.Services]", service.text());
+            if !services
+                .iter()
+                .any(|added| added.name.eq_ignore_ascii_case(service.text()))
+            {
+                let message = format!(
+                    "{:?} is not a service of [{install}.Services]",
+                    service.text()
+                );
                 out.error("INF-4", &file.name, service.line, message);
                 continue;
             }
@@ -34,10 +45,13 @@ pub fn service_values(package: &Package, out: &mut Findings) {
                 (Class::NetTrans, Some(all)) => {
                     let complete = services.len() == all.data.len()
                         && services.iter().all(|added| {
-                            all.data.iter().any(|name| name.eq_ignore_ascii_case(&added.name))
+                            all.data
+                                .iter()
+                                .any(|name| name.eq_ignore_ascii_case(&added.name))
                         });
                     if !complete || graph::number(&all.flags) != Some(0x1_0000) {
-                        let message = "CoServices is a REG_MULTI_SZ of exactly the installed services";
+                        let message =
+                            "CoServices is a REG_MULTI_SZ of exactly the installed services";
                         out.error("INF-4", &file.name, all.line, message.to_owned());
                     }
                 }
@@ -59,7 +73,9 @@ pub fn service_sections(package: &Package, out: &mut Findings) {
     for file in &package.infs {
         for (_, install) in graph::installs(&file.inf) {
             for service in graph::services(&file.inf, &install) {
-                let owner = names.entry(service.name.to_ascii_lowercase()).or_insert(&file.name);
+                let owner = names
+                    .entry(service.name.to_ascii_lowercase())
+                    .or_insert(&file.name);
                 if *owner != file.name {
                     let message = format!("{owner} installs a service {} as well", service.name);
                     out.error("INF-L11", &file.name, service.line, message);
@@ -72,7 +88,8 @@ pub fn service_sections(package: &Package, out: &mut Findings) {
                     Ok((line, name)) => {
                         let image = image.get_or_insert_with(|| name.clone());
                         if *image != name {
-                            let message = format!("the other edge is in {image}, this one in {name}");
+                            let message =
+                                format!("the other edge is in {image}, this one in {name}");
                             out.error("INF-L11", &file.name, line, message);
                         }
                     }
@@ -83,7 +100,11 @@ pub fn service_sections(package: &Package, out: &mut Findings) {
 }
 
 /// The image of a service, or what is wrong with it.
-fn loaded(file: &InfFile, install: &str, service: &Service) -> Result<(usize, String), (usize, String)> {
+fn loaded(
+    file: &InfFile,
+    install: &str,
+    service: &Service,
+) -> Result<(usize, String), (usize, String)> {
     let associated = graph::number(&service.flags).is_some_and(|flags| flags & 2 != 0);
     if associated != (file.class() == Class::Net) {
         let message = "the service of an adapter, and no other, has SPSVCINST_ASSOCSERVICE (2)";
@@ -96,7 +117,11 @@ fn loaded(file: &InfFile, install: &str, service: &Service) -> Result<(usize, St
             (file.inf.line_of(&service.section), message)
         })
     };
-    for (key, allowed) in [("ServiceType", 1..=1), ("StartType", 0..=3), ("ErrorControl", 0..=3)] {
+    for (key, allowed) in [
+        ("ServiceType", 1..=1),
+        ("StartType", 0..=3),
+        ("ErrorControl", 0..=3),
+    ] {
         let found = entry(key)?;
         if !graph::number(found.value(0)).is_some_and(|value| allowed.contains(&value)) {
             let message = format!("{key} {:?} is not for a network driver", found.value(0));
@@ -105,17 +130,23 @@ fn loaded(file: &InfFile, install: &str, service: &Service) -> Result<(usize, St
     }
     let binary = entry("ServiceBinary")?;
     let path = binary.value(0);
-    let parts = path.strip_prefix('%').and_then(|rest| rest.split_once("%\\"));
+    let parts = path
+        .strip_prefix('%')
+        .and_then(|rest| rest.split_once("%\\"));
     let Some((dirid, name)) = parts.filter(|(_, name)| has_extension(name, "sys")) else {
         return Err((binary.line, format!("{path:?} is not %dirid%\\name.sys")));
     };
+    // A list without a destination is INF-L7's.
     let copied = graph::files(&file.inf, install).into_iter().any(|copy| {
         copy.name.eq_ignore_ascii_case(name)
             && !copy.deleted
-            && graph::destination(&file.inf, &copy.list).is_some_and(|(_, to, _)| to == dirid)
+            && graph::destination(&file.inf, &copy.list).is_none_or(|(_, to, _)| to == dirid)
     });
     if !copied {
-        return Err((binary.line, format!("[{install}] does not copy {name} to DIRID {dirid}")));
+        return Err((
+            binary.line,
+            format!("[{install}] does not copy {name} to DIRID {dirid}"),
+        ));
     }
     Ok((binary.line, name.to_ascii_lowercase()))
 }

@@ -24,7 +24,10 @@ fn version<'a>(file: &'a InfFile, key: &'a str) -> (usize, &'a str) {
 pub fn class(package: &Package, out: &mut Findings) {
     for file in &package.infs {
         let (line, class) = version(file, "Class");
-        let Some((_, guid)) = CLASSES.iter().find(|(name, _)| name.eq_ignore_ascii_case(class)) else {
+        let Some((_, guid)) = CLASSES
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(class))
+        else {
             let message = format!("class {class:?} is neither NetTrans nor Net");
             out.error("INF-1", &file.name, line, message);
             continue;
@@ -35,12 +38,20 @@ pub fn class(package: &Package, out: &mut Findings) {
             out.error("INF-1", &file.name, line, message);
         }
     }
-    for (class, what) in [(Class::NetTrans, "protocol (class NetTrans)"), (Class::Net, "virtual miniport (class Net)")] {
+    for (class, what) in [
+        (Class::NetTrans, "protocol (class NetTrans)"),
+        (Class::Net, "virtual miniport (class Net)"),
+    ] {
         // A class that cannot be told was reported above.
         let unknown = package.of_class(Class::Other).count();
         let count = package.of_class(class).count();
         if count > 1 || (count == 0 && unknown == 0) {
-            out.error("INF-1", "", 0, format!("the package has {count} INFs for a {what}, not one"));
+            out.error(
+                "INF-1",
+                "",
+                0,
+                format!("the package has {count} INFs for a {what}, not one"),
+            );
         }
     }
 }
@@ -55,11 +66,19 @@ pub fn identity(package: &Package, out: &mut Findings) {
         }
         let (line, locked) = version(file, "PnpLockdown");
         if graph::number(locked) != Some(1) {
-            out.error("INF-10", &file.name, line, format!("PnpLockdown is {locked:?}, not 1"));
+            out.error(
+                "INF-10",
+                &file.name,
+                line,
+                format!("PnpLockdown is {locked:?}, not 1"),
+            );
         }
         // Each driver package has a catalog of its own, which signing makes later.
         let (line, catalog) = version(file, "CatalogFile");
-        let stem = file.name.rsplit_once('.').map_or(file.name.as_str(), |(stem, _)| stem);
+        let stem = file
+            .name
+            .rsplit_once('.')
+            .map_or(file.name.as_str(), |(stem, _)| stem);
         if !catalog.eq_ignore_ascii_case(&format!("{stem}.cat")) {
             let message = format!("CatalogFile is {catalog:?}, not {stem}.cat");
             out.error("INF-10", &file.name, line, message);
@@ -67,13 +86,26 @@ pub fn identity(package: &Package, out: &mut Findings) {
         let (line, provider) = version(file, "Provider");
         let provider = file.inf.expand(provider);
         if provider.is_empty() {
-            out.error("INF-10", &file.name, line, "there is no Provider".to_owned());
+            out.error(
+                "INF-10",
+                &file.name,
+                line,
+                "there is no Provider".to_owned(),
+            );
             continue;
         }
-        let prefix: String = provider.chars().filter(char::is_ascii_alphanumeric).collect();
-        for device in graph::models(&file.inf).iter().flat_map(|models| &models.devices) {
+        let prefix: String = provider
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect();
+        for device in graph::models(&file.inf)
+            .iter()
+            .flat_map(|models| &models.devices)
+        {
             let id = &device.hardware_id;
-            let name = id.split_once('_').filter(|(first, _)| first.eq_ignore_ascii_case(&prefix));
+            let name = id
+                .split_once('_')
+                .filter(|(first, _)| first.eq_ignore_ascii_case(&prefix));
             if name.is_none_or(|(_, name)| name.is_empty()) {
                 let message = format!("component id {id:?} is not {prefix}_name");
                 out.error("INF-10", &file.name, device.line, message);
@@ -88,13 +120,24 @@ pub fn driver_version(package: &Package, out: &mut Findings) {
     for file in &package.infs {
         let Some(entry) = file.inf.entry("Version", "DriverVer") else {
             let line = file.inf.line_of("Version");
-            out.error("INF-L10", &file.name, line, "there is no DriverVer".to_owned());
+            out.error(
+                "INF-L10",
+                &file.name,
+                line,
+                "there is no DriverVer".to_owned(),
+            );
             continue;
         };
         let four = entry.value(1).split('.').count() == 4;
-        let parsed = (entry.value(0).parse::<DriverDate>(), entry.value(1).parse::<DriverVersion>());
+        let parsed = (
+            entry.value(0).parse::<DriverDate>(),
+            entry.value(1).parse::<DriverVersion>(),
+        );
         let (Ok(date), Ok(version), true) = (parsed.0, parsed.1, four) else {
-            let message = format!("DriverVer {:?} is not mm/dd/yyyy,w.x.y.z", entry.values.join(","));
+            let message = format!(
+                "DriverVer {:?} is not mm/dd/yyyy,w.x.y.z",
+                entry.values.join(",")
+            );
             out.error("INF-L10", &file.name, entry.line, message);
             continue;
         };
@@ -111,20 +154,33 @@ pub fn driver_version(package: &Package, out: &mut Findings) {
 
 /// INF-L13: every models section is for the machine that the image is for.
 pub fn architecture(package: &Package, out: &mut Findings) {
-    let image = package.files.iter().find(|(name, _)| has_extension(name, "sys"));
+    let image = package
+        .files
+        .iter()
+        .find(|(name, _)| has_extension(name, "sys"));
     let machine = image.and_then(|(_, bytes)| decoration_of_image(bytes));
     let mut expected = machine;
     for file in &package.infs {
         for models in graph::models(&file.inf) {
             let found = models.architecture.as_str();
-            if !["NTamd64", "NTarm64"].iter().any(|known| known.eq_ignore_ascii_case(found)) {
+            if !["NTamd64", "NTarm64"]
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(found))
+            {
                 let message = format!("[{}] names no architecture that is built", models.section);
                 out.error("INF-L13", &file.name, models.line, message);
                 continue;
             }
-            let expected = *expected.get_or_insert(if found.eq_ignore_ascii_case("NTamd64") { "NTamd64" } else { "NTarm64" });
+            let expected = *expected.get_or_insert(if found.eq_ignore_ascii_case("NTamd64") {
+                "NTamd64"
+            } else {
+                "NTarm64"
+            });
             if !found.eq_ignore_ascii_case(expected) {
-                let message = format!("[{}] is for another machine than {expected}", models.section);
+                let message = format!(
+                    "[{}] is for another machine than {expected}",
+                    models.section
+                );
                 out.error("INF-L13", &file.name, models.line, message);
             }
         }

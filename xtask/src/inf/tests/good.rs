@@ -13,7 +13,9 @@ fn the_rendered_text_is_the_approved_text() {
     let mut stale = Vec::new();
     for inf in rendered("passthrough", PASSTHROUGH, Arch::X64) {
         let path = folder.join(&inf.file_name);
-        let new = String::from_utf8(inf.contents).unwrap().replace("\r\n", "\n");
+        let new = String::from_utf8(inf.contents)
+            .unwrap()
+            .replace("\r\n", "\n");
         if std::env::var_os("UPDATE_APPROVED").is_some() {
             std::fs::write(&path, &new).unwrap();
         }
@@ -22,7 +24,11 @@ fn the_rendered_text_is_the_approved_text() {
         }
         stale.push(format!("{}:\n{new}", path.display()));
     }
-    assert!(stale.is_empty(), "not the approved text: {}", stale.join("\n"));
+    assert!(
+        stale.is_empty(),
+        "not the approved text: {}",
+        stale.join("\n")
+    );
 }
 
 #[test]
@@ -73,7 +79,10 @@ fn every_branch_of_the_templates_makes_a_fit_package() {
 #[test]
 fn a_missing_notify_object_is_noted_and_no_more() {
     let findings = lint_files(&Package::of(files("passthrough", PASSTHROUGH, Arch::X64)));
-    let notes: Vec<_> = findings.iter().map(|finding| (finding.rule, finding.severity)).collect();
+    let notes: Vec<_> = findings
+        .iter()
+        .map(|finding| (finding.rule, finding.severity))
+        .collect();
     assert_eq!(notes, [("INF-6", Severity::Note)]);
     assert_eq!(lint_files(&Package::of(files("full", FULL, Arch::X64))), []);
 }
@@ -89,7 +98,10 @@ fn a_catalog_of_an_inf_is_welcome() {
 fn a_package_on_disk_is_read() {
     let folder = std::env::temp_dir().join(format!("inf-lint-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    assert!(lint(&folder).is_err(), "a directory without an INF is no package");
+    assert!(
+        lint(&folder).is_err(),
+        "a directory without an INF is no package"
+    );
     for (name, contents) in files("passthrough", PASSTHROUGH, Arch::X64) {
         std::fs::write(folder.join(name), contents).unwrap();
     }
@@ -97,7 +109,11 @@ fn a_package_on_disk_is_read() {
     std::fs::remove_dir_all(&folder).unwrap();
     let findings = findings.unwrap();
     assert_eq!(findings.len(), 1);
-    assert!(findings[0].to_string().starts_with("passthrough.inf: note INF-6: "));
+    assert!(
+        findings[0]
+            .to_string()
+            .starts_with("passthrough.inf: note INF-6: ")
+    );
 }
 
 #[test]
@@ -105,9 +121,21 @@ fn data_files_are_checked() {
     let bad = [
         ("title = \"NDIS", "titel = \"NDIS", "unknown field"),
         ("(Rust)\"", "50%\"", "must be printable"),
-        ("[protocol]", "[[parameters]]\nname='a'\ndescription='b'\ntype='word'\ndefault='0'\n[protocol]", "min and max"),
-        ("[protocol]", "[[parameters]]\nname='a'\ndescription='b'\ntype='enum'\ndefault='0'\n[protocol]", "an enum has values"),
-        ("[protocol]", "[[parameters]]\nname='a'\ndescription='b'\ntype='bool'\ndefault='0'\n[protocol]", "is not a type"),
+        (
+            "[protocol]",
+            "[[parameters]]\nname='a'\ndescription='b'\ntype='word'\ndefault='0'\n[protocol]",
+            "min and max",
+        ),
+        (
+            "[protocol]",
+            "[[parameters]]\nname='a'\ndescription='b'\ntype='enum'\ndefault='0'\n[protocol]",
+            "an enum has values",
+        ),
+        (
+            "[protocol]",
+            "[[parameters]]\nname='a'\ndescription='b'\ntype='bool'\ndefault='0'\n[protocol]",
+            "is not a type",
+        ),
     ];
     for (from, to, expected) in bad {
         let text = PASSTHROUGH.replacen(from, to, 1);
@@ -121,7 +149,10 @@ fn data_files_are_checked() {
 
 #[test]
 fn versions_are_four_small_numbers() {
-    assert_eq!("1.2".parse::<DriverVersion>().unwrap().to_string(), "1.2.0.0");
+    assert_eq!(
+        "1.2".parse::<DriverVersion>().unwrap().to_string(),
+        "1.2.0.0"
+    );
     for bad in ["", "1.2.3.4.5", "1.x", "1.65535", "-1"] {
         assert!(bad.parse::<DriverVersion>().is_err(), "{bad}");
     }
