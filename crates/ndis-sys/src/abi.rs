@@ -103,6 +103,8 @@ pub struct Function {
     pub ret: &'static str,
     /// Size of the result in bytes.
     pub ret_size: usize,
+    /// Whether more parameters may follow.
+    pub variadic: bool,
 }
 
 
@@ -119,6 +121,7 @@ pub const SCALARS: &[&[Scalar]] = &[
     crate::receive_filter::SCALARS,
     crate::rss::SCALARS,
     crate::system::SCALARS,
+    crate::base::NEWTYPES,
 ];
 
 /// Every `aliases` table.

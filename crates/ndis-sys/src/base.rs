@@ -7,27 +7,14 @@ use crate::*;
 #[derive(Debug)]
 pub struct VOID([u8; 0]);
 
-/// An untyped pointer.
-pub type PVOID = *mut VOID;
-/// A handle that NDIS gave out or takes back.
-pub type NDIS_HANDLE = PVOID;
-/// A handle of the object manager.
-pub type HANDLE = PVOID;
-
-/// A status of NDIS.
-#[repr(transparent)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NDIS_STATUS(pub i32);
-
-/// A status of the NT kernel.
-#[repr(transparent)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NTSTATUS(pub i32);
-
-/// The number of an object identifier.
-#[repr(transparent)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NDIS_OID(pub u32);
+newtypes! {
+    /// A status of NDIS.
+    NDIS_STATUS(i32);
+    /// A status of the NT kernel.
+    NTSTATUS(i32);
+    /// The number of an object identifier.
+    NDIS_OID(u32);
+}
 
 /// A bit-field: where it starts in its storage unit and how wide it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +26,9 @@ pub struct BitField {
 }
 
 scalars! {
+    PVOID = *mut VOID;
+    NDIS_HANDLE = PVOID;
+    HANDLE = PVOID;
     CHAR = i8;
     ULONG = u32;
     BOOLEAN = u8;

@@ -21,6 +21,27 @@ macro_rules! scalars {
     };
 }
 
+/// Numbers with a meaning: open newtypes.
+macro_rules! newtypes {
+    ($( $(#[$meta:meta])* $name:ident($ty:ty); )*) => {
+        $(
+            $(#[$meta])*
+            #[repr(transparent)]
+            #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+            pub struct $name(pub $ty);
+        )*
+
+        #[cfg(feature = "abi-tables")]
+        pub(crate) const NEWTYPES: &[$crate::abi::Scalar] = &[
+            $( $crate::abi::Scalar {
+                name: stringify!($name),
+                size: size_of::<$name>(),
+                align: align_of::<$name>(),
+            }, )*
+        ];
+    };
+}
+
 /// Second names of structures.
 macro_rules! aliases {
     ($( $(#[$meta:meta])* $name:ident = $target:ident; )*) => {
@@ -218,6 +239,7 @@ macro_rules! callbacks {
                 params: &[$( (stringify!($param), stringify!($pty), size_of::<$pty>()), )*],
                 ret: stringify!($($ret)?),
                 ret_size: size_of::<function_result!($($ret)?)>(),
+                variadic: false,
             }, )*
         ];
     };
@@ -232,7 +254,18 @@ macro_rules! imports {
             fn $name:ident($( $param:ident : $pty:ty ),* $(,)?) $([$($variadic:tt)*])? $(-> $ret:ty)?;
         )*
     ) => {
-        #[cfg_attr(windows, link(name = $dll, kind = "raw-dylib", modifiers = "+verbatim"))]
+        // `raw-dylib` knows the C convention, not `efiapi`; on Windows targets
+        // the two are the same.
+        #[cfg(windows)]
+        #[link(name = $dll, kind = "raw-dylib", modifiers = "+verbatim")]
+        unsafe extern "C" {
+            $(
+                $(#[$meta])*
+                pub fn $name($( $param: $pty ),* $($($variadic)*)?) $(-> $ret)?;
+            )*
+        }
+
+        #[cfg(not(windows))]
         unsafe extern "efiapi" {
             $(
                 $(#[$meta])*
@@ -248,6 +281,7 @@ macro_rules! imports {
                 params: &[$( (stringify!($param), stringify!($pty), size_of::<$pty>()), )*],
                 ret: stringify!($($ret)?),
                 ret_size: size_of::<function_result!($($ret)?)>(),
+                variadic: 0 $($( + { let _ = stringify!($variadic); 1 } )*)? > 0,
             }, )*
         ];
     };
@@ -257,9 +291,6 @@ macro_rules! imports {
 #[cfg(feature = "abi-tables")]
 macro_rules! function_result {
     () => {
-        ()
-    };
-    (!) => {
         ()
     };
     ($ret:ty) => {

@@ -31,7 +31,7 @@ constants! {
         TIMER_OR_DPC_INVALID = 199,
         PAGE_SIZE = 0x1000,
         ALL_PROCESSOR_GROUPS = 0xFFFF,
-        EVENT_ALL_ACCESS = 0x1F0003,
+        EVENT_ALL_ACCESS = 0x001F_0003,
     }
     KIRQL {
         PASSIVE_LEVEL = 0,

@@ -25,9 +25,9 @@ constants! {
         MDL_INTERNAL = 0x8000,
     }
     ULONG {
-        MdlMappingWithGuardPtes = 0x20000000,
-        MdlMappingNoExecute = 0x40000000,
-        MdlMappingNoWrite = 0x80000000,
+        MdlMappingWithGuardPtes = 0x2000_0000,
+        MdlMappingNoExecute = 0x4000_0000,
+        MdlMappingNoWrite = 0x8000_0000,
     }
 }
 

@@ -1,0 +1,416 @@
+//! The ABI test: every structure, member, bit-field, constant, enumeration,
+//! typedef, callback and import of `ndis-sys` against what clang made of the
+//! Windows headers.
+
+#[path = "abi/compare.rs"]
+mod compare;
+#[path = "abi/facts.rs"]
+mod facts;
+#[path = "abi/source.rs"]
+mod source;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use compare::Report;
+use facts::Facts;
+use ndis_sys::abi;
+use source::Source;
+
+fn print(report: &Report) {
+    println!(
+        "{} structs, fields compared {} / fields in the table {}",
+        report.structs, report.fields, report.fields_in_table
+    );
+    println!(
+        "{} constants, {} enums with {} members, {} typedefs, {} imports and {} callbacks with {} \
+         parameters",
+        report.constants,
+        report.enums,
+        report.enum_members,
+        report.scalars,
+        report.functions,
+        report.callbacks,
+        report.parameters
+    );
+    println!("{} mismatches", report.mismatches.len());
+    for mismatch in &report.mismatches {
+        println!("  {mismatch}");
+    }
+}
+
+#[test]
+fn everything_in_ndis_sys_agrees_with_the_headers() {
+    let report = compare::all(&Facts::load());
+    print(&report);
+    assert!(report.mismatches.is_empty(), "0 mismatches expected");
+    assert_eq!(
+        report.fields, report.fields_in_table,
+        "every documented field is compared"
+    );
+    // The comparison must have had something to compare.
+    assert!(
+        report.structs > 200 && report.fields > 2_000,
+        "too few structures"
+    );
+    assert!(
+        report.constants > 1_500 && report.enum_members > 500,
+        "too few constants"
+    );
+    assert!(
+        report.functions > 200 && report.callbacks > 50,
+        "too few functions"
+    );
+}
+
+/// What may stand outside the macros, because C has no such item: only what
+/// the others are made of.
+const OUTSIDE_THE_MACROS: &[(&str, &str, &str)] = &[
+    ("base.rs", "struct", "BitField"),
+    ("base.rs", "struct", "VOID"),
+];
+
+#[test]
+fn nothing_in_the_source_escapes_the_comparison() {
+    let source = Source::read(&source::directory());
+    let others: BTreeSet<_> = source
+        .others
+        .iter()
+        .filter(|(file, _, _)| file != "abi.rs")
+        .map(|(file, kind, name)| (file.as_str(), kind.as_str(), name.as_str()))
+        .collect();
+    assert_eq!(others, OUTSIDE_THE_MACROS.iter().copied().collect());
+
+    let mut tables: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mut table = |name: &'static str, names: Vec<&'static str>| {
+        let set: BTreeSet<String> = names.iter().map(|&name| name.to_owned()).collect();
+        assert_eq!(set.len(), names.len(), "{name}: a name stands there twice");
+        tables.insert(name, set);
+    };
+    table(
+        "aliases",
+        abi::ALIASES
+            .iter()
+            .copied()
+            .flatten()
+            .map(|x| x.name)
+            .collect(),
+    );
+    table(
+        "callbacks",
+        abi::CALLBACKS
+            .iter()
+            .copied()
+            .flatten()
+            .map(|x| x.name)
+            .collect(),
+    );
+    table(
+        "constants",
+        abi::CONSTANTS
+            .iter()
+            .copied()
+            .flatten()
+            .map(|x| x.name)
+            .collect(),
+    );
+    table(
+        "enums",
+        abi::ENUMS
+            .iter()
+            .copied()
+            .flatten()
+            .map(|x| x.name)
+            .collect(),
+    );
+    table(
+        "imports",
+        abi::IMPORTS
+            .iter()
+            .copied()
+            .flatten()
+            .map(|x| x.name)
+            .collect(),
+    );
+    table(
+        "opaque",
+        abi::OPAQUE.iter().copied().flatten().copied().collect(),
+    );
+    table(
+        "scalars",
+        abi::SCALARS
+            .iter()
+            .copied()
+            .flatten()
+            .map(|x| x.name)
+            .collect(),
+    );
+    table(
+        "structs",
+        abi::STRUCTS
+            .iter()
+            .copied()
+            .flatten()
+            .map(|x| x.name)
+            .collect(),
+    );
+
+    let mut written = source.names;
+    // Newtypes of numbers are listed with the typedefs.
+    let newtypes = written.remove("newtypes").unwrap_or_default();
+    written
+        .entry("scalars".to_owned())
+        .or_default()
+        .extend(newtypes);
+    for (name, names) in &written {
+        assert_eq!(
+            Some(names),
+            tables.get(name.as_str()),
+            "{name}: source and table differ"
+        );
+    }
+    assert_eq!(
+        written.len(),
+        tables.len(),
+        "a macro without a table, or a table without a macro"
+    );
+
+    // And inside the structures and enumerations.
+    let fields: usize = abi::STRUCTS
+        .iter()
+        .copied()
+        .flatten()
+        .map(|s| {
+            let units: BTreeSet<_> = s.bits.iter().map(|bits| bits.unit).collect();
+            let named = s.fields.iter().chain(s.aliases);
+            named
+                .filter(|field| !field.name.starts_with("_pad"))
+                .count()
+                - units.len()
+                + s.bits.len()
+        })
+        .sum();
+    assert_eq!(
+        source.fields, fields,
+        "members in the source and in the tables"
+    );
+    let members: usize = abi::ENUMS
+        .iter()
+        .copied()
+        .flatten()
+        .map(|e| e.members.len())
+        .sum();
+    assert_eq!(
+        source.enum_members, members,
+        "enum members in the source and in the tables"
+    );
+    println!(
+        "{} members and {} enum members in source and tables",
+        fields, members
+    );
+}
+
+#[test]
+fn an_item_past_the_macros_is_found() {
+    for text in [
+        "pub struct NDIS_NEW { pub A: u32 }",
+        "pub const NDIS_NEW: u32 = 1;",
+        "unsafe extern \"efiapi\" { fn NdisNew(); }",
+        "pub type NDIS_NEW = unsafe extern \"efiapi\" fn();",
+        "surprise! { struct NDIS_NEW [4, 4] {} }",
+    ] {
+        let mut source = Source::default();
+        source.add("new.rs", text);
+        assert_eq!(source.others.len(), 1, "{text}");
+    }
+}
+
+/// One change to the facts and what the report must then name.
+type Damage = (&'static str, fn(&mut Facts), &'static str);
+
+#[test]
+fn damaged_facts_are_rejected() {
+    let whole = Facts::load();
+    assert!(compare::all(&whole).mismatches.is_empty());
+    let damages: &[Damage] = &[
+        (
+            "an offset",
+            |facts| field(facts, "NET_BUFFER", "MdlChain").offset += 8,
+            "MdlChain",
+        ),
+        (
+            "a size",
+            |facts| field(facts, "NET_BUFFER", "DataOffset").size = 8,
+            "DataOffset",
+        ),
+        (
+            "an alias",
+            |facts| field(facts, "NET_BUFFER", "Link").offset = 16,
+            "Link",
+        ),
+        (
+            "a bit-field",
+            |facts| {
+                let path = "Transmit.TcpHeaderOffset";
+                field(facts, "NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO", path).bits = Some(11);
+            },
+            "TcpHeaderOffset",
+        ),
+        (
+            "a member of an unnamed type",
+            |facts| {
+                let path = "DATA.METHOD_INFORMATION.BytesNeeded";
+                field(facts, "NDIS_OID_REQUEST", path).offset += 4;
+            },
+            "DATA.METHOD_INFORMATION.BytesNeeded",
+        ),
+        (
+            "a member more",
+            |facts| {
+                let copy = field(facts, "KEVENT", "Header").clone();
+                facts
+                    .structs
+                    .get_mut("KEVENT")
+                    .unwrap()
+                    .fields
+                    .insert("Extra".into(), copy);
+            },
+            "KEVENT.Extra",
+        ),
+        (
+            "a member less",
+            |facts| {
+                drop(
+                    facts
+                        .structs
+                        .get_mut("KEVENT")
+                        .unwrap()
+                        .fields
+                        .remove("Header"),
+                )
+            },
+            "KEVENT.Header",
+        ),
+        (
+            "a size of all",
+            |facts| facts.structs.get_mut("MDL").unwrap().size = 56,
+            "MDL: size",
+        ),
+        (
+            "an alignment",
+            |facts| facts.structs.get_mut("NET_BUFFER_LIST").unwrap().align = 8,
+            "NET_BUFFER_LIST: alignment",
+        ),
+        (
+            "a structure less",
+            |facts| drop(facts.structs.remove("NDIS_OFFLOAD")),
+            "struct NDIS_OFFLOAD: not in the facts",
+        ),
+        (
+            "a structure more",
+            |facts| {
+                let copy = facts.structs["KEVENT"].clone();
+                facts.structs.insert("KNEW".into(), copy);
+            },
+            "struct KNEW: in the facts",
+        ),
+        (
+            "a constant",
+            |facts| *facts.constants.get_mut("OID_GEN_STATISTICS").unwrap() = 1.into(),
+            "OID_GEN_STATISTICS",
+        ),
+        (
+            "a constant less",
+            |facts| drop(facts.constants.remove("NDIS_STATUS_PENDING")),
+            "NDIS_STATUS_PENDING",
+        ),
+        (
+            "an enum member",
+            |facts| {
+                let members = facts.enums.get_mut("NDIS_MEDIUM").unwrap();
+                members.insert("NdisMediumTunnel".into(), 16);
+            },
+            "NdisMediumTunnel",
+        ),
+        (
+            "an enum member more",
+            |facts| {
+                let members = facts.enums.get_mut("NDIS_MEDIUM").unwrap();
+                members.insert("NdisMediumNew".into(), 99);
+            },
+            "NdisMediumNew",
+        ),
+        (
+            "a parameter of an import",
+            |facts| {
+                drop(
+                    facts
+                        .functions
+                        .get_mut("NdisOidRequest")
+                        .unwrap()
+                        .params
+                        .pop(),
+                )
+            },
+            "NdisOidRequest: parameters",
+        ),
+        (
+            "the type of a parameter",
+            |facts| {
+                facts.functions.get_mut("NdisMSleep").unwrap().params[0] = "LARGE_INTEGER".into()
+            },
+            "NdisMSleep",
+        ),
+        (
+            "a parameter of a callback",
+            |facts| {
+                let callback = facts.function_types.get_mut("MINIPORT_PAUSE").unwrap();
+                callback.params.push("ULONG".into());
+            },
+            "MINIPORT_PAUSE: parameters",
+        ),
+        (
+            "the image of an import",
+            |facts| {
+                let function = facts.functions.get_mut("ExAllocatePool2").unwrap();
+                function.dll = Some("ndis.sys".into());
+            },
+            "ExAllocatePool2: image",
+        ),
+        (
+            "a typedef",
+            |facts| facts.scalars.get_mut("KIRQL").unwrap().size = 4,
+            "KIRQL: size",
+        ),
+    ];
+    for (what, damage, named) in damages {
+        let mut facts = whole.clone();
+        damage(&mut facts);
+        let report = compare::all(&facts);
+        assert!(
+            report
+                .mismatches
+                .iter()
+                .any(|mismatch| mismatch.contains(named)),
+            "damage to {what} was not found: {:?}",
+            report.mismatches
+        );
+    }
+    println!("{} kinds of damage found", damages.len());
+}
+
+fn field<'a>(facts: &'a mut Facts, name: &str, path: &str) -> &'a mut facts::Field {
+    let s = facts.structs.get_mut(name).expect("a structure");
+    s.fields.get_mut(path).expect("a member")
+}
+
+/// Takes the part that is needed from a full table of facts:
+/// `NDIS_ABI_FACTS=<table> cargo test -p workspace-tests --test abi -- --ignored`.
+#[test]
+#[ignore = "rewrites tests/abi/ndis-x64.json from the full table named by NDIS_ABI_FACTS"]
+fn cut_the_facts() {
+    let full = std::env::var("NDIS_ABI_FACTS").expect("NDIS_ABI_FACTS names the full table");
+    let text = std::fs::read_to_string(&full).expect("a readable table");
+    let full: serde_json::Value = serde_json::from_str(&text).expect("a table in JSON");
+    let facts = Facts::cut(&full, &compare::names()).expect("a table of this form");
+    std::fs::write(facts::path(), facts.to_text()).expect("a writable copy");
+}
