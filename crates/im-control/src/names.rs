@@ -1,0 +1,231 @@
+//! Numbers with names: counters, drop reasons, events, states.
+//!
+//! The numbers are part of the wire format and never change their meaning; new
+//! ones are appended. A reader that meets an unknown number shows the number.
+
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$item_doc:meta])* $item:ident = $value:literal $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u32)]
+        pub enum $name {
+            $($(#[$item_doc])* $item = $value,)+
+        }
+
+        impl $name {
+            /// All of them, in wire order.
+            pub const ALL: &'static [Self] = &[$(Self::$item),+];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The number on the wire.
+            pub const fn code(self) -> u32 {
+                self as u32
+            }
+
+            /// The name as it is shown.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$item => $text,)+
+                }
+            }
+
+            /// The one with this number, if this version knows it.
+            pub const fn from_code(code: u32) -> Option<Self> {
+                match code {
+                    $($value => Some(Self::$item),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+named! {
+    /// What each port counts.
+    Counter {
+        /// Lists handed to the adapter below.
+        SentLists = 0 "sent-lists",
+        /// Frames in them.
+        SentFrames = 1 "sent-frames",
+        /// Bytes in them.
+        SentBytes = 2 "sent-bytes",
+        /// Lists indicated to the protocols above.
+        ReceivedLists = 3 "received-lists",
+        /// Frames in them.
+        ReceivedFrames = 4 "received-frames",
+        /// Bytes in them.
+        ReceivedBytes = 5 "received-bytes",
+        /// Lists without the context room that the attributes ask for, for
+        /// which NDIS had to allocate.
+        ContextAllocations = 6 "context-allocations",
+        /// Lists that are below or above right now.
+        Outstanding = 7 "outstanding",
+    }
+}
+
+named! {
+    /// Why a list was refused or given back without having been forwarded.
+    DropReason {
+        /// Send while the virtual miniport was not running (MPS-4).
+        SendPaused = 0 "send-paused",
+        /// Send while the binding below was not running (PBS-6).
+        SendBindingPaused = 1 "send-binding-paused",
+        /// Send while an edge was not in D0 (PWR-4).
+        SendLowPower = 2 "send-low-power",
+        /// Send after surprise removal (DPE-1).
+        SendRemoved = 3 "send-removed",
+        /// Send that was held over a reset below and could not go (RST-3).
+        SendReset = 4 "send-reset",
+        /// Send for which no context space could be had.
+        SendNoContext = 5 "send-no-context",
+        /// Send on a port that is not active (PRT-1).
+        SendPort = 6 "send-port",
+        /// Send that was held and then cancelled (SND-13).
+        SendCancelled = 7 "send-cancelled",
+        /// Receive while the virtual miniport was not running (RCV-4).
+        ReceivePaused = 8 "receive-paused",
+        /// Receive while the binding was pausing, paused or closing (PBS-3).
+        ReceiveBindingPaused = 9 "receive-binding-paused",
+        /// Receive while the virtual miniport was not in D0 (PWR-2).
+        ReceiveLowPower = 10 "receive-low-power",
+        /// Receive before a packet filter was set above (RCV-14).
+        ReceiveNoFilter = 11 "receive-no-filter",
+        /// Receive during a reset below that could not be held (RST-2).
+        ReceiveReset = 12 "receive-reset",
+        /// Receive for which no context space could be had.
+        ReceiveNoContext = 13 "receive-no-context",
+        /// Receive on a port that is not active (PRT-1).
+        ReceivePort = 14 "receive-port",
+        /// Receive without a virtual miniport to show it to.
+        ReceiveNoMiniport = 15 "receive-no-miniport",
+        /// Send without a binding to send it through.
+        SendNoBinding = 16 "send-no-binding",
+    }
+}
+
+named! {
+    /// What the event ring remembers.
+    EventKind {
+        /// The driver was loaded; value: the NDIS version it registered.
+        Loaded = 1 "loaded",
+        /// An adapter was bound; value: its interface index.
+        Bound = 2 "bound",
+        /// A bind failed; value: the status.
+        BindFailed = 3 "bind-failed",
+        /// An adapter was unbound; value: its interface index.
+        Unbound = 4 "unbound",
+        /// A virtual miniport was asked for.
+        MiniportRequested = 5 "miniport-requested",
+        /// A virtual miniport could not be asked for; value: the status.
+        MiniportRefused = 6 "miniport-refused",
+        /// A virtual miniport is initialised; value: its interface index.
+        MiniportReady = 7 "miniport-ready",
+        /// A virtual miniport failed to initialise; value: the status.
+        MiniportFailed = 8 "miniport-failed",
+        /// A virtual miniport was halted; value: its interface index.
+        MiniportHalted = 9 "miniport-halted",
+        /// A virtual miniport started or stopped passing data; value: its state.
+        MiniportState = 10 "miniport-state",
+        /// A binding started or stopped passing data; value: its state.
+        BindingState = 11 "binding-state",
+        /// The link below changed; value: the connect state.
+        LinkState = 12 "link-state",
+        /// The virtual miniport changed power; value: the device state.
+        MiniportPower = 13 "miniport-power",
+        /// The adapter below changed power; value: the device state.
+        BindingPower = 14 "binding-power",
+        /// The adapter below started a reset.
+        ResetStart = 15 "reset-start",
+        /// The adapter below ended a reset; value: lists that were held.
+        ResetEnd = 16 "reset-end",
+        /// The virtual miniport was removed by surprise.
+        SurpriseRemoved = 17 "surprise-removed",
+        /// UpperBindings names more miniports than the topology has room for;
+        /// value: how many were left out.
+        TooManyMiniports = 18 "too-many-miniports",
+        /// UpperBindings could not be read; value: the status.
+        NoUpperBindings = 19 "no-upper-bindings",
+        /// A handler was called in a state that does not have that move;
+        /// value: state and move.
+        BadMove = 20 "bad-move",
+    }
+}
+
+named! {
+    /// State of a virtual miniport on the wire.
+    UpperStateCode {
+        /// Not there.
+        Halted = 0 "halted",
+        /// Asked for.
+        Requested = 1 "requested",
+        /// MiniportInitializeEx is running.
+        Initializing = 2 "initializing",
+        /// No data.
+        Paused = 3 "paused",
+        /// On its way to running.
+        Restarting = 4 "restarting",
+        /// Passing data.
+        Running = 5 "running",
+        /// Waiting for what is outstanding.
+        Pausing = 6 "pausing",
+    }
+}
+
+named! {
+    /// State of a binding on the wire.
+    LowerStateCode {
+        /// Not there.
+        Unbound = 0 "unbound",
+        /// NdisOpenAdapterEx is under way.
+        Opening = 1 "opening",
+        /// No data.
+        Paused = 2 "paused",
+        /// On its way to running.
+        Restarting = 3 "restarting",
+        /// Passing data.
+        Running = 4 "running",
+        /// Waiting for what is outstanding.
+        Pausing = 5 "pausing",
+        /// NdisCloseAdapterEx is under way.
+        Closing = 6 "closing",
+    }
+}
+
+named! {
+    /// What becomes of an OID request.
+    RuleCode {
+        /// Passed to the adapter below as a clone.
+        Forward = 0 "forwarded",
+        /// Answered by the driver.
+        Answer = 1 "answered",
+        /// Refused by the driver.
+        Refuse = 2 "refused",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn numbers_and_names_are_unique_and_round() {
+        let mut names = BTreeSet::new();
+        for reason in DropReason::ALL {
+            assert_eq!(DropReason::from_code(reason.code()), Some(*reason));
+            assert!(names.insert(reason.name()));
+        }
+        for counter in Counter::ALL {
+            assert_eq!(Counter::from_code(counter.code()), Some(*counter));
+            assert!(names.insert(counter.name()));
+        }
+        for (index, reason) in DropReason::ALL.iter().enumerate() {
+            assert_eq!(reason.code() as usize, index, "reasons index an array");
+        }
+        for (index, counter) in Counter::ALL.iter().enumerate() {
+            assert_eq!(counter.code() as usize, index, "counters index an array");
+        }
+        assert_eq!(DropReason::from_code(999), None);
+    }
+}
