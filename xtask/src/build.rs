@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
-use fs_err as fs;
 
 use crate::chain::{Arch, Chain};
 use crate::context::Context;
+use crate::dirs::write_if_changed;
 use crate::drivers::Driver;
 use crate::version_info;
 
@@ -63,7 +63,6 @@ pub fn build(cx: &Context, driver: &Driver, arch: Arch, profile: Profile) -> Res
         "--lib",
         "--features",
         "kernel",
-        "--locked",
         "--profile",
         profile.cargo(),
     ]);
@@ -74,12 +73,11 @@ pub fn build(cx: &Context, driver: &Driver, arch: Arch, profile: Profile) -> Res
     }
     cmd.arg(format!("-Clink-arg={}", resources.display()));
     cmd.run().with_context(|| {
-        format!(
-            "building {} for {} ({})",
-            driver.name,
-            arch.triple(),
-            chain.summary()
-        )
+        let origins = chain
+            .origins()
+            .map(|(name, origin)| format!("{name}: {origin}"))
+            .join("; ");
+        format!("building {} for {} ({origins})", driver.name, arch.triple())
     })?;
 
     let out = Chain::target_dir(cx)
@@ -90,12 +88,4 @@ pub fn build(cx: &Context, driver: &Driver, arch: Arch, profile: Profile) -> Res
         image: file("dll"),
         pdb: file("pdb"),
     })
-}
-
-fn write_if_changed(path: &std::path::Path, content: &[u8]) -> Result<()> {
-    if fs::read(path).is_ok_and(|old| old == content) {
-        return Ok(());
-    }
-    crate::dirs::create(path.parent().context("no parent")?)?;
-    Ok(fs::write(path, content)?)
 }

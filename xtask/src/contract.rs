@@ -66,8 +66,17 @@ pub fn write(root: &Path) -> anyhow::Result<()> {
 }
 
 fn rules(root: &Path) -> anyhow::Result<Vec<Rule>> {
-    let rules: Vec<Rule> = serde_json::from_str(&fs_err::read_to_string(root.join(RULES))?)?;
+    let mut rules: Vec<Rule> = serde_json::from_str(&fs_err::read_to_string(root.join(RULES))?)?;
     ensure!(!rules.is_empty(), "{RULES} is empty");
+    // SND-2 before SND-10.
+    rules.sort_by_cached_key(|rule| {
+        let (letters, number) = rule.id.split_once('-').unwrap_or((&rule.id, ""));
+        (
+            rule.area.clone(),
+            letters.to_owned(),
+            number.parse::<u32>().unwrap_or(0),
+        )
+    });
     Ok(rules)
 }
 

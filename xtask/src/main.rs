@@ -2,78 +2,71 @@
 
 mod build;
 mod chain;
+mod ci;
+mod cli;
 mod context;
 mod dirs;
+mod doctor;
 mod drivers;
+mod inf;
+mod lab;
+mod package;
+mod partners;
 mod proc;
+mod setup;
+mod test;
 mod ui;
 mod version_info;
 
-use anyhow::Result;
-use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
-use build::Profile;
-use chain::Arch;
+use anyhow::Result;
+use clap::Parser as _;
+
+use cli::{Cli, Command};
 use context::Context;
 
-/// Sets up, builds, packages, runs and tests the drivers.
-#[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
-struct Cli {
-    /// Use no network: what is not cached is missing.
-    #[arg(long, global = true)]
-    offline: bool,
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Builds a driver image (a step of `package`).
-    Build {
-        /// Name of a folder in drivers/.
-        driver: String,
-        /// Processor architecture.
-        #[arg(long, value_enum, default_value = "x64")]
-        arch: Arch,
-        /// Build profile.
-        #[arg(long, value_enum, default_value = "release")]
-        profile: Profile,
-    },
-}
-
-fn main() -> std::process::ExitCode {
-    if chain::linker::is_asked_for() {
-        return match chain::linker::run() {
-            Ok(code) => u8::try_from(code).unwrap_or(1).into(),
-            Err(e) => {
-                eprintln!("xtask as linker: {e:#}");
-                std::process::ExitCode::FAILURE
-            }
-        };
-    }
-    match run() {
-        Ok(()) => std::process::ExitCode::SUCCESS,
+fn main() -> ExitCode {
+    let result = if chain::linker::is_asked_for() {
+        chain::linker::run()
+    } else {
+        run()
+    };
+    match result {
+        Ok(code) => u8::try_from(code).unwrap_or(1).into(),
         Err(e) => {
             eprintln!("error: {e:#}");
-            std::process::ExitCode::FAILURE
+            ExitCode::FAILURE
         }
     }
 }
 
-fn run() -> Result<()> {
+/// Does what the command line says and returns the exit code.
+fn run() -> Result<i32> {
     let cli = Cli::parse();
+    dirs::clean_up_on_signals()?;
     let cx = Context::find(cli.offline)?;
     match cli.command {
-        Command::Build {
-            driver,
-            arch,
-            profile,
-        } => {
-            let driver = drivers::find(&cx, &driver)?;
-            let built = build::build(&cx, &driver, arch, profile)?;
+        Command::Setup(args) => setup::setup(&cx, &args).map(|()| 0),
+        Command::Doctor { json } => doctor::doctor(&cx, json),
+        Command::Build(args) => {
+            let driver = drivers::find(&cx, &args.driver)?;
+            let built = build::build(&cx, &driver, args.arch, args.profile)?;
             println!("{}", built.image.display());
-            Ok(())
+            Ok(0)
         }
+        Command::Package { driver: args, out } => {
+            let driver = drivers::find(&cx, &args.driver)?;
+            let request = package::Request {
+                arch: args.arch,
+                profile: args.profile,
+                out,
+            };
+            println!("{}", package::package(&cx, &driver, &request)?.display());
+            Ok(0)
+        }
+        Command::Lab { driver, args } => lab::lab(&cx, &driver, &args),
+        Command::Test { fast } => test::test(&cx, fast),
+        Command::Ci => ci::ci(&cx),
     }
 }

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 
 use crate::context::Context;
+use crate::dirs::Staging;
 use crate::proc::{Cmd, which};
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -86,9 +87,8 @@ impl Apt {
     /// Fetches `packages` (`name` or `name=version`) and unpacks them into `root`,
     /// which afterwards holds all of them or is as it was.
     pub fn unpack(&self, packages: &[String], root: &Path) -> Result<()> {
-        let parent = crate::dirs::create(root.parent().context("no parent")?)?;
-        let staging = tempfile::tempdir_in(parent)?;
-        let debs = tempfile::tempdir_in(parent)?;
+        let parent = root.parent().context("no parent")?;
+        let (staging, debs) = (Staging::new(parent)?, Staging::new(parent)?);
         self.apt("apt-get")
             .args(["-qq", "download"])
             .args(packages)
@@ -101,7 +101,7 @@ impl Apt {
                 .arg(staging.path())
                 .read()?;
         }
-        crate::dirs::replace(staging, root)
+        staging.replace(root)
     }
 
     /// Like [`Apt::unpack`], with everything that `packages` need and the machine lacks.

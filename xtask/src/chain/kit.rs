@@ -8,6 +8,7 @@ use implib::{Flavor, ImportLibrary, MachineType};
 
 use super::Arch;
 use crate::context::Context;
+use crate::dirs::write_if_changed;
 
 /// Version folder of our own kit: that of the headers its layouts were checked against.
 const OWN_VERSION: &str = "10.0.22621.0";
@@ -127,13 +128,6 @@ fn import_library(dll: &str, exports: &str, arch: Arch) -> Result<Vec<u8>> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     library.write_to(&mut bytes)?;
     Ok(bytes.into_inner())
-}
-
-fn write_if_changed(path: &Path, content: &[u8]) -> Result<()> {
-    if fs::read(path).is_ok_and(|old| old == content) {
-        return Ok(());
-    }
-    Ok(fs::write(path, content)?)
 }
 
 #[cfg(test)]

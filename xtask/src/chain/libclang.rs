@@ -7,6 +7,7 @@ use fs_err as fs;
 
 use super::apt;
 use crate::context::Context;
+use crate::dirs::Staging;
 use crate::proc::{Cmd, which};
 use crate::ui::{Step, say};
 
@@ -117,7 +118,7 @@ fn fetch_wheel(cx: &Context) -> Result<Libclang> {
     }
     let python = which("python3").map_or_else(|| bail!("no python3"), Ok)?;
     let root = wheel_root(cx);
-    let staging = tempfile::tempdir_in(crate::dirs::create(&cx.cache)?)?;
+    let staging = Staging::new(&cx.cache)?;
     // `--target` unpacks the wheel; nothing is installed into the user's Python.
     Cmd::new(python)
         .args([
@@ -133,7 +134,7 @@ fn fetch_wheel(cx: &Context) -> Result<Libclang> {
         .arg(staging.path())
         .arg("libclang")
         .read()?;
-    crate::dirs::replace(staging, &root)?;
+    staging.replace(&root)?;
     fetched(&root, "wheel of PyPI")
         .map_or_else(|| bail!("the wheel's library does not load here"), Ok)
 }

@@ -142,8 +142,7 @@ fn symlink(target: &Path, link: &Path) -> Result<()> {
     if fs::read_link(link).is_ok_and(|old| old == target) {
         return Ok(());
     }
-    let parent = crate::dirs::create(link.parent().context("no parent")?)?;
-    let staging = tempfile::tempdir_in(parent)?;
+    let staging = crate::dirs::Staging::new(link.parent().context("no parent")?)?;
     let new = staging.path().join("link");
     std::os::unix::fs::symlink(target, &new)?;
     Ok(fs::rename(new, link)?)

@@ -140,10 +140,7 @@ pub fn mend_if_needed(cx: &Context) -> Result<Option<Mended>> {
     let lock = cx.chain_dir().join("lock").join("Cargo.lock");
     let text = fs::read_to_string(cx.root.join("Cargo.lock"))?;
     let text = lock_for_copy(&text).context("Cargo.lock")?;
-    fs::create_dir_all(lock.parent().context("no parent")?)?;
-    if fs::read_to_string(&lock).ok().as_deref() != Some(&text) {
-        fs::write(&lock, text)?;
-    }
+    crate::dirs::write_if_changed(&lock, text.as_bytes())?;
     Ok(Some(Mended { dir, lock }))
 }
 
@@ -159,13 +156,13 @@ fn fingerprint() -> String {
 fn published(cx: &Context) -> Result<PathBuf> {
     if !cx.offline {
         cx.cargo()
-            .args(["fetch", "--locked"])
+            .arg("fetch")
             .run()
             .context("the crates in Cargo.lock could not be fetched")?;
     }
     let json = cx
         .cargo()
-        .args(["metadata", "--locked", "--offline", "--format-version", "1"])
+        .args(["metadata", "--offline", "--format-version", "1"])
         .read()?;
     let metadata: serde_json::Value =
         serde_json::from_str(&json).context("cargo metadata wrote no JSON")?;
@@ -193,8 +190,7 @@ fn published(cx: &Context) -> Result<PathBuf> {
 
 /// Copies `published` to `dir` with the replacements made.
 fn mend(published: &Path, dir: &Path, stamp: &str) -> Result<()> {
-    let parent = crate::dirs::create(dir.parent().context("no parent")?)?;
-    let staging = tempfile::tempdir_in(parent)?;
+    let staging = crate::dirs::Staging::new(dir.parent().context("no parent")?)?;
     copy(published, staging.path())?;
     // What the registry adds is no part of the crate; its own workspace is none of ours.
     for extra in [
@@ -211,7 +207,7 @@ fn mend(published: &Path, dir: &Path, stamp: &str) -> Result<()> {
         fs::write(&path, text)?;
     }
     fs::write(staging.path().join(".mended"), stamp)?;
-    crate::dirs::replace(staging, dir)
+    staging.replace(dir)
 }
 
 fn replace(text: &str, r: &Replacement) -> Result<String> {

@@ -116,12 +116,13 @@ impl Chain {
         flags
     }
 
-    /// One line on each part, for logs.
-    pub fn summary(&self) -> String {
-        format!(
-            "core/alloc: {}; libclang: {}; kit: {}",
-            self.std_lib.origin, self.libclang.origin, self.kit.origin
-        )
+    /// Each part and where it comes from.
+    pub fn origins(&self) -> [(&'static str, &str); 3] {
+        [
+            ("core and alloc", &self.std_lib.origin),
+            ("libclang", &self.libclang.origin),
+            ("kit", &self.kit.origin),
+        ]
     }
 }
 

@@ -1,0 +1,101 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::build::Profile;
+use crate::chain::Arch;
+
+/// Sets up, builds, packages, runs and tests the NDIS intermediate drivers.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    after_help = "First steps:\n  cargo xtask lab passthrough     pass traffic through the packaged driver, here and now\n  \
+                  cargo xtask test                all tests\n  cargo xtask doctor              what is here and what is missing\n\n\
+                  Environment:\n  WDKContentRoot      a Windows Driver Kit; without one the project's own headers serve\n  \
+                  LIBCLANG_PATH       folder of the libclang to use\n  CARGO_TARGET_DIR    where everything that is built goes\n  \
+                  XTASK_CACHE_DIR     where fetched things are kept (default: ~/.cache/ndis-im-xtask)\n  \
+                  XTASK_STD           force one way to core and alloc: installed, rustup, sysroot, debian-src, debian-pair\n\n\
+                  Exit codes: 0 done, 1 failed, 2 wrong command line, 130 interrupted; `lab` ends with the lab's own."
+)]
+pub struct Cli {
+    /// Use no network: what is not cached is missing.
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Find or fetch what building a driver takes; needs no root.
+    ///
+    /// `package`, `lab` and `test` do the same on their own. What is fetched goes to the
+    /// user's cache and serves offline afterwards.
+    Setup(SetupArgs),
+    /// Show what was found, where it comes from, and the command that mends each gap.
+    Doctor {
+        /// Machine-readable output.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Build a driver image (a step of `package`).
+    #[command(hide = true)]
+    Build(DriverArgs),
+    /// Build a driver and make its package: image, symbols, INFs, manifest.
+    Package {
+        #[command(flatten)]
+        driver: DriverArgs,
+        /// The package's folder [default: target/package/<driver>].
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Load the packaged driver into the lab and run it; all further arguments are the lab's.
+    ///
+    /// `cargo xtask lab passthrough --help` shows them. Packages the driver first if
+    /// anything has changed.
+    Lab {
+        /// Name of a folder in drivers/.
+        driver: String,
+        /// Arguments of `lab run`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Run all tests: unit, ABI, artifact and scenario; ends with a count of each.
+    Test {
+        /// Leave the slow tests of the artifact out (builds in second folders).
+        #[arg(long)]
+        fast: bool,
+    },
+    /// What the project's CI runs: format, lints, licences, partners, tests.
+    Ci,
+}
+
+/// What to set up.
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// Install the programs that some tests talk to (Debian packages; needs root).
+    #[arg(long)]
+    pub partners: bool,
+    /// Processor architecture of the drivers to be built.
+    #[arg(long, value_enum, default_value = "x64")]
+    pub arch: Arch,
+}
+
+/// Which driver, built how.
+#[derive(Debug, Args)]
+pub struct DriverArgs {
+    /// Name of a folder in drivers/.
+    pub driver: String,
+    /// Processor architecture.
+    #[arg(long, value_enum, default_value = "x64")]
+    pub arch: Arch,
+    /// Build profile.
+    #[arg(long, value_enum, default_value = "release")]
+    pub profile: Profile,
+}

@@ -1,0 +1,31 @@
+//! `cargo xtask setup`.
+
+use anyhow::Result;
+
+use crate::chain::Chain;
+use crate::cli::SetupArgs;
+use crate::context::Context;
+use crate::ui::say;
+use crate::{partners, proc};
+
+/// Finds or fetches what is missing.
+pub fn setup(cx: &Context, args: &SetupArgs) -> Result<()> {
+    if args.partners {
+        return partners::install();
+    }
+    if !cx.offline {
+        // All of Cargo.lock, so that the next build needs no network.
+        cx.cargo().arg("fetch").run()?;
+    }
+    let chain = Chain::ready(cx, args.arch)?;
+    for (name, origin) in chain.origins() {
+        say(&format!("{name}: {origin}"));
+    }
+    if proc::which("git").is_none() {
+        say(
+            "git is missing: packages take the date of their INFs from the commit (or set SOURCE_DATE_EPOCH)",
+        );
+    }
+    say("ready; next: cargo xtask lab passthrough");
+    Ok(())
+}
