@@ -1,0 +1,393 @@
+//! Topology files: which adapters, wires, miniports, bindings and endpoints a
+//! lab run has, and how they are joined.
+//!
+//! # Use
+//!
+//! ```no_run
+//! let topology = lab::topology::Topology::load("drivers/passthrough/lab.toml".as_ref())?;
+//! for binding in &topology.bindings {
+//!     println!("{} below {:?}", binding.adapter, binding.upper);
+//! }
+//! # Ok::<(), lab::topology::LoadError>(())
+//! ```
+//!
+//! A file is TOML. This one has everything that has no default:
+//!
+//! ```
+//! let text = r#"
+//! [[adapter]]
+//! name = "nic0"
+//! wire = "w0"
+//!
+//! [[wire]]
+//! name = "w0"
+//!
+//! [[miniport]]
+//! name = "vm0"
+//!
+//! [[binding]]
+//! adapter = "nic0"
+//! upper = ["vm0"]
+//!
+//! [[host]]
+//! name = "upper"
+//! on = "miniport:vm0"
+//! ipv4 = "10.0.0.1/24"
+//!
+//! [[host]]
+//! name = "peer"
+//! on = "wire:w0"
+//! ipv4 = "10.0.0.2/24"
+//! "#;
+//! let topology = lab::topology::Topology::parse("lab.toml".as_ref(), text).unwrap();
+//! assert_eq!(topology.adapters[0].pend_ratio, 0.5);
+//! ```
+//!
+//! Every table refuses unknown keys. All mistakes of a file are reported at
+//! once, each with file, line, column, the key, what is allowed there and, where
+//! something similar exists, what was probably meant ([`Problem`]).
+//!
+//! The types here belong to the file. They know nothing of NDIS; whoever builds
+//! the host from them converts. They are `Serialize`, so that the process that
+//! reads the file can hand its contents to the one that may open no files.
+//!
+//! Pure functions of their input, except [`Topology::load`], which reads a file.
+
+mod check;
+mod problem;
+mod raw;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+
+use lab_net::Mac;
+use serde::{Deserialize, Serialize};
+
+pub use problem::{BadTopology, Problem};
+
+/// A topology: everything a file says, with defaults filled in and references
+/// checked.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Topology {
+    /// The file it came from.
+    pub file: PathBuf,
+    /// Settings of the run.
+    pub lab: Lab,
+    /// Software NICs.
+    pub adapters: Vec<Adapter>,
+    /// What the NICs are plugged into.
+    pub wires: Vec<Wire>,
+    /// Virtual miniports of the driver.
+    pub miniports: Vec<Miniport>,
+    /// Bindings of the driver's protocol edge.
+    pub bindings: Vec<Binding>,
+    /// TCP/IP hosts.
+    pub hosts: Vec<Host>,
+    /// Senders of the oracle.
+    pub generators: Vec<Generator>,
+    /// Receivers of the oracle.
+    pub sinks: Vec<Sink>,
+    /// Captures that are played back.
+    pub replays: Vec<Replay>,
+}
+
+/// `[lab]`: settings of the run. The command line overrides each.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Lab {
+    /// Decides every choice of the run. Without one, the command picks it.
+    pub seed: Option<u64>,
+    /// Virtual processors.
+    pub processors: u32,
+    /// The NDIS version that the host says it is.
+    pub ndis_version: NdisVersion,
+    /// What runs the driver's threads.
+    pub engine: Engine,
+}
+
+/// An NDIS version, such as 6.87.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct NdisVersion {
+    /// Before the point.
+    pub major: u16,
+    /// After it.
+    pub minor: u16,
+}
+
+impl fmt::Display for NdisVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// What runs the driver's threads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Engine {
+    /// One thread, virtual time, everything from the seed.
+    Deterministic,
+    /// A thread for each of the driver's, real time.
+    RealTime,
+}
+
+/// Something that an adapter can do besides carrying frames.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum Capability {
+    /// Checksums in hardware.
+    Checksum,
+    /// Large send offload.
+    Lso,
+    /// Receive segment coalescing.
+    Rsc,
+    /// Receive side scaling.
+    Rss,
+    /// Wake-up patterns and protocol offloads.
+    Pm,
+}
+
+/// `[[adapter]]`: a software NIC.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Adapter {
+    /// Its name, which bindings and endpoints refer to.
+    pub name: String,
+    /// Its permanent address.
+    pub mac: Mac,
+    /// The largest packet.
+    pub mtu: u32,
+    /// Megabits per second, both directions.
+    pub link_speed_mbps: u64,
+    /// Microseconds to the far end of the wire.
+    pub latency_us: u64,
+    /// Frames it holds before sends have to wait.
+    pub queue_depth: u32,
+    /// Share of sends that are not completed within the call.
+    pub pend_ratio: f64,
+    /// Share of receives that are indicated with NDIS_RECEIVE_FLAGS_RESOURCES.
+    pub resources_ratio: f64,
+    /// Whether sends that pend are completed in another order.
+    pub out_of_order: bool,
+    /// Whether sends that pend are completed on another processor.
+    pub other_processor: bool,
+    /// What else it can do, sorted.
+    pub capabilities: Vec<Capability>,
+    /// The wire it is plugged into; without one its link is down.
+    pub wire: Option<String>,
+}
+
+/// `[[wire]]`: what one adapter is plugged into. Endpoints at the far end name
+/// it in `on`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Wire {
+    /// Its name.
+    pub name: String,
+    /// A pcapng file that its frames are recorded in, relative to the topology.
+    pub record: Option<PathBuf>,
+}
+
+/// A configuration value, as the registry has it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ConfigValue {
+    /// REG_SZ.
+    Text(String),
+    /// REG_DWORD; true and false are 1 and 0.
+    Number(u32),
+    /// REG_MULTI_SZ.
+    List(Vec<String>),
+}
+
+/// `[[miniport]]`: a virtual miniport.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Miniport {
+    /// Its device name.
+    pub name: String,
+    /// Values of its configuration.
+    pub properties: BTreeMap<String, ConfigValue>,
+}
+
+/// `[[binding]]`: the driver's protocol edge on an adapter, or on a virtual
+/// miniport of another binding.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Binding {
+    /// The adapter or miniport below.
+    pub adapter: String,
+    /// The miniports above: the binding's `UpperBindings`.
+    pub upper: Vec<String>,
+    /// Further values of its configuration.
+    pub values: BTreeMap<String, ConfigValue>,
+}
+
+/// Where an endpoint stands.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Place {
+    /// A protocol above a virtual miniport.
+    Miniport(String),
+    /// The far end of a wire.
+    Wire(String),
+    /// A protocol above an adapter, beside the driver.
+    Adapter(String),
+}
+
+impl Place {
+    /// The name of what it stands on.
+    pub fn name(&self) -> &str {
+        let (Self::Miniport(name) | Self::Wire(name) | Self::Adapter(name)) = self;
+        name
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Self::Miniport(_) => "miniport",
+            Self::Wire(_) => "wire",
+            Self::Adapter(_) => "adapter",
+        };
+        write!(f, "{kind}:{}", self.name())
+    }
+}
+
+/// Whose TCP/IP stack a host is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Stack {
+    /// The one built into the lab: no root, virtual time.
+    Embedded,
+    /// Linux itself, behind a TAP device in a network namespace.
+    Linux,
+}
+
+/// `[[host]]`: a TCP/IP host.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Host {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub on: Place,
+    /// Its address on a wire. Above an adapter or a miniport a host has theirs.
+    pub mac: Option<Mac>,
+    /// Its largest packet; without one, that of what it stands on.
+    pub mtu: Option<u32>,
+    /// IPv4 address and prefix length.
+    pub ipv4: Option<(Ipv4Addr, u8)>,
+    /// IPv6 address and prefix length.
+    pub ipv6: Option<(Ipv6Addr, u8)>,
+    /// Whose stack.
+    pub stack: Stack,
+}
+
+/// How the oracle's frames travel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Carrier {
+    /// Straight in Ethernet.
+    Private,
+    /// As UDP over IPv4.
+    Udp,
+}
+
+/// `[[generator]]`: a sender of the oracle.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Generator {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub on: Place,
+    /// The sink that its frames go to.
+    pub to: String,
+    /// How many frames.
+    pub frames: u64,
+    /// Frames in a burst.
+    pub burst: u32,
+    /// Microseconds from burst to burst; 0: as fast as frames are taken.
+    pub interval_us: u64,
+    /// How they travel.
+    pub carrier: Carrier,
+}
+
+/// `[[sink]]`: a receiver of the oracle.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Sink {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub on: Place,
+}
+
+/// `[[replay]]`: a capture that is played back.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Replay {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub on: Place,
+    /// The pcapng file, relative to the topology.
+    pub file: PathBuf,
+}
+
+/// Why there is no topology.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("{}: {error}", file.display())]
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The file is wrong.
+    #[error(transparent)]
+    Bad(#[from] BadTopology),
+}
+
+impl Topology {
+    /// Reads and checks a file.
+    pub fn load(file: &Path) -> Result<Self, LoadError> {
+        let unreadable = |error| LoadError::Unreadable {
+            file: file.to_owned(),
+            error,
+        };
+        let bytes = std::fs::read(file).map_err(unreadable)?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let place =
+                problem::Lines::new(&String::from_utf8_lossy(&bytes)).at(error.valid_up_to());
+            BadTopology {
+                file: file.to_owned(),
+                problems: vec![Problem::new(place, "this is not UTF-8 text")],
+            }
+        })?;
+        Ok(Self::parse(file, text)?)
+    }
+
+    /// Checks a file's text. `file` is for messages and relative paths.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, BadTopology> {
+        let mut report = problem::Report::new(text);
+        let raw = raw::read(text, &mut report);
+        let topology = raw.map(|raw| check::check(file, raw, &mut report));
+        match topology {
+            Some(topology) if report.is_empty() => Ok(topology),
+            _ => Err(report.into_error(file)),
+        }
+    }
+
+    /// The adapter of this name.
+    pub fn adapter(&self, name: &str) -> Option<&Adapter> {
+        self.adapters.iter().find(|adapter| adapter.name == name)
+    }
+
+    /// The adapter that is plugged into a wire.
+    pub fn adapter_on_wire(&self, wire: &str) -> Option<&Adapter> {
+        self.adapters
+            .iter()
+            .find(|adapter| adapter.wire.as_deref() == Some(wire))
+    }
+
+    /// A path that the file names, as seen from where the command runs.
+    pub fn path(&self, named: &Path) -> PathBuf {
+        self.file
+            .parent()
+            .map_or_else(|| named.to_owned(), |parent| parent.join(named))
+    }
+}
+
+#[cfg(test)]
+mod tests;
