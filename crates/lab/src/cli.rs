@@ -1,0 +1,254 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    exit,
+    process::{Engine, Probe},
+};
+
+/// Newest NDIS version the lab claims to be, unless told otherwise.
+pub const NDIS_DEFAULT: &str = "6.87";
+/// Seed of a run that names none: the same for everybody, so that runs compare.
+pub const DEFAULT_SEED: u64 = 0x5eed;
+
+/// Load a packaged NDIS 6 intermediate driver on plain Linux, pass real traffic
+/// through it, and say what it did wrong.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lab",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_long_help = LONG_HELP,
+    after_help = exit::HELP
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const LONG_HELP: &str = "\
+How it works:
+  `lab run` reads the package's manifest.json, checks the hash of the driver
+  image it names, and starts itself a second time as a confined child process
+  (no files, no sockets, no programs, limited memory and CPU). The child maps
+  the image, binds its imports to a user-mode NDIS, builds the topology's
+  adapters and wires around it and runs the scenario. A crash, a bug check or a
+  hang of the driver ends the child; the parent turns it into a report.
+
+Examples:
+  lab run --package target/package/passthrough
+  lab run --package DIR --seed 0x5eed --cycles 1000
+  lab run --package DIR --pcap trace.pcapng --json > result.json
+  sudo lab run --package DIR --tap
+  lab imports driver.sys
+
+Exit codes:
+  0    clean: traffic passed, no rule broken, nothing leaked
+  1    rules broken, objects leaked, or traffic lost or damaged
+  2    wrong usage or bad input (package, image, topology)
+  3    the driver crashed, bug-checked or hung
+  4    the lab itself failed
+  130  interrupted by Ctrl-C (128 + signal number)";
+
+/// Subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a packaged driver in its topology and judge it
+    Run(Run),
+    /// List what a driver image imports and what the lab lacks of it
+    Imports(Imports),
+    /// Try the child's confinement; prints messages as JSON lines
+    #[command(name = "__probe", hide = true)]
+    Probe {
+        /// Which probe.
+        probe: Probe,
+    },
+}
+
+/// `lab run`.
+#[derive(Debug, Args)]
+#[command(after_help = exit::HELP)]
+pub struct Run {
+    /// Package directory: what `cargo xtask package <driver>` makes
+    #[arg(long, value_name = "DIR")]
+    pub package: PathBuf,
+    /// Topology file [default: the one in the package]
+    #[arg(long, value_name = "FILE")]
+    pub topology: Option<PathBuf>,
+    /// Seed of every choice in a deterministic run: a number, 0x…, or `random`
+    #[arg(long, value_name = "N", default_value = "0x5eed", value_parser = seed)]
+    pub seed: u64,
+    /// Put Linux network namespaces at both ends instead of the built-in TCP/IP
+    /// stack; needs root or user namespaces; implies --engine realtime
+    #[arg(long)]
+    pub tap: bool,
+    /// Record every frame on every wire (pcapng)
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
+    /// One JSON document on stdout; text for people goes to stderr
+    #[arg(long)]
+    pub json: bool,
+    /// Show more: -v host information and confinement, -vv every host call
+    #[arg(short, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// How the driver is run [default: deterministic, realtime with --tap]
+    #[arg(long, value_enum)]
+    pub engine: Option<Engine>,
+    /// Scenario by name [default: the whole tour]
+    #[arg(long, value_name = "NAME")]
+    pub scenario: Option<String>,
+    /// Repeat the scenario, each time with a seed derived from --seed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub cycles: u64,
+    /// NDIS version the lab claims to be, 6.0 to 6.89
+    #[arg(long, value_name = "VERSION", default_value = NDIS_DEFAULT, value_parser = ndis_version)]
+    pub ndis_version: (u32, u32),
+    /// Seconds without any sign of life after which the driver hangs
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub watchdog: Duration,
+}
+
+/// `lab imports`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes:\n  0  everything imported is provided\n  1  something is not\n  2  not an image the lab can load"
+)]
+pub struct Imports {
+    /// A driver image
+    #[arg(value_name = "FILE.sys")]
+    pub image: PathBuf,
+    /// JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    if text == "random" {
+        // The hasher's keys are the operating system's randomness.
+        use std::hash::{BuildHasher, RandomState};
+        return Ok(RandomState::new().hash_one(std::process::id()));
+    }
+    let parsed = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(hex) => u64::from_str_radix(&hex.replace('_', ""), 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|error| format!("{error}: a seed is a number up to 64 bits, 0x… or `random`"))
+}
+
+fn ndis_version(text: &str) -> Result<(u32, u32), String> {
+    let parsed = text
+        .split_once('.')
+        .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+    match parsed {
+        Some((6, minor)) if minor <= 89 => Ok((6, minor)),
+        _ => Err("the lab is NDIS 6.0 to 6.89, for example 6.87".into()),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value < 1e6 => Ok(Duration::from_secs_f64(value)),
+        _ => Err("a positive number of seconds".into()),
+    }
+}
+
+impl Run {
+    /// The engine this run uses, or why the options contradict each other.
+    pub fn chosen_engine(&self) -> Result<Engine, String> {
+        match (self.engine, self.tap) {
+            (Some(Engine::Deterministic), true) => Err(
+                "--tap needs --engine realtime: Linux's own clock drives what comes through a TAP device"
+                    .into(),
+            ),
+            (Some(engine), _) => Ok(engine),
+            (None, true) => Ok(Engine::Realtime),
+            (None, false) => Ok(Engine::Deterministic),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn run_args(arguments: &[&str]) -> Result<Run, clap::Error> {
+        let all = ["lab", "run", "--package", "p"].iter().chain(arguments);
+        match Cli::try_parse_from(all)?.command {
+            Command::Run(run) => Ok(run),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn long_help_lists_the_same_exit_codes() {
+        assert!(LONG_HELP.ends_with(exit::HELP));
+    }
+
+    #[test]
+    fn defaults() {
+        let run = run_args(&[]).expect("parses");
+        assert_eq!(run.seed, DEFAULT_SEED);
+        assert_eq!(run.cycles, 1);
+        assert_eq!(run.ndis_version, (6, 87));
+        assert_eq!(run.chosen_engine(), Ok(Engine::Deterministic));
+    }
+
+    #[test]
+    fn seeds_are_decimal_hex_or_random() {
+        assert_eq!(run_args(&["--seed", "17"]).expect("parses").seed, 17);
+        assert_eq!(
+            run_args(&["--seed", "0xDead_beef"]).expect("parses").seed,
+            0xdead_beef
+        );
+        let random = run_args(&["--seed", "random"]).expect("parses").seed;
+        assert_ne!(
+            random,
+            run_args(&["--seed", "random"]).expect("parses").seed
+        );
+        let error = run_args(&["--seed", "x"])
+            .expect_err("no number")
+            .to_string();
+        assert!(error.contains("a seed is a number"), "{error}");
+    }
+
+    #[test]
+    fn ndis_versions_outside_six_are_refused() {
+        assert_eq!(
+            run_args(&["--ndis-version", "6.84"])
+                .expect("parses")
+                .ndis_version,
+            (6, 84)
+        );
+        for bad in ["5.1", "6.90", "7.0", "6", "x.y", ""] {
+            let error = run_args(&["--ndis-version", bad])
+                .expect_err(bad)
+                .to_string();
+            assert!(error.contains("6.0 to 6.89"), "{error}");
+        }
+    }
+
+    #[test]
+    fn tap_means_realtime() {
+        let run = run_args(&["--tap"]).expect("parses");
+        assert_eq!(run.chosen_engine(), Ok(Engine::Realtime));
+        let run = run_args(&["--tap", "--engine", "deterministic"]).expect("parses");
+        assert!(run.chosen_engine().is_err());
+    }
+
+    #[test]
+    fn zero_cycles_are_none() {
+        assert!(run_args(&["--cycles", "0"]).is_err());
+    }
+}

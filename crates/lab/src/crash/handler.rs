@@ -1,0 +1,273 @@
+//! The signal handler of the child.
+//!
+//! Runs on an alternate stack, in whatever state the thread was in. It first
+//! writes the raw record with nothing but `pwrite`. Then, if the fault is the
+//! driver's (a synchronous fault at an instruction that is not the host's), the
+//! host's own code was not interrupted in the middle of anything, and the host
+//! may be asked for a full report in ordinary Rust. It never returns, unless
+//! the host says that the fault was one of its own traps or emulations.
+//!
+//! State is static here, and only here: a signal handler has no other.
+
+use std::{
+    ffi::c_void,
+    io, mem,
+    ops::Range,
+    os::fd::{IntoRawFd, OwnedFd, RawFd},
+    ptr,
+    sync::{
+        OnceLock,
+        atomic::{AtomicI32, AtomicU64, Ordering},
+    },
+};
+
+use super::record::{CODE_AT, CODE_LEN, MAGIC, STACK_AT, STACK_MAX, Where, word};
+
+/// Exit code of a child that left a record.
+pub const EXIT_CRASHED: i32 = 70;
+/// Signal by which the parent asks a silent child where it is.
+pub const ASK: i32 = libc::SIGUSR1;
+/// Size of the alternate stack: a full report is made on it.
+const STACK_SIZE: usize = 256 << 10;
+
+const SIGNALS: [i32; 9] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGTRAP,
+    libc::SIGABRT,
+    libc::SIGSYS,
+    libc::SIGXCPU,
+    ASK,
+];
+
+/// What the handler asks the host.
+pub trait Faults: Send + Sync {
+    /// The signal may be a trap or an instruction to emulate: true if it was
+    /// handled and the thread goes on where `context` says.
+    ///
+    /// Called in a signal handler, on the thread that faulted.
+    fn resume(&self, signal: i32, info: &libc::siginfo_t, context: &mut libc::ucontext_t) -> bool;
+
+    /// The driver is dead; tell whoever should know. Called at most once, only
+    /// when the fault is the driver's and synchronous.
+    fn died(&self, signal: i32, address: u64, context: &libc::ucontext_t);
+}
+
+static RECORD: AtomicI32 = AtomicI32::new(-1);
+static IMAGE_BASE: AtomicU64 = AtomicU64::new(0);
+static IMAGE_SIZE: AtomicU64 = AtomicU64::new(0);
+/// Thread that is in the handler for good; 0 = none.
+static DYING: AtomicI32 = AtomicI32::new(0);
+static HOST_CODE: OnceLock<Vec<Range<u64>>> = OnceLock::new();
+static FAULTS: OnceLock<Box<dyn Faults>> = OnceLock::new();
+
+/// Installs the handler, to write its record to `file`. Before the sandbox:
+/// it reads `/proc/self/maps`, and handlers cannot be installed afterwards.
+pub fn install(file: OwnedFd) -> io::Result<()> {
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    // A second installation keeps the first list: the same process, the same code.
+    let _ = HOST_CODE.set(executable_ranges(&maps));
+    RECORD.store(file.into_raw_fd(), Ordering::Release);
+    alternate_stack()?;
+    // SAFETY: zeroed is a valid sigaction (no flags, empty mask, no handler).
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    action.sa_sigaction = handle as *const () as usize;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    for signal in SIGNALS {
+        // SAFETY: `action` is initialised and `handle` has the SA_SIGINFO signature.
+        if unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Gives the calling thread an alternate stack. Every thread that runs driver
+/// code needs one: a driver that overflows its stack leaves none to report on.
+pub fn alternate_stack() -> io::Result<()> {
+    // SAFETY: an anonymous mapping at an address the kernel chooses touches nothing that exists.
+    let base = unsafe {
+        libc::mmap(
+            ptr::null_mut(),
+            STACK_SIZE,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            -1,
+            0,
+        )
+    };
+    if base == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    let stack = libc::stack_t {
+        ss_sp: base,
+        ss_flags: 0,
+        ss_size: STACK_SIZE,
+    };
+    // SAFETY: the mapping above is never unmapped, so it outlives the thread.
+    if unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Tells the handler where the driver image is mapped.
+pub fn set_image(base: u64, size: u64) {
+    IMAGE_BASE.store(base, Ordering::Release);
+    IMAGE_SIZE.store(size, Ordering::Release);
+}
+
+/// Whom to ask about traps and for a full report. Once per process.
+pub fn set_faults(faults: Box<dyn Faults>) -> Result<(), Box<dyn Faults>> {
+    FAULTS.set(faults)
+}
+
+/// Whose code an address is in.
+pub fn whose(address: u64) -> Where {
+    let base = IMAGE_BASE.load(Ordering::Acquire);
+    let size = IMAGE_SIZE.load(Ordering::Acquire);
+    if address.wrapping_sub(base) < size {
+        return Where::Driver;
+    }
+    let host = HOST_CODE
+        .get()
+        .is_none_or(|ranges| ranges.iter().any(|range| range.contains(&address)));
+    if host { Where::Host } else { Where::Nowhere }
+}
+
+/// Executable ranges of a maps file that belong to this process from its start.
+fn executable_ranges(maps: &str) -> Vec<Range<u64>> {
+    maps.lines()
+        .filter_map(|line| {
+            let mut fields = line.split_whitespace();
+            let (start, end) = fields.next()?.split_once('-')?;
+            fields.next()?.contains('x').then_some(())?;
+            Some(u64::from_str_radix(start, 16).ok()?..u64::from_str_radix(end, 16).ok()?)
+        })
+        .collect()
+}
+
+extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel passes valid pointers to an SA_SIGINFO handler, ours alone until it returns.
+    let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
+    if let Some(faults) = FAULTS.get()
+        && signal != libc::SIGSYS
+        && signal != ASK
+        && faults.resume(signal, info, context)
+    {
+        return;
+    }
+    // SAFETY: gettid has no preconditions.
+    let thread = unsafe { libc::gettid() };
+    if let Err(dying) = DYING.compare_exchange(0, thread, Ordering::AcqRel, Ordering::Acquire) {
+        if dying == thread {
+            // The report itself faulted: what is written is what there is.
+            leave();
+        }
+        // Another thread reports and ends the process.
+        loop {
+            // SAFETY: sched_yield has no preconditions.
+            unsafe { libc::sched_yield() };
+        }
+    }
+    let rip = context.uc_mcontext.gregs[libc::REG_RIP as usize] as u64;
+    // SAFETY: for these signals the kernel has filled in the address (0 for others).
+    let address = unsafe { info.si_addr() } as u64;
+    let place = whose(rip);
+    write_record(signal, info, context, address, place);
+    let synchronous = matches!(
+        signal,
+        libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGTRAP | libc::SIGSYS
+    );
+    if synchronous
+        && place != Where::Host
+        && let Some(faults) = FAULTS.get()
+    {
+        faults.died(signal, address, context);
+    }
+    leave();
+}
+
+fn leave() -> ! {
+    // SAFETY: _exit is async-signal-safe and ends every thread.
+    unsafe { libc::_exit(EXIT_CRASHED) }
+}
+
+fn write_record(
+    signal: i32,
+    info: &libc::siginfo_t,
+    context: &libc::ucontext_t,
+    address: u64,
+    place: Where,
+) {
+    let file = RECORD.load(Ordering::Acquire);
+    let gregs = &context.uc_mcontext.gregs;
+    let mut words = [0u64; word::COUNT];
+    words[word::MAGIC] = MAGIC;
+    words[word::SIGNAL] = signal as u64;
+    words[word::CODE] = info.si_code as u64;
+    words[word::ADDRESS] = address;
+    if signal == libc::SIGSYS {
+        words[word::SYSCALL] = gregs[libc::REG_RAX as usize] as u64;
+    }
+    words[word::IMAGE_BASE] = IMAGE_BASE.load(Ordering::Acquire);
+    words[word::IMAGE_SIZE] = IMAGE_SIZE.load(Ordering::Acquire);
+    words[word::WHERE] = place as u64;
+    for (word, register) in words[word::REGISTERS..].iter_mut().zip(gregs) {
+        *word = *register as u64;
+    }
+    put(file, words.as_ptr() as u64, mem::size_of_val(&words), 0);
+    put(
+        file,
+        gregs[libc::REG_RIP as usize] as u64,
+        CODE_LEN,
+        CODE_AT,
+    );
+    // Page by page upward, until the stack or the limit ends.
+    let start = gregs[libc::REG_RSP as usize] as u64;
+    let mut done = 0usize;
+    while done < STACK_MAX {
+        let Some(from) = start.checked_add(done as u64) else {
+            break;
+        };
+        let in_page = (4096 - (from & 4095)) as usize;
+        let want = in_page.min(STACK_MAX - done);
+        let got = put(file, from, want, STACK_AT + done);
+        done += got;
+        if got < want {
+            break;
+        }
+    }
+}
+
+/// Copies memory at an address into the record; what cannot be read is left out.
+fn put(file: RawFd, from: u64, length: usize, at: usize) -> usize {
+    // SAFETY: pwrite is async-signal-safe; the kernel checks the address and answers EFAULT.
+    let wrote = unsafe {
+        libc::pwrite(
+            file,
+            from as *const c_void,
+            length,
+            libc::off_t::try_from(at).unwrap_or(libc::off_t::MAX),
+        )
+    };
+    usize::try_from(wrote).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executable_ranges_are_the_x_lines() {
+        let maps = "55d0-55d8 r-xp 00000000 00:00 0 /bin/lab\n\
+                    7f00-7f10 rw-p 00000000 00:00 0\n\
+                    ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]\n";
+        assert_eq!(
+            executable_ranges(maps),
+            [0x55d0..0x55d8, 0xffff_ffff_ff60_0000..0xffff_ffff_ff60_1000]
+        );
+    }
+}

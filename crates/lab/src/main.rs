@@ -1,0 +1,48 @@
+//! The `lab` command.
+
+use std::{io::Write, process::ExitCode};
+
+use clap::Parser;
+use lab::{
+    cli::{Cli, Command},
+    exit::Verdict,
+    process::{self, CHILD_COMMAND, Ended, Launch, Probe, Work},
+};
+
+fn main() -> ExitCode {
+    // Before anything that could open a descriptor: see `child_main`.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == CHILD_COMMAND)
+    {
+        return process::child_main();
+    }
+    let verdict = match Cli::parse().command {
+        Command::Run(options) => lab::run::run(&options),
+        Command::Imports(options) => lab::imports::run(&options),
+        Command::Probe { probe: which } => probe(which),
+    };
+    verdict.into()
+}
+
+/// A probe, with its messages as they come; for tests of the process pair itself.
+fn probe(which: Probe) -> Verdict {
+    let mut out = std::io::stdout().lock();
+    let outcome = process::run(Launch::new(Work::Probe(which)), |message| {
+        if let Ok(line) = serde_json::to_string(&message) {
+            // Nobody reading is no reason to stop.
+            let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+        }
+    });
+    match outcome {
+        Ok(outcome) => match outcome.ended {
+            Ended::Itself(status) if status.success() => Verdict::Clean,
+            Ended::Interrupted(signal) => Verdict::Interrupted(signal),
+            Ended::Itself(_) | Ended::Silent(_) => Verdict::DriverFailed,
+        },
+        Err(error) => {
+            eprintln!("{error}");
+            Verdict::HostError
+        }
+    }
+}

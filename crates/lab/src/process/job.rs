@@ -1,0 +1,132 @@
+//! What the parent tells the child to do: plain data, JSON on descriptor 3.
+
+use serde::{Deserialize, Serialize};
+
+/// The whole job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChildJob {
+    /// What to do.
+    pub work: Work,
+    /// Files handed over, in descriptor order from 6 upward.
+    pub files: Vec<FileUse>,
+    /// What the child may use up.
+    pub limits: Limits,
+    /// The parent, so that the child notices when it is already gone.
+    pub parent: i32,
+}
+
+/// What a handed-over descriptor is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileUse {
+    /// Bytes of the driver image, a sealed memory file.
+    Image,
+    /// Where packets are recorded, pcapng.
+    Capture,
+    /// Packets to replay, pcapng.
+    Replay,
+    /// A TAP device, already attached, by the topology's name of its wire.
+    Tap(String),
+}
+
+/// Limits of the child, set before it sees the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Address space in bytes.
+    pub memory: u64,
+    /// CPU time in seconds.
+    pub cpu_seconds: u64,
+    /// Largest file it may write, in bytes.
+    pub file: u64,
+    /// Whether it may start threads (real-time engine).
+    pub threads: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 16 << 30,
+            cpu_seconds: 3600,
+            file: 8 << 30,
+            threads: false,
+        }
+    }
+}
+
+/// Kinds of work.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// Load the driver and run scenarios.
+    Run(Box<RunJob>),
+    /// Try the confinement or the crash path itself; used by tests and `lab doctor`.
+    Probe(Probe),
+}
+
+/// Which engine runs the driver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// One OS thread, virtual time, every choice from the seed.
+    #[default]
+    Deterministic,
+    /// OS threads and the real clock; for TAP devices and measurements.
+    Realtime,
+}
+
+/// A run of the driver.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunJob {
+    /// Name for display.
+    pub driver: String,
+    /// Text of the topology, checked by the parent.
+    pub topology: String,
+    /// Scenario by name; `None` is the default one.
+    pub scenario: Option<String>,
+    /// Seed of every choice.
+    pub seed: u64,
+    /// Engine.
+    pub engine: Engine,
+    /// How many times the scenario is run.
+    pub cycles: u64,
+    /// NDIS version the host claims, major and minor.
+    pub ndis_version: (u32, u32),
+    /// How much is logged: 0 the driver's own lines, 1 host information, 2 and more traces.
+    pub verbosity: u8,
+}
+
+/// Small jobs that show what confinement and crash reports do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Probe {
+    /// Report and end.
+    Report,
+    /// Open a file.
+    Open,
+    /// Create a socket.
+    Socket,
+    /// Run a program.
+    Exec,
+    /// The system call itself, without what the library does before it.
+    Execve,
+    /// Fork.
+    Fork,
+    /// Install another signal handler.
+    Sigaction,
+    /// Signal the parent.
+    Kill,
+    /// Start a thread.
+    Thread,
+    /// Map memory, change its protection, run code in it.
+    Memory,
+    /// Touch page zero.
+    Segv,
+    /// Use up the stack.
+    Overflow,
+    /// Panic in host code.
+    Panic,
+    /// Spin without a word.
+    Spin,
+    /// Take more memory than allowed.
+    Hog,
+}

@@ -1,0 +1,402 @@
+//! `lab run`: the parent's side of a run, from the package to the verdict.
+
+use std::{
+    fs::{self, File},
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
+
+use lab_host::report::{Event, Finding};
+use serde::Serialize;
+
+use crate::{
+    cli::Run,
+    crash::{
+        explain::{self, CrashReport},
+        stack::{Frame, Pointer, Symbols},
+    },
+    exit::Verdict,
+    package::{Manifest, Package, Role, Verified},
+    process::{
+        self, Ended, Engine, FileUse, Launch, LaunchError, Limits, Message, Outcome, RunJob, Work,
+        describe, memory_file,
+    },
+    render::{Findings, Screen},
+    summary::Summary,
+    trouble::Trouble,
+};
+
+/// Findings kept for the JSON document; the rest is counted.
+const MAX_FINDINGS: usize = 1000;
+
+/// Runs a package as the options say and returns how it went.
+pub fn run(options: &Run) -> Verdict {
+    let mut screen = Screen::new(options.json, options.verbose);
+    let mut report = Report::new(options);
+    let verdict = match prepare(options, &mut screen, &mut report) {
+        Ok(prepared) => attend(prepared, &mut screen, &mut report),
+        Err(trouble) => report.trouble(trouble),
+    };
+    report.finish(options, verdict, &mut screen);
+    verdict
+}
+
+struct Prepared {
+    launch: Launch,
+    image: Vec<u8>,
+    symbols: Symbols,
+}
+
+fn prepare(options: &Run, screen: &mut Screen, report: &mut Report) -> Result<Prepared, Trouble> {
+    let engine = options
+        .chosen_engine()
+        .map_err(|why| Trouble::input(why).hint("leave --engine out"))?;
+    report.engine = Some(engine);
+    let package = Package::open(&options.package)?;
+    let image = package.required(Role::Image)?;
+    let pdb = package.optional(Role::Pdb)?;
+    let manifest = package.manifest();
+    introduce(manifest, &image, screen);
+    report.package = Some(PackageReport {
+        manifest: manifest.clone(),
+        image: image.path.display().to_string(),
+        loaded_sha256: image.sha256.clone(),
+        packaged_sha256: image.promised.clone(),
+    });
+    let topology = topology(options, &package)?;
+    let mut files = vec![(FileUse::Image, sealed(&image)?)];
+    if let Some(path) = &options.pcap {
+        let file = File::create(path).map_err(|error| {
+            Trouble::input(format!("cannot write the capture: {error}"))
+                .at(path.display())
+                .hint("--pcap takes the path of a file in a directory you may write to")
+        })?;
+        files.push((FileUse::Capture, file.into()));
+    }
+    let job = RunJob {
+        driver: manifest.driver.clone(),
+        topology,
+        scenario: options.scenario.clone(),
+        seed: options.seed,
+        engine,
+        cycles: options.cycles,
+        ndis_version: options.ndis_version,
+        verbosity: options.verbose,
+    };
+    let launch = Launch {
+        files,
+        limits: Limits {
+            threads: engine == Engine::Realtime,
+            ..Limits::default()
+        },
+        watchdog: options.watchdog,
+        ..Launch::new(Work::Run(Box::new(job)))
+    };
+    let symbols = Symbols::new(&image.bytes, pdb.map(|pdb| pdb.bytes));
+    Ok(Prepared {
+        launch,
+        image: image.bytes,
+        symbols,
+    })
+}
+
+fn introduce(manifest: &Manifest, image: &Verified, screen: &mut Screen) {
+    screen.print(&format!(
+        "{} {} {} {}\n  loaded   sha256 {}  {}\n  packaged sha256 {}",
+        manifest.driver,
+        manifest.version,
+        manifest.arch,
+        manifest.profile,
+        image.sha256,
+        image.path.display(),
+        image.promised
+    ));
+}
+
+fn topology(options: &Run, package: &Package) -> Result<String, Trouble> {
+    if let Some(path) = &options.topology {
+        return fs::read_to_string(path).map_err(|error| {
+            Trouble::input(format!("cannot read the topology: {error}"))
+                .at(path.display())
+                .hint("--topology takes a TOML file; without it the package's own is used")
+        });
+    }
+    let shipped = package.optional(Role::Topology)?.ok_or_else(|| {
+        Trouble::input("the package ships no topology")
+            .at(options.package.display())
+            .hint("name one with --topology FILE")
+    })?;
+    String::from_utf8(shipped.bytes).map_err(|error| {
+        Trouble::input(format!("the topology is not UTF-8: {error}")).at(shipped.path.display())
+    })
+}
+
+/// The bytes that were hashed, as a file that nobody can change any more.
+fn sealed(image: &Verified) -> Result<OwnedFd, Trouble> {
+    memory_file(c"lab-image", &image.bytes, true)
+        .map(OwnedFd::from)
+        .map_err(|error| Trouble::host(format!("cannot hand the image over: {error}")))
+}
+
+fn attend(prepared: Prepared, screen: &mut Screen, report: &mut Report) -> Verdict {
+    let Prepared {
+        launch,
+        image,
+        mut symbols,
+    } = prepared;
+    let outcome = process::run(launch, |message| {
+        report.message(message, &mut symbols, screen);
+    });
+    screen.end_progress();
+    match outcome {
+        Ok(outcome) => report.judge(&outcome, &image, &mut symbols, screen),
+        Err(error) => report.trouble(launch_trouble(&error)),
+    }
+}
+
+fn launch_trouble(error: &LaunchError) -> Trouble {
+    Trouble::host(error.to_string())
+        .hint("the lab starts itself again as /proc/self/exe: is /proc mounted?")
+}
+
+/// Everything a run left behind: the JSON document.
+#[derive(Serialize)]
+struct Report {
+    format: u32,
+    verdict: Verdict,
+    exit_code: u8,
+    package: Option<PackageReport>,
+    seed: String,
+    engine: Option<Engine>,
+    cycles: u64,
+    scenario: Option<String>,
+    ndis_version: String,
+    wall_ms: u128,
+    violations: u64,
+    warnings: u64,
+    findings: Vec<FindingReport>,
+    summary: Option<Summary>,
+    failures: Vec<String>,
+    crash: Option<CrashReport>,
+    trouble: Option<Trouble>,
+    #[serde(skip)]
+    started: Instant,
+    #[serde(skip)]
+    found: Findings,
+    #[serde(skip)]
+    crashed: Option<lab_host::report::Crash>,
+    #[serde(skip)]
+    calls: Vec<lab_host::report::CallRecord>,
+    #[serde(skip)]
+    done: bool,
+}
+
+#[derive(Serialize)]
+struct PackageReport {
+    manifest: Manifest,
+    image: String,
+    loaded_sha256: String,
+    packaged_sha256: String,
+}
+
+#[derive(Serialize)]
+struct FindingReport {
+    #[serde(flatten)]
+    finding: Finding,
+    frames: Vec<Frame>,
+}
+
+impl Report {
+    fn new(options: &Run) -> Self {
+        let (major, minor) = options.ndis_version;
+        Self {
+            format: 1,
+            verdict: Verdict::HostError,
+            exit_code: 0,
+            package: None,
+            seed: format!("{:#x}", options.seed),
+            engine: None,
+            cycles: options.cycles,
+            scenario: options.scenario.clone(),
+            ndis_version: format!("{major}.{minor}"),
+            wall_ms: 0,
+            violations: 0,
+            warnings: 0,
+            findings: Vec::new(),
+            summary: None,
+            failures: Vec::new(),
+            crash: None,
+            trouble: None,
+            started: Instant::now(),
+            found: Findings::default(),
+            crashed: None,
+            calls: Vec::new(),
+            done: false,
+        }
+    }
+
+    fn message(&mut self, message: Message, symbols: &mut Symbols, screen: &mut Screen) {
+        match message {
+            Message::Confined { pid, by } => {
+                screen.event(&Event::Log {
+                    level: 2,
+                    source: "lab".into(),
+                    text: format!("child {pid} confined: {}", by.join("; ")),
+                    time: 0,
+                });
+            }
+            Message::Event { event } => {
+                screen.event(&event);
+                match event {
+                    Event::Finding(finding) => self.finding(finding, symbols, screen),
+                    Event::Summary { value } => match serde_json::from_value(value) {
+                        Ok(summary) => self.summary = Some(summary),
+                        Err(error) => {
+                            self.trouble(Trouble::host(format!(
+                                "the scenario's summary cannot be read: {error}"
+                            )));
+                        }
+                    },
+                    Event::Crash(crash) => self.crashed = Some(crash),
+                    Event::Log { .. } | Event::Progress { .. } => {}
+                }
+            }
+            Message::Failed { trouble } => {
+                self.trouble(trouble);
+            }
+            Message::Done => self.done = true,
+        }
+    }
+
+    fn finding(&mut self, mut finding: Finding, symbols: &mut Symbols, screen: &mut Screen) {
+        self.found.add(&finding, symbols, screen);
+        self.calls.clone_from(&finding.calls);
+        if self.findings.len() < MAX_FINDINGS {
+            let frames = finding
+                .stack
+                .as_ref()
+                .map(|stack| symbols.frames(stack, Pointer::Return))
+                .unwrap_or_default();
+            // The raw bytes served to find the frames; nobody reads them as JSON.
+            if let Some(stack) = &mut finding.stack {
+                stack.bytes.clear();
+            }
+            self.findings.push(FindingReport { finding, frames });
+        }
+    }
+
+    fn trouble(&mut self, trouble: Trouble) -> Verdict {
+        // The first is the cause, what follows are its consequences.
+        self.trouble.get_or_insert(trouble).verdict()
+    }
+
+    fn judge(
+        &mut self,
+        outcome: &Outcome,
+        image: &[u8],
+        symbols: &mut Symbols,
+        screen: &mut Screen,
+    ) -> Verdict {
+        if let Ended::Interrupted(signal) = outcome.ended {
+            return Verdict::Interrupted(signal);
+        }
+        for line in &outcome.stray {
+            screen.event(&Event::Log {
+                level: 0,
+                source: "child".into(),
+                text: line.clone(),
+                time: 0,
+            });
+        }
+        let crash = match (&self.crashed, &outcome.record) {
+            (Some(crash), record) => {
+                Some(explain::from_event(crash, record.as_ref(), image, symbols))
+            }
+            // A host that panicked has said so; the abort that follows adds nothing.
+            (None, Some(record)) if self.trouble.is_none() => {
+                Some(explain::from_record(record, &self.calls, symbols))
+            }
+            (None, _) => None,
+        };
+        if let Some(crash) = crash {
+            screen.crash(&crash, symbols.note());
+            let verdict = crash.verdict;
+            self.crash = Some(crash);
+            return verdict;
+        }
+        if let Some(trouble) = &self.trouble {
+            return trouble.verdict();
+        }
+        match outcome.ended {
+            Ended::Silent(after) => self.silent(after),
+            Ended::Itself(status) if !(status.success() && self.done) => {
+                self.trouble(Trouble::host(format!(
+                    "the child process ended without a verdict: {}",
+                    describe(status)
+                )))
+            }
+            Ended::Itself(_) | Ended::Interrupted(_) => self.judge_results(),
+        }
+    }
+
+    fn silent(&mut self, after: Duration) -> Verdict {
+        self.trouble(
+            Trouble::host(format!(
+                "no sign of life for {} s, and no answer when asked: the child was killed",
+                after.as_secs_f64()
+            ))
+            .hint("a longer --watchdog helps if the machine is merely slow"),
+        );
+        Verdict::DriverFailed
+    }
+
+    fn judge_results(&mut self) -> Verdict {
+        let failures = match &self.summary {
+            Some(summary) if !summary.is_empty() => summary.failures(),
+            _ => {
+                return self.trouble(Trouble::host(
+                    "the scenario ended without results: nothing was proven",
+                ));
+            }
+        };
+        if failures.is_empty() && self.found.violations() == 0 {
+            Verdict::Clean
+        } else {
+            Verdict::Violations
+        }
+    }
+
+    fn finish(&mut self, options: &Run, verdict: Verdict, screen: &mut Screen) {
+        screen.end_progress();
+        self.verdict = verdict;
+        self.exit_code = verdict.code();
+        self.wall_ms = self.started.elapsed().as_millis();
+        self.violations = self.found.violations();
+        self.warnings = self.found.warnings();
+        if let Some(summary) = &self.summary {
+            self.failures = summary.failures();
+            screen.summary(summary);
+        }
+        if let Some(trouble) = &self.trouble {
+            eprintln!("{trouble}");
+        }
+        // A command that was given nothing to judge has no verdict to show.
+        if verdict != Verdict::BadInput {
+            screen.verdict(verdict, &self.found, self.summary.as_ref());
+            if verdict != Verdict::Clean {
+                screen.print(&format!(
+                    "again: lab run --package {} --seed {} --cycles {}",
+                    options.package.display(),
+                    self.seed,
+                    options.cycles
+                ));
+            }
+        }
+        if options.json {
+            match serde_json::to_string_pretty(&self) {
+                Ok(text) => println!("{text}"),
+                Err(error) => eprintln!("lab failure: the report cannot be written: {error}"),
+            }
+        }
+    }
+}
