@@ -16,7 +16,7 @@ const ROOTS: [&str; 6] = [
 ];
 
 /// What Windows appends to the name of an install section.
-const INSTALL_SUFFIXES: [&str; 9] = [
+const INSTALL_SUFFIXES: [&str; 10] = [
     ".Services",
     ".HW",
     ".Interfaces",
@@ -26,6 +26,7 @@ const INSTALL_SUFFIXES: [&str; 9] = [
     ".Components",
     ".Software",
     ".Remove",
+    ".Remove.Services",
 ];
 
 /// Directives whose values are names of sections.

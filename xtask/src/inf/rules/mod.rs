@@ -38,6 +38,7 @@ pub const ALL: &[fn(&Package, &mut Findings)] = &[
     parameters::parameters,
     services::service_values,
     services::service_sections,
+    services::removal,
 ];
 
 /// The class id of the notify object, with its line.

@@ -99,6 +99,44 @@ pub fn service_sections(package: &Package, out: &mut Findings) {
     }
 }
 
+/// INF-L17: a protocol takes its services away with it. An adapter has no Remove
+/// section: other instances may still use what it would remove.
+pub fn removal(package: &Package, out: &mut Findings) {
+    for file in &package.infs {
+        for (_, install) in graph::installs(&file.inf) {
+            let section = format!("{install}.Remove.Services");
+            let removed = file
+                .inf
+                .entries(&section)
+                .filter(|entry| entry.has_key("DelService"));
+            let removed: Vec<_> = removed
+                .map(|entry| (entry.line, file.inf.expand(entry.value(0))))
+                .collect();
+            let services = graph::services(&file.inf, &install);
+            if file.class() == Class::NetTrans {
+                for service in &services {
+                    if !removed
+                        .iter()
+                        .any(|(_, name)| name.eq_ignore_ascii_case(&service.name))
+                    {
+                        let message = format!("[{section}] does not delete {}", service.name);
+                        out.error("INF-L17", &file.name, service.line, message);
+                    }
+                }
+            }
+            for (line, name) in removed {
+                let own = services
+                    .iter()
+                    .any(|service| service.name.eq_ignore_ascii_case(&name));
+                if file.class() == Class::Net || !own {
+                    let message = format!("{name} is not this component's to delete");
+                    out.error("INF-L17", &file.name, line, message);
+                }
+            }
+        }
+    }
+}
+
 /// The image of a service, or what is wrong with it.
 fn loaded(
     file: &InfFile,

@@ -265,6 +265,20 @@ const BAD: &[Bad] = &[
         "%13%\\other.sys",
         "%13%\\other.sys",
     ),
+    bad(
+        "INF-L17",
+        P,
+        "DelService = ImFull",
+        "DelService = ImOther",
+        "AddService",
+    ),
+    bad(
+        "INF-L17",
+        M,
+        "[Store.Service]",
+        "[Store.Remove.Services]\r\nDelService = ImFullMp\r\n[Store.Service]",
+        "DelService",
+    ),
     // Text.
     bad(
         "INF-L1",
