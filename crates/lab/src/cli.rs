@@ -6,11 +6,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     exit,
-    process::{Engine, Probe},
+    process::Probe,
+    topology::{self, NdisVersion, Topology},
 };
 
-/// Newest NDIS version the lab claims to be, unless told otherwise.
-pub const NDIS_DEFAULT: &str = "6.87";
 /// Seed of a run that names none: the same for everybody, so that runs compare.
 pub const DEFAULT_SEED: u64 = 0x5eed;
 
@@ -81,8 +80,9 @@ pub struct Run {
     #[arg(long, value_name = "FILE")]
     pub topology: Option<PathBuf>,
     /// Seed of every choice in a deterministic run: a number, 0x…, or `random`
-    #[arg(long, value_name = "N", default_value = "0x5eed", value_parser = seed)]
-    pub seed: u64,
+    /// [default: the topology's, else 0x5eed]
+    #[arg(long, value_name = "N", value_parser = seed)]
+    pub seed: Option<u64>,
     /// Put Linux network namespaces at both ends instead of the built-in TCP/IP
     /// stack; needs root or user namespaces; implies --engine realtime
     #[arg(long)]
@@ -96,7 +96,7 @@ pub struct Run {
     /// Show more: -v host information and confinement, -vv every host call
     #[arg(short, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// How the driver is run [default: deterministic, realtime with --tap]
+    /// How the driver is run [default: the topology's; realtime with --tap]
     #[arg(long, value_enum)]
     pub engine: Option<Engine>,
     /// Scenario by name [default: the whole tour]
@@ -105,12 +105,30 @@ pub struct Run {
     /// Repeat the scenario, each time with a seed derived from --seed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub cycles: u64,
-    /// NDIS version the lab claims to be, 6.0 to 6.89
-    #[arg(long, value_name = "VERSION", default_value = NDIS_DEFAULT, value_parser = ndis_version)]
-    pub ndis_version: (u32, u32),
+    /// NDIS version the lab claims to be, 6.0 to 6.89 [default: the topology's]
+    #[arg(long, value_name = "VERSION", value_parser = ndis_version)]
+    pub ndis_version: Option<NdisVersion>,
     /// Seconds without any sign of life after which the driver hangs
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub watchdog: Duration,
+}
+
+/// Which engine runs the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Engine {
+    /// One OS thread, virtual time, every choice from the seed
+    Deterministic,
+    /// OS threads and the real clock; for TAP devices and measurements
+    Realtime,
+}
+
+impl From<Engine> for topology::Engine {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Deterministic => Self::Deterministic,
+            Engine::Realtime => Self::RealTime,
+        }
+    }
 }
 
 /// `lab imports`.
@@ -140,12 +158,12 @@ fn seed(text: &str) -> Result<u64, String> {
     parsed.map_err(|error| format!("{error}: a seed is a number up to 64 bits, 0x… or `random`"))
 }
 
-fn ndis_version(text: &str) -> Result<(u32, u32), String> {
+fn ndis_version(text: &str) -> Result<NdisVersion, String> {
     let parsed = text
         .split_once('.')
         .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
     match parsed {
-        Some((6, minor)) if minor <= 89 => Ok((6, minor)),
+        Some((major @ 6, minor)) if minor <= 89 => Ok(NdisVersion { major, minor }),
         _ => Err("the lab is NDIS 6.0 to 6.89, for example 6.87".into()),
     }
 }
@@ -158,17 +176,26 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 impl Run {
-    /// The engine this run uses, or why the options contradict each other.
-    pub fn chosen_engine(&self) -> Result<Engine, String> {
-        match (self.engine, self.tap) {
-            (Some(Engine::Deterministic), true) => Err(
-                "--tap needs --engine realtime: Linux's own clock drives what comes through a TAP device"
-                    .into(),
-            ),
-            (Some(engine), _) => Ok(engine),
-            (None, true) => Ok(Engine::Realtime),
-            (None, false) => Ok(Engine::Deterministic),
+    /// Puts what the command line says into the topology's settings, and returns the seed.
+    pub fn settle(&self, topology: &mut Topology) -> Result<u64, String> {
+        let lab = &mut topology.lab;
+        if let Some(version) = self.ndis_version {
+            lab.ndis_version = version;
         }
+        match (self.engine, self.tap) {
+            (Some(Engine::Deterministic), true) => {
+                return Err(
+                    "--tap needs --engine realtime: Linux's own clock drives what comes through a TAP device"
+                        .into(),
+                );
+            }
+            (Some(engine), _) => lab.engine = engine.into(),
+            (None, true) => lab.engine = topology::Engine::RealTime,
+            (None, false) => {}
+        }
+        let seed = self.seed.or(lab.seed).unwrap_or(DEFAULT_SEED);
+        lab.seed = Some(seed);
+        Ok(seed)
     }
 }
 
@@ -196,41 +223,77 @@ mod tests {
         assert!(LONG_HELP.ends_with(exit::HELP));
     }
 
+    fn topology(lab: &str) -> Topology {
+        let text = format!(
+            "{lab}\n[[adapter]]\nname = \"n\"\nwire = \"w\"\n[[wire]]\nname = \"w\"\n\
+             [[miniport]]\nname = \"v\"\n[[binding]]\nadapter = \"n\"\nupper = [\"v\"]\n"
+        );
+        Topology::parse("t.toml".as_ref(), &text).expect("a sound topology")
+    }
+
     #[test]
-    fn defaults() {
-        let run = run_args(&[]).expect("parses");
-        assert_eq!(run.seed, DEFAULT_SEED);
-        assert_eq!(run.cycles, 1);
-        assert_eq!(run.ndis_version, (6, 87));
-        assert_eq!(run.chosen_engine(), Ok(Engine::Deterministic));
+    fn the_command_line_wins_over_the_topology_and_that_over_the_default() {
+        let mut settled = topology("");
+        assert_eq!(
+            run_args(&[]).expect("parses").settle(&mut settled),
+            Ok(DEFAULT_SEED)
+        );
+        assert_eq!(
+            settled.lab.ndis_version,
+            NdisVersion {
+                major: 6,
+                minor: 87
+            }
+        );
+
+        let lab = "[lab]\nseed = 3\nndis_version = \"6.85\"\nengine = \"real-time\"";
+        let mut settled = topology(lab);
+        assert_eq!(run_args(&[]).expect("parses").settle(&mut settled), Ok(3));
+        assert_eq!(
+            settled.lab.ndis_version,
+            NdisVersion {
+                major: 6,
+                minor: 85
+            }
+        );
+        assert_eq!(settled.lab.engine, topology::Engine::RealTime);
+
+        let run = run_args(&[
+            "--seed",
+            "4",
+            "--ndis-version",
+            "6.84",
+            "--engine",
+            "deterministic",
+        ])
+        .expect("parses");
+        assert_eq!(run.settle(&mut settled), Ok(4));
+        assert_eq!(settled.lab.seed, Some(4));
+        assert_eq!(
+            settled.lab.ndis_version,
+            NdisVersion {
+                major: 6,
+                minor: 84
+            }
+        );
+        assert_eq!(settled.lab.engine, topology::Engine::Deterministic);
     }
 
     #[test]
     fn seeds_are_decimal_hex_or_random() {
-        assert_eq!(run_args(&["--seed", "17"]).expect("parses").seed, 17);
-        assert_eq!(
-            run_args(&["--seed", "0xDead_beef"]).expect("parses").seed,
-            0xdead_beef
-        );
-        let random = run_args(&["--seed", "random"]).expect("parses").seed;
+        let seed = |text| run_args(&["--seed", text]).map(|run| run.seed);
+        assert_eq!(seed("17").expect("parses"), Some(17));
+        assert_eq!(seed("0xDead_beef").expect("parses"), Some(0xdead_beef));
         assert_ne!(
-            random,
-            run_args(&["--seed", "random"]).expect("parses").seed
+            seed("random").expect("parses"),
+            seed("random").expect("parses")
         );
-        let error = run_args(&["--seed", "x"])
-            .expect_err("no number")
-            .to_string();
+        let error = seed("x").expect_err("no number").to_string();
         assert!(error.contains("a seed is a number"), "{error}");
     }
 
     #[test]
     fn ndis_versions_outside_six_are_refused() {
-        assert_eq!(
-            run_args(&["--ndis-version", "6.84"])
-                .expect("parses")
-                .ndis_version,
-            (6, 84)
-        );
         for bad in ["5.1", "6.90", "7.0", "6", "x.y", ""] {
             let error = run_args(&["--ndis-version", bad])
                 .expect_err(bad)
@@ -241,10 +304,14 @@ mod tests {
 
     #[test]
     fn tap_means_realtime() {
-        let run = run_args(&["--tap"]).expect("parses");
-        assert_eq!(run.chosen_engine(), Ok(Engine::Realtime));
+        let mut settled = topology("");
+        run_args(&["--tap"])
+            .expect("parses")
+            .settle(&mut settled)
+            .expect("settles");
+        assert_eq!(settled.lab.engine, topology::Engine::RealTime);
         let run = run_args(&["--tap", "--engine", "deterministic"]).expect("parses");
-        assert!(run.chosen_engine().is_err());
+        assert!(run.settle(&mut settled).is_err());
     }
 
     #[test]

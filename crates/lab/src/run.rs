@@ -1,8 +1,10 @@
 //! `lab run`: the parent's side of a run, from the package to the verdict.
 
 use std::{
-    fs::{self, File},
+    fmt::Write,
+    fs::File,
     os::fd::OwnedFd,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -18,11 +20,12 @@ use crate::{
     exit::Verdict,
     package::{Manifest, Package, Role, Verified},
     process::{
-        self, Ended, Engine, FileUse, Launch, LaunchError, Limits, Message, Outcome, RunJob, Work,
+        self, Ended, FileUse, Launch, LaunchError, Limits, Message, Outcome, RunJob, Work,
         describe, memory_file,
     },
     render::{Findings, Screen},
     summary::Summary,
+    topology::{self, BadTopology, Engine, Topology},
     trouble::Trouble,
 };
 
@@ -48,10 +51,6 @@ struct Prepared {
 }
 
 fn prepare(options: &Run, screen: &mut Screen, report: &mut Report) -> Result<Prepared, Trouble> {
-    let engine = options
-        .chosen_engine()
-        .map_err(|why| Trouble::input(why).hint("leave --engine out"))?;
-    report.engine = Some(engine);
     let package = Package::open(&options.package)?;
     let image = package.required(Role::Image)?;
     let pdb = package.optional(Role::Pdb)?;
@@ -63,30 +62,30 @@ fn prepare(options: &Run, screen: &mut Screen, report: &mut Report) -> Result<Pr
         loaded_sha256: image.sha256.clone(),
         packaged_sha256: image.promised.clone(),
     });
-    let topology = topology(options, &package)?;
+    let mut topology = topology(options, &package)?;
+    let seed = options
+        .settle(&mut topology)
+        .map_err(|why| Trouble::input(why).hint("leave --engine out"))?;
+    report.settled(&topology, seed);
     let mut files = vec![(FileUse::Image, sealed(&image)?)];
+    files.extend(captures(&topology)?);
     if let Some(path) = &options.pcap {
-        let file = File::create(path).map_err(|error| {
-            Trouble::input(format!("cannot write the capture: {error}"))
-                .at(path.display())
-                .hint("--pcap takes the path of a file in a directory you may write to")
-        })?;
-        files.push((FileUse::Capture, file.into()));
+        let hint = "--pcap takes the path of a file in a directory you may write to";
+        files.push((FileUse::Capture, create(path, hint)?));
     }
+    let threads = topology.lab.engine == Engine::RealTime;
     let job = RunJob {
         driver: manifest.driver.clone(),
         topology,
         scenario: options.scenario.clone(),
-        seed: options.seed,
-        engine,
+        seed,
         cycles: options.cycles,
-        ndis_version: options.ndis_version,
         verbosity: options.verbose,
     };
     let launch = Launch {
         files,
         limits: Limits {
-            threads: engine == Engine::Realtime,
+            threads,
             ..Limits::default()
         },
         watchdog: options.watchdog,
@@ -113,12 +112,15 @@ fn introduce(manifest: &Manifest, image: &Verified, screen: &mut Screen) {
     ));
 }
 
-fn topology(options: &Run, package: &Package) -> Result<String, Trouble> {
+fn topology(options: &Run, package: &Package) -> Result<Topology, Trouble> {
     if let Some(path) = &options.topology {
-        return fs::read_to_string(path).map_err(|error| {
-            Trouble::input(format!("cannot read the topology: {error}"))
-                .at(path.display())
-                .hint("--topology takes a TOML file; without it the package's own is used")
+        return Topology::load(path).map_err(|error| match error {
+            topology::LoadError::Unreadable { file, error } => {
+                Trouble::input(format!("cannot read the topology: {error}"))
+                    .at(file.display())
+                    .hint("--topology takes a TOML file; without it the package's own is used")
+            }
+            topology::LoadError::Bad(bad) => bad_topology(&bad),
         });
     }
     let shipped = package.optional(Role::Topology)?.ok_or_else(|| {
@@ -126,9 +128,54 @@ fn topology(options: &Run, package: &Package) -> Result<String, Trouble> {
             .at(options.package.display())
             .hint("name one with --topology FILE")
     })?;
-    String::from_utf8(shipped.bytes).map_err(|error| {
+    let text = String::from_utf8(shipped.bytes).map_err(|error| {
         Trouble::input(format!("the topology is not UTF-8: {error}")).at(shipped.path.display())
+    })?;
+    Topology::parse(&shipped.path, &text).map_err(|bad| bad_topology(&bad))
+}
+
+/// Every mistake is listed, each with its place.
+fn bad_topology(bad: &BadTopology) -> Trouble {
+    let count = bad.problems.len();
+    let mistakes = if count == 1 { "mistake" } else { "mistakes" };
+    let mut what = format!("the topology has {count} {mistakes}");
+    for problem in &bad.problems {
+        // Writing to a String cannot fail.
+        let _ = write!(what, "\n  {}:{problem}", bad.file.display());
+    }
+    Trouble::input(what)
+        .at(bad.file.display())
+        .hint("docs/lab.md describes every table and key")
+}
+
+fn create(path: &Path, hint: &str) -> Result<OwnedFd, Trouble> {
+    File::create(path).map(OwnedFd::from).map_err(|error| {
+        Trouble::input(format!("cannot write the capture: {error}"))
+            .at(path.display())
+            .hint(hint)
     })
+}
+
+/// The pcapng files that the topology names: the child may open none.
+fn captures(topology: &Topology) -> Result<Vec<(FileUse, OwnedFd)>, Trouble> {
+    let mut files = Vec::new();
+    for wire in &topology.wires {
+        if let Some(record) = &wire.record {
+            let path = topology.path(record);
+            let hint = "`record` of a wire is relative to the topology file";
+            files.push((FileUse::Record(wire.name.clone()), create(&path, hint)?));
+        }
+    }
+    for replay in &topology.replays {
+        let path = topology.path(&replay.file);
+        let file = File::open(&path).map_err(|error| {
+            Trouble::input(format!("cannot read what is to be replayed: {error}"))
+                .at(path.display())
+                .hint("`file` of a replay is relative to the topology file")
+        })?;
+        files.push((FileUse::Replay(replay.name.clone()), file.into()));
+    }
+    Ok(files)
 }
 
 /// The bytes that were hashed, as a file that nobody can change any more.
@@ -166,11 +213,11 @@ struct Report {
     verdict: Verdict,
     exit_code: u8,
     package: Option<PackageReport>,
-    seed: String,
+    seed: Option<String>,
     engine: Option<Engine>,
     cycles: u64,
     scenario: Option<String>,
-    ndis_version: String,
+    ndis_version: Option<String>,
     wall_ms: u128,
     violations: u64,
     warnings: u64,
@@ -208,17 +255,16 @@ struct FindingReport {
 
 impl Report {
     fn new(options: &Run) -> Self {
-        let (major, minor) = options.ndis_version;
         Self {
             format: 1,
             verdict: Verdict::HostError,
             exit_code: 0,
             package: None,
-            seed: format!("{:#x}", options.seed),
+            seed: None,
             engine: None,
             cycles: options.cycles,
             scenario: options.scenario.clone(),
-            ndis_version: format!("{major}.{minor}"),
+            ndis_version: None,
             wall_ms: 0,
             violations: 0,
             warnings: 0,
@@ -233,6 +279,12 @@ impl Report {
             calls: Vec::new(),
             done: false,
         }
+    }
+
+    fn settled(&mut self, topology: &Topology, seed: u64) {
+        self.seed = Some(format!("{seed:#x}"));
+        self.engine = Some(topology.lab.engine);
+        self.ndis_version = Some(topology.lab.ndis_version.to_string());
     }
 
     fn message(&mut self, message: Message, symbols: &mut Symbols, screen: &mut Screen) {
@@ -383,11 +435,10 @@ impl Report {
         // A command that was given nothing to judge has no verdict to show.
         if verdict != Verdict::BadInput {
             screen.verdict(verdict, &self.found, self.summary.as_ref());
-            if verdict != Verdict::Clean {
+            if let (true, Some(seed)) = (verdict != Verdict::Clean, &self.seed) {
                 screen.print(&format!(
-                    "again: lab run --package {} --seed {} --cycles {}",
+                    "again: lab run --package {} --seed {seed} --cycles {}",
                     options.package.display(),
-                    self.seed,
                     options.cycles
                 ));
             }

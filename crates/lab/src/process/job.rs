@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::topology::Topology;
+
 /// The whole job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChildJob {
@@ -21,11 +23,13 @@ pub struct ChildJob {
 pub enum FileUse {
     /// Bytes of the driver image, a sealed memory file.
     Image,
-    /// Where packets are recorded, pcapng.
+    /// Where every wire is recorded, pcapng.
     Capture,
-    /// Packets to replay, pcapng.
-    Replay,
-    /// A TAP device, already attached, by the topology's name of its wire.
+    /// Where the wire of this name is recorded, pcapng.
+    Record(String),
+    /// What the `[[replay]]` of this name plays back, pcapng.
+    Replay(String),
+    /// A TAP device, already attached, for the host of this name.
     Tap(String),
 }
 
@@ -63,34 +67,20 @@ pub enum Work {
     Probe(Probe),
 }
 
-/// Which engine runs the driver.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Engine {
-    /// One OS thread, virtual time, every choice from the seed.
-    #[default]
-    Deterministic,
-    /// OS threads and the real clock; for TAP devices and measurements.
-    Realtime,
-}
-
 /// A run of the driver.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunJob {
     /// Name for display.
     pub driver: String,
-    /// Text of the topology, checked by the parent.
-    pub topology: String,
+    /// The topology, checked by the parent; its `[lab]` settings are the run's:
+    /// what the command line says has been put in.
+    pub topology: Topology,
     /// Scenario by name; `None` is the default one.
     pub scenario: Option<String>,
     /// Seed of every choice.
     pub seed: u64,
-    /// Engine.
-    pub engine: Engine,
     /// How many times the scenario is run.
     pub cycles: u64,
-    /// NDIS version the host claims, major and minor.
-    pub ndis_version: (u32, u32),
     /// How much is logged: 0 the driver's own lines, 1 host information, 2 and more traces.
     pub verbosity: u8,
 }

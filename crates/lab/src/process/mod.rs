@@ -22,7 +22,7 @@ mod reporter;
 pub mod sandbox;
 
 pub use child::child_main;
-pub use job::{ChildJob, Engine, FileUse, Limits, Probe, RunJob, Work};
+pub use job::{ChildJob, FileUse, Limits, Probe, RunJob, Work};
 pub use launch::{CHILD_COMMAND, Ended, Launch, LaunchError, Outcome, describe, memory_file, run};
 pub use protocol::Message;
 pub use reporter::Reporter;
