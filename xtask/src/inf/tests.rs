@@ -38,8 +38,14 @@ fn text(infs: &[StampedInf], role: InfRole) -> String {
 }
 
 /// As much of an image as the linter reads.
-fn image(machine: u16) -> Vec<u8> {
+fn image(machine: u16, data: &DriverData) -> Vec<u8> {
     let mut image = vec![0; 0x100];
+    image.extend(
+        data.protocol
+            .service
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes),
+    );
     image[..2].copy_from_slice(b"MZ");
     image[0x3C] = 0x80;
     image[0x80..0x84].copy_from_slice(b"PE\0\0");
@@ -48,6 +54,7 @@ fn image(machine: u16) -> Vec<u8> {
 }
 
 fn files(driver: &str, data: &str, arch: Arch) -> BTreeMap<String, Vec<u8>> {
+    let parsed = DriverData::parse(data).unwrap();
     let machine = match arch {
         Arch::X64 => 0x8664,
         Arch::Arm64 => 0xAA64,
@@ -56,10 +63,10 @@ fn files(driver: &str, data: &str, arch: Arch) -> BTreeMap<String, Vec<u8>> {
         .into_iter()
         .map(|inf| (inf.file_name, inf.contents))
         .collect();
-    files.insert(format!("{driver}.sys"), image(machine));
+    files.insert(format!("{driver}.sys"), image(machine, &parsed));
     files.insert(format!("{driver}.pdb"), Vec::new());
     files.insert("manifest.json".to_owned(), Vec::new());
-    if let Some(notify) = DriverData::parse(data).unwrap().notify_object {
+    if let Some(notify) = parsed.notify_object {
         files.insert(notify.file, Vec::new());
     }
     files

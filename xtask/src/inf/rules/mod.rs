@@ -39,6 +39,7 @@ pub const ALL: &[fn(&Package, &mut Findings)] = &[
     services::service_values,
     services::service_sections,
     services::removal,
+    services::registered_name,
 ];
 
 /// The class id of the notify object, with its line.

@@ -99,6 +99,33 @@ pub fn service_sections(package: &Package, out: &mut Findings) {
     }
 }
 
+/// PTR-3: the image registers its protocol under the name of the service. What can be
+/// seen from outside is that the name, in UTF-16, is in an image that registers one.
+pub fn registered_name(package: &Package, out: &mut Findings) {
+    let has = |bytes: &[u8], part: &[u8]| bytes.windows(part.len().max(1)).any(|at| at == part);
+    let images = package.files.iter().filter(|(name, bytes)| {
+        has_extension(name, "sys") && has(bytes, b"NdisRegisterProtocolDriver")
+    });
+    for (image, bytes) in images {
+        for file in package.of_class(Class::NetTrans) {
+            for (_, install) in graph::installs(&file.inf) {
+                for service in graph::services(&file.inf, &install) {
+                    let name: Vec<u8> = service
+                        .name
+                        .encode_utf16()
+                        .flat_map(u16::to_le_bytes)
+                        .collect();
+                    if !has(bytes, &name) {
+                        let message =
+                            format!("{image} does not know the protocol name {}", service.name);
+                        out.error("PTR-3", &file.name, service.line, message);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// INF-L17: a protocol takes its services away with it. An adapter has no Remove
 /// section: other instances may still use what it would remove.
 pub fn removal(package: &Package, out: &mut Findings) {

@@ -279,6 +279,7 @@ const BAD: &[Bad] = &[
         "[Store.Remove.Services]\r\nDelService = ImFullMp\r\n[Store.Service]",
         "DelService",
     ),
+    bad("PTR-3", P, "", "", "AddService"),
     // Text.
     bad(
         "INF-L1",
@@ -406,6 +407,11 @@ fn broken(case: &Bad) -> BTreeMap<String, Vec<u8>> {
     *contents = text.into_bytes();
     match case.rule {
         "INF-L4" => drop(files.remove("imfull_notify.dll")),
+        "PTR-3" => {
+            let mut other = DriverData::parse(FULL).unwrap();
+            other.protocol.service = "ImOther".to_owned();
+            files.insert("full.sys".to_owned(), image(0x8664, &other));
+        }
         "INF-L5" => drop(files.insert("stray.dll".to_owned(), Vec::new())),
         _ => {}
     }
@@ -493,7 +499,10 @@ fn a_package_has_one_protocol_and_one_miniport() {
 #[test]
 fn an_image_for_another_machine_is_found() {
     let mut files = files("full", FULL, Arch::X64);
-    files.insert("full.sys".to_owned(), image(0xAA64));
+    files.insert(
+        "full.sys".to_owned(),
+        image(0xAA64, &DriverData::parse(FULL).unwrap()),
+    );
     let found = errors(files);
     assert!(
         !found.is_empty() && found.iter().all(|finding| finding.rule == "INF-L13"),
