@@ -40,6 +40,7 @@ fn text(infs: &[StampedInf], role: InfRole) -> String {
 /// As much of an image as the linter reads.
 fn image(machine: u16, data: &DriverData) -> Vec<u8> {
     let mut image = vec![0; 0x100];
+    image.extend(b"NdisRegisterProtocolDriver\0\0");
     image.extend(
         data.protocol
             .service
