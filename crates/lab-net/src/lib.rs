@@ -8,6 +8,7 @@
 //!   ([`oracle`]).
 //! * [`wire`] joins two endpoints in virtual time, without a driver: the path
 //!   that every measurement through a driver is compared with.
+//! * [`netns`] and [`tap`] put Linux itself at the end of a wire.
 //!
 //! # Concurrency and determinism
 //!
@@ -16,11 +17,18 @@
 //! equal inputs give equal frames. An endpoint is `Send` and is driven by one
 //! caller at a time; whoever shares one wraps it in `Arc<Mutex<_>>`, which is an
 //! endpoint again.
+//!
+//! Only [`netns`] and [`tap`] touch the operating system; they are for Linux.
 
 pub mod host;
 pub mod mix;
 pub mod oracle;
 pub mod wire;
+
+#[cfg(target_os = "linux")]
+pub mod netns;
+#[cfg(target_os = "linux")]
+pub mod tap;
 
 use std::fmt;
 use std::str::FromStr;
