@@ -19,5 +19,5 @@ mod stamp;
 mod tests;
 
 pub use date::DriverDate;
-pub use lint::{Finding, Severity, lint};
+pub use lint::{Severity, lint};
 pub use stamp::{Arch, DriverVersion, InfRole, StampContext, StampedInf, stamp};
