@@ -72,6 +72,8 @@ pub enum Command {
         #[arg(long)]
         fast: bool,
     },
+    /// Rewrite the table in docs/contract.md: which rule is obeyed, checked and tested where.
+    Contract,
     /// What the project's CI runs: format, lints, licences, partners, tests.
     Ci,
 }

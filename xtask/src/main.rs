@@ -5,6 +5,7 @@ mod chain;
 mod ci;
 mod cli;
 mod context;
+mod contract;
 mod dirs;
 mod doctor;
 mod drivers;
@@ -67,6 +68,7 @@ fn run() -> Result<i32> {
         }
         Command::Lab { driver, args } => lab::lab(&cx, &driver, &args),
         Command::Test { fast } => test::test(&cx, fast),
+        Command::Contract => contract::write(&cx.root).map(|()| 0),
         Command::Ci => ci::ci(&cx),
     }
 }

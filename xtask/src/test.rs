@@ -97,6 +97,7 @@ pub fn test(cx: &Context, fast: bool) -> Result<i32> {
             }
         }
     }
+    env.push(("IM_XTASK", std::env::current_exe()?));
     env.push(("IM_LAB", lab::binary(cx, PROFILE)?));
 
     let mut counts = vec![Counts::default(); Group::ALL.len()];

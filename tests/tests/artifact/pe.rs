@@ -1,0 +1,145 @@
+//! Reading a packaged image.
+
+use std::path::{Path, PathBuf};
+
+use object::LittleEndian as LE;
+use object::pe;
+use object::read::pe::{ImageNtHeaders as _, ImageOptionalHeader as _, PeFile64};
+
+/// A package and its image.
+pub struct Package {
+    /// Name of the package's folder, for messages.
+    pub name: String,
+    /// The image.
+    pub image: Vec<u8>,
+    /// Its symbols.
+    pub pdb: PathBuf,
+    /// What the manifest says.
+    pub manifest: serde_json::Value,
+}
+
+/// All packages, or `None` (and a line that says so) without `cargo xtask test`.
+pub fn packages(test: &str) -> Option<Vec<Package>> {
+    let Some(dir) = std::env::var_os("IM_PACKAGES_DIR") else {
+        println!("SKIP {test}: no packages; `cargo xtask test` makes them");
+        return None;
+    };
+    let mut packages: Vec<_> = std::fs::read_dir(dir)
+        .expect("folder of packages")
+        .map(|entry| entry.expect("entry").path())
+        .filter(|path| path.join("manifest.json").is_file())
+        .map(|path| open(&path))
+        // The lab's and these tests' architecture; arm64 has no relocations for `lea`.
+        .filter(|package| package.manifest["arch"] == "x64")
+        .collect();
+    packages.sort_by(|a, b| a.name.cmp(&b.name));
+    assert!(!packages.is_empty(), "no package at all");
+    Some(packages)
+}
+
+fn open(dir: &Path) -> Package {
+    let text = std::fs::read_to_string(dir.join("manifest.json")).expect("manifest");
+    let manifest: serde_json::Value = serde_json::from_str(&text).expect("manifest is JSON");
+    let path = |role: &str| {
+        let files = manifest["files"].as_array().expect("files");
+        let file = files
+            .iter()
+            .find(|f| f["role"] == role)
+            .unwrap_or_else(|| panic!("no file with role {role}"));
+        dir.join(file["path"].as_str().expect("path"))
+    };
+    Package {
+        name: dir
+            .file_name()
+            .expect("name")
+            .to_string_lossy()
+            .into_owned(),
+        image: std::fs::read(path("image")).expect("image"),
+        pdb: path("pdb"),
+        manifest,
+    }
+}
+
+impl Package {
+    /// The image, parsed.
+    pub fn pe(&self) -> PeFile64<'_> {
+        PeFile64::parse(&*self.image).unwrap_or_else(|e| panic!("{}: {e}", self.name))
+    }
+
+    /// Imports as (image, function, RVA of the slot).
+    pub fn imports(&self) -> Vec<(String, String, u32)> {
+        let pe = self.pe();
+        let Some(table) = pe.import_table().expect("import table") else {
+            return Vec::new();
+        };
+        let mut imports = Vec::new();
+        let mut descriptors = table.descriptors().expect("descriptors");
+        while let Some(descriptor) = descriptors.next().expect("descriptor") {
+            let library = table.name(descriptor.name.get(LE)).expect("name of image");
+            let library = String::from_utf8(library.to_vec()).expect("UTF-8");
+            let mut thunks = table
+                .thunks(descriptor.original_first_thunk.get(LE))
+                .expect("thunks");
+            let mut slot = descriptor.first_thunk.get(LE);
+            while let Some(thunk) = thunks.next::<pe::ImageNtHeaders64>().expect("thunk") {
+                let (_, name) = table
+                    .hint_name(object::read::pe::ImageThunkData::address(thunk))
+                    .expect("by name");
+                imports.push((
+                    library.clone(),
+                    String::from_utf8(name.to_vec()).expect("UTF-8"),
+                    slot,
+                ));
+                slot += 8;
+            }
+        }
+        imports
+    }
+
+    /// Exported names with their RVAs.
+    pub fn exports(&self) -> Vec<(String, u32)> {
+        let pe = self.pe();
+        let table = pe.export_table().expect("export table").expect("exports");
+        let exports = table.exports().expect("exports");
+        exports
+            .iter()
+            .filter_map(|e| match e.target {
+                object::read::pe::ExportTarget::Address(rva) => {
+                    Some((String::from_utf8(e.name?.to_vec()).ok()?, rva))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// RVA and bytes of the executable sections.
+    pub fn code(&self) -> Vec<(u32, Vec<u8>)> {
+        let pe = self.pe();
+        let sections = pe.section_table();
+        sections
+            .iter()
+            .filter(|s| {
+                s.characteristics
+                    .get(LE)
+                    .contains(pe::IMAGE_SCN_MEM_EXECUTE)
+            })
+            .map(|s| {
+                (
+                    s.virtual_address.get(LE),
+                    s.pe_data(&*self.image).expect("section data").to_vec(),
+                )
+            })
+            .collect()
+    }
+
+    /// The optional header's checksum and where it stands in the file.
+    pub fn checksum(&self) -> (u32, usize) {
+        let pe = self.pe();
+        let lfanew =
+            u32::from_le_bytes(self.image[0x3c..0x40].try_into().expect("4 bytes")) as usize;
+        (
+            pe.nt_headers().optional_header().check_sum(),
+            lfanew + 4 + 20 + 64,
+        )
+    }
+}
