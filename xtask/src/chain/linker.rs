@@ -111,13 +111,13 @@ pub fn run() -> Result<i32> {
     anyhow::bail!("linking by way of xtask is for hosts that are not Windows")
 }
 
-/// rustc's temporary folder (`…/rustcAbCdEf`), if `arg` is a file in it.
+/// rustc's temporary folder (`…/rustcAbCdEf`), if `arg` names a file in it, alone or
+/// after an option.
 fn temporary_folder(arg: &str) -> Option<PathBuf> {
-    let path = Path::new(&arg[arg.find('/').filter(|_| !arg.starts_with('/')).unwrap_or(0)..]);
+    let path = Path::new(arg.find(":/").map_or(arg, |colon| &arg[colon + 1..]));
     let folder = path.parent()?;
-    let name = folder.file_name()?.to_str()?;
-    (path.is_absolute() && name.starts_with("rustc") && name.len() == 11 && folder.is_dir())
-        .then(|| folder.to_owned())
+    let random = folder.file_name()?.to_str()?.strip_prefix("rustc")?;
+    (path.is_absolute() && random.len() == 6).then(|| folder.to_owned())
 }
 
 /// `arg`, with the first of `places` that it lies in replaced by its name. Paths stand
@@ -172,5 +172,14 @@ mod tests {
         );
         assert_eq!(rel("/w/target2/a.o"), "/w/target2/a.o");
         assert_eq!(rel("/NOLOGO"), "/NOLOGO");
+    }
+
+    #[test]
+    fn temporary_folder_is_found() {
+        let found = Some(PathBuf::from("/tmp/rustcDBtcpY"));
+        assert_eq!(temporary_folder("/DEF:/tmp/rustcDBtcpY/lib.def"), found);
+        assert_eq!(temporary_folder("/tmp/rustcDBtcpY/symbols.o"), found);
+        assert_eq!(temporary_folder("/NOLOGO"), None);
+        assert_eq!(temporary_folder("/home/me/rustc/a.o"), None);
     }
 }
