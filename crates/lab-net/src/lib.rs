@@ -5,9 +5,10 @@
 //!
 //! * [`Endpoint`] is what stands at the end of a wire or above a protocol edge:
 //!   an embedded TCP/IP host ([`host::IpHost`]), the oracle's generator and sink
-//!   ([`oracle`]).
+//!   ([`oracle`]), a replayed capture ([`pcap::Replay`]).
 //! * [`wire`] joins two endpoints in virtual time, without a driver: the path
 //!   that every measurement through a driver is compared with.
+//! * [`pcap`] records and replays pcapng.
 //! * [`netns`] and [`tap`] put Linux itself at the end of a wire.
 //!
 //! # Concurrency and determinism
@@ -23,6 +24,7 @@
 pub mod host;
 pub mod mix;
 pub mod oracle;
+pub mod pcap;
 pub mod wire;
 
 #[cfg(target_os = "linux")]
