@@ -203,10 +203,7 @@ fn nothing_in_the_source_escapes_the_comparison() {
         source.enum_members, members,
         "enum members in the source and in the tables"
     );
-    println!(
-        "{} members and {} enum members in source and tables",
-        fields, members
-    );
+    println!("{fields} members and {members} enum members in source and tables");
 }
 
 #[test]
@@ -286,7 +283,7 @@ fn damaged_facts_are_rejected() {
                         .unwrap()
                         .fields
                         .remove("Header"),
-                )
+                );
             },
             "KEVENT.Header",
         ),
@@ -349,14 +346,14 @@ fn damaged_facts_are_rejected() {
                         .unwrap()
                         .params
                         .pop(),
-                )
+                );
             },
             "NdisOidRequest: parameters",
         ),
         (
             "the type of a parameter",
             |facts| {
-                facts.functions.get_mut("NdisMSleep").unwrap().params[0] = "LARGE_INTEGER".into()
+                facts.functions.get_mut("NdisMSleep").unwrap().params[0] = "LARGE_INTEGER".into();
             },
             "NdisMSleep",
         ),

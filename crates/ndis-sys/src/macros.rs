@@ -42,10 +42,11 @@ macro_rules! newtypes {
     };
 }
 
-/// Second names of structures.
+/// Second names of structures and enumerations.
 macro_rules! aliases {
     ($( $(#[$meta:meta])* $name:ident = $target:ident; )*) => {
-        $( $(#[$meta])* pub type $name = $target; )*
+        // Not `type`: a newtype must be constructible by either name.
+        $( $(#[$meta])* pub use crate::$target as $name; )*
 
         #[cfg(feature = "abi-tables")]
         pub(crate) const ALIASES: &[$crate::abi::Alias] = &[
@@ -97,6 +98,7 @@ macro_rules! structs {
                 assert!(size_of::<$name>() == $size);
                 assert!(align_of::<$name>() == $align);
                 $( assert!(core::mem::offset_of!($name, $field) == $offset); )*
+                $( $( assert!(size_of::<$aty>() <= $size - $aoffset); )* )?
             };
 
             struct_bits!($name $( $( $bit: $first, $width; )* )*);

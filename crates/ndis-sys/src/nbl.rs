@@ -1,132 +1,102 @@
-//! nbl
+//! Network data: NET_BUFFER_LIST, NET_BUFFER and the flags that go with them.
+//!
+//! Documentation:
+//! * [NET_BUFFER architecture](https://learn.microsoft.com/windows-hardware/drivers/network/net-buffer-architecture)
+//! * [NET_BUFFER_LIST](https://learn.microsoft.com/windows-hardware/drivers/ddi/nbl/ns-nbl-net_buffer_list)
 
-use crate::*;
+use crate::{
+    BOOLEAN, LONG, MDL, NDIS_HANDLE, NDIS_OBJECT_HEADER, NDIS_STATUS, PHYSICAL_ADDRESS, PVOID,
+    SIZE_T, SLIST_HEADER, UCHAR, ULONG, ULONG_PTR, ULONG64, USHORT,
+};
 
 constants! {
+    /// Flag of a send.
     ULONG {
-        NDIS_NBL_FLAGS_SEND_READ_ONLY = 1,
-        NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL = 1,
-        NDIS_RETURN_FLAGS_DISPATCH_LEVEL = 1,
-        NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL = 1,
         NDIS_SEND_FLAGS_DISPATCH_LEVEL = 1,
-        NET_BUFFER_LIST_POOL_FLAG_VERIFY = 1,
-        NET_BUFFER_POOL_FLAG_VERIFY = 1,
-        NDIS_NBL_FLAGS_RECV_READ_ONLY = 2,
-        NDIS_RECEIVE_FLAGS_RESOURCES = 2,
-        NDIS_RETURN_FLAGS_SINGLE_QUEUE = 2,
-        NDIS_SEND_COMPLETE_FLAGS_SINGLE_QUEUE = 2,
         NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK = 2,
-        NDIS_RETURN_FLAGS_SWITCH_SINGLE_SOURCE = 4,
-        NDIS_SEND_COMPLETE_FLAGS_SWITCH_SINGLE_SOURCE = 4,
         NDIS_SEND_FLAGS_SINGLE_QUEUE = 4,
         NDIS_SEND_FLAGS_SWITCH_DESTINATION_GROUP = 0x10,
         NDIS_SEND_FLAGS_SWITCH_SINGLE_SOURCE = 0x20,
-        NDIS_NBL_FLAGS_HD_SPLIT = 0x100,
+    }
+    /// Flag of a send completion.
+    ULONG {
+        NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL = 1,
+        NDIS_SEND_COMPLETE_FLAGS_SINGLE_QUEUE = 2,
+        NDIS_SEND_COMPLETE_FLAGS_SWITCH_SINGLE_SOURCE = 4,
+    }
+    /// Flag of a receive indication.
+    ULONG {
+        NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL = 1,
+        NDIS_RECEIVE_FLAGS_RESOURCES = 2,
         NDIS_RECEIVE_FLAGS_SINGLE_ETHER_TYPE = 0x100,
-        NDIS_NET_BUFFER_LIST_INFO_ILLEGALLY_TRANSFERRED = 0x146,
-        NDIS_NBL_FLAGS_IS_IPV4 = 0x200,
         NDIS_RECEIVE_FLAGS_SINGLE_VLAN = 0x200,
-        NDIS_NBL_FLAGS_IS_IPV6 = 0x400,
         NDIS_RECEIVE_FLAGS_PERFECT_FILTERED = 0x400,
-        NDIS_NBL_FLAGS_IS_TCP = 0x800,
         NDIS_RECEIVE_FLAGS_SINGLE_QUEUE = 0x800,
-        NBL_FLAGS_NDIS_RESERVED = 0xFFC,
-        NDIS_NBL_FLAGS_IS_UDP = 0x1000,
         NDIS_RECEIVE_FLAGS_SHARED_MEMORY_INFO_VALID = 0x1000,
-        NDIS_NBL_FLAGS_SPLIT_AT_UPPER_LAYER_PROTOCOL_HEADER = 0x2000,
         NDIS_RECEIVE_FLAGS_MORE_NBLS = 0x2000,
-        NDIS_NBL_FLAGS_SPLIT_AT_UPPER_LAYER_PROTOCOL_PAYLOAD = 0x4000,
         NDIS_RECEIVE_FLAGS_SWITCH_DESTINATION_GROUP = 0x4000,
-        NDIS_NBL_FLAGS_IS_LOOPBACK_PACKET = 0x8000,
         NDIS_RECEIVE_FLAGS_SWITCH_SINGLE_SOURCE = 0x8000,
-        NBL_FLAGS_MINIPORT_RESERVED = 0xF000,
+    }
+    /// Flag of the return of received lists.
+    ULONG {
+        NDIS_RETURN_FLAGS_DISPATCH_LEVEL = 1,
+        NDIS_RETURN_FLAGS_SINGLE_QUEUE = 2,
+        NDIS_RETURN_FLAGS_SWITCH_SINGLE_SOURCE = 4,
+    }
+    /// Flag of `NET_BUFFER_LIST::NblFlags`.
+    ULONG {
+        NDIS_NBL_FLAGS_SEND_READ_ONLY = 1,
+        NDIS_NBL_FLAGS_RECV_READ_ONLY = 2,
+        NDIS_NBL_FLAGS_HD_SPLIT = 0x100,
+        NDIS_NBL_FLAGS_IS_IPV4 = 0x200,
+        NDIS_NBL_FLAGS_IS_IPV6 = 0x400,
+        NDIS_NBL_FLAGS_IS_TCP = 0x800,
+        NDIS_NBL_FLAGS_IS_UDP = 0x1000,
+        NDIS_NBL_FLAGS_SPLIT_AT_UPPER_LAYER_PROTOCOL_HEADER = 0x2000,
+        NDIS_NBL_FLAGS_SPLIT_AT_UPPER_LAYER_PROTOCOL_PAYLOAD = 0x4000,
+        NDIS_NBL_FLAGS_IS_LOOPBACK_PACKET = 0x8000,
         NDIS_NBL_FLAGS_CAPTURE_TIMESTAMP_ON_TRANSMIT = 0x0001_0000,
+    }
+    /// Bits of `NET_BUFFER_LIST::Flags` and who may use them.
+    ULONG {
+        NBL_FLAGS_NDIS_RESERVED = 0xFFC,
+        NBL_FLAGS_MINIPORT_RESERVED = 0xF000,
         NBL_FLAGS_SCRATCH = 0x000F_0000,
         NBL_FLAGS_PROTOCOL_RESERVED = 0xFFF0_0003,
         NBL_PROT_RSVD_FLAGS = 0xFFF0_0003,
     }
+    /// Flag of a pool.
     UCHAR {
-        NDIS_NBL_MEDIA_SPECIFIC_INFO_REVISION_1 = 1,
         NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1 = 1,
         NET_BUFFER_POOL_PARAMETERS_REVISION_1 = 1,
         NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_2 = 2,
         NET_BUFFER_POOL_PARAMETERS_REVISION_2 = 2,
     }
-}
-
-enums! {
-    NDIS_NET_BUFFER_LIST_INFO {
-        TcpIpChecksumNetBufferListInfo = 0,
-        TcpOffloadBytesTransferred = 0,
-        IPsecOffloadV1NetBufferListInfo = 1,
-        IPsecOffloadV2NetBufferListInfo = 1,
-        TcpLargeSendNetBufferListInfo = 2,
-        TcpReceiveNoPush = 2,
-        ClassificationHandleNetBufferListInfo = 3,
-        Ieee8021QNetBufferListInfo = 4,
-        NetBufferListCancelId = 5,
-        MediaSpecificInformation = 6,
-        NetBufferListFrameType = 7,
-        NetBufferListProtocolId = 7,
-        NetBufferListHashValue = 8,
-        NetBufferListHashInfo = 9,
-        WfpNetBufferListInfo = 10,
-        IPsecOffloadV2TunnelNetBufferListInfo = 11,
-        IPsecOffloadV2HeaderNetBufferListInfo = 12,
-        NetBufferListCorrelationId = 13,
-        NetBufferListFilteringInfo = 14,
-        MediaSpecificInformationEx = 15,
-        NblOriginalInterfaceIfIndex = 16,
-        NblReAuthWfpFlowContext = 16,
-        NrtNameResolutionId = 17,
-        TcpReceiveBytesTransferred = 17,
-        UdpRecvSegCoalesceOffloadInfo = 17,
-        SwitchForwardingReserved = 18,
-        SwitchForwardingDetail = 19,
-        VirtualSubnetInfo = 20,
-        IMReserved = 21,
-        TcpRecvSegCoalesceInfo = 22,
-        UdpSegmentationOffloadInfo = 22,
-        RscTcpTimestampDelta = 23,
-        TcpSendOffloadsSupplementalNetBufferListInfo = 23,
-        GftOffloadInformation = 24,
-        GftFlowEntryId = 25,
-        NetBufferListInfoReserved3 = 26,
-        MaxNetBufferListInfo = 27,
+    /// Flag of a pool.
+    ULONG {
+        NET_BUFFER_LIST_POOL_FLAG_VERIFY = 1,
+        NET_BUFFER_POOL_FLAG_VERIFY = 1,
+    }
+    /// Flag of `NdisAllocateCloneNetBufferList`.
+    ULONG {
+        NDIS_CLONE_FLAGS_RESERVED = 1,
+        NDIS_CLONE_FLAGS_USE_ORIGINAL_MDLS = 2,
+    }
+    /// Says that the number of lists in a chain is not known.
+    ULONG {
+        NDIS_ANY_NUMBER_OF_NBLS = 0xFFFF_FFFF,
+    }
+    /// Size of a revision, for `NDIS_OBJECT_HEADER::Size`.
+    USHORT {
+        NDIS_SIZEOF_NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1 = 16,
+        NDIS_SIZEOF_NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_2 = 20,
+        NDIS_SIZEOF_NET_BUFFER_POOL_PARAMETERS_REVISION_1 = 12,
+        NDIS_SIZEOF_NET_BUFFER_POOL_PARAMETERS_REVISION_2 = 16,
     }
 }
 
 structs! {
-    struct NDIS_NBL_MEDIA_SPECIFIC_INFORMATION_EX [32, 8] {
-        0 Header: NDIS_OBJECT_HEADER,
-        8 NextEntry: *mut NDIS_NBL_MEDIA_SPECIFIC_INFORMATION_EX,
-        16 Tag: ULONG,
-        24 Data: PVOID,
-    }
-    struct NDIS_NET_BUFFER_LIST_8021Q_INFO_TagHeader of NDIS_NET_BUFFER_LIST_8021Q_INFO.TagHeader [4, 4] {
-        0 Bits: UINT32,
-        bits Bits {
-            UserPriority: 0, 3;
-            CanonicalFormatId: 3, 1;
-            VlanId: 4, 12;
-            Reserved: 16, 16;
-        }
-    }
-    struct NDIS_NET_BUFFER_LIST_8021Q_INFO_WLanTagHeader of NDIS_NET_BUFFER_LIST_8021Q_INFO.WLanTagHeader [4, 4] {
-        0 Bits: UINT32,
-        bits Bits {
-            UserPriority: 0, 3;
-            CanonicalFormatId: 3, 1;
-            VlanId: 4, 12;
-            WMMInfo: 16, 4;
-            Reserved: 20, 12;
-        }
-    }
-    union NDIS_NET_BUFFER_LIST_8021Q_INFO [8, 8] {
-        0 TagHeader: NDIS_NET_BUFFER_LIST_8021Q_INFO_TagHeader,
-        0 Value: PVOID,
-        0 WLanTagHeader: NDIS_NET_BUFFER_LIST_8021Q_INFO_WLanTagHeader,
-    }
+    /// One packet: a range of bytes in a chain of MDLs.
     #[repr(align(16))]
     struct NET_BUFFER [176, 16] {
         0 Next: *mut NET_BUFFER,
@@ -152,6 +122,7 @@ structs! {
             168 SharedMemoryInfo: *mut NET_BUFFER_SHARED_MEMORY,
         }
     }
+    /// The head of a [`NET_BUFFER`]: where its data is.
     struct NET_BUFFER_DATA [48, 8] {
         0 Next: *mut NET_BUFFER,
         8 CurrentMdl: *mut MDL,
@@ -164,10 +135,12 @@ structs! {
             24 stDataLength: SIZE_T,
         }
     }
+    /// The length of a [`NET_BUFFER`], in two widths.
     union NET_BUFFER_DATA_LENGTH [8, 8] {
         0 DataLength: ULONG,
         0 stDataLength: SIZE_T,
     }
+    /// The head of a [`NET_BUFFER`], also as an entry of a list.
     #[repr(align(16))]
     struct NET_BUFFER_HEADER [48, 16] {
         0 Next: *mut NET_BUFFER,
@@ -182,6 +155,7 @@ structs! {
             24 stDataLength: SIZE_T,
         }
     }
+    /// One or more packets with common out-of-band information.
     #[repr(align(16))]
     struct NET_BUFFER_LIST [368, 16] {
         0 Next: *mut NET_BUFFER_LIST,
@@ -206,6 +180,7 @@ structs! {
             140 NdisReserved2: ULONG,
         }
     }
+    /// Context space that drivers push on a [`NET_BUFFER_LIST`].
     #[repr(align(16))]
     struct NET_BUFFER_LIST_CONTEXT [16, 16] {
         0 Next: *mut NET_BUFFER_LIST_CONTEXT,
@@ -214,10 +189,12 @@ structs! {
         12 _pad1: [UCHAR; 4],
         16 ContextData: [UCHAR; 0],
     }
+    /// The head of a [`NET_BUFFER_LIST`]: its links.
     struct NET_BUFFER_LIST_DATA [16, 8] {
         0 Next: *mut NET_BUFFER_LIST,
         8 FirstNetBuffer: *mut NET_BUFFER,
     }
+    /// The head of a [`NET_BUFFER_LIST`], also as an entry of a list.
     #[repr(align(16))]
     struct NET_BUFFER_LIST_HEADER [16, 16] {
         0 Next: *mut NET_BUFFER_LIST,
@@ -226,6 +203,7 @@ structs! {
             0 Link: SLIST_HEADER,
         }
     }
+    /// A pool of lists to allocate.
     struct NET_BUFFER_LIST_POOL_PARAMETERS [20, 4] {
         0 Header: NDIS_OBJECT_HEADER,
         4 ProtocolId: UCHAR,
@@ -235,15 +213,18 @@ structs! {
         12 DataSize: ULONG,
         16 Flags: ULONG,
     }
+    /// The timestamp of a packet.
     struct NET_BUFFER_LIST_TIMESTAMP [8, 8] {
         0 Timestamp: ULONG64,
     }
+    /// A pool of packets to allocate.
     struct NET_BUFFER_POOL_PARAMETERS [16, 4] {
         0 Header: NDIS_OBJECT_HEADER,
         4 PoolTag: ULONG,
         8 DataSize: ULONG,
         12 Flags: ULONG,
     }
+    /// A buffer in memory that is shared with a device.
     struct NET_BUFFER_SHARED_MEMORY [32, 8] {
         0 NextSharedMemorySegment: *mut NET_BUFFER_SHARED_MEMORY,
         8 SharedMemoryFlags: ULONG,
@@ -251,11 +232,13 @@ structs! {
         24 SharedMemoryOffset: ULONG,
         28 SharedMemoryLength: ULONG,
     }
+    /// One contiguous piece of a buffer.
     struct SCATTER_GATHER_ELEMENT [24, 8] {
         0 Address: PHYSICAL_ADDRESS,
         8 Length: ULONG,
         16 Reserved: ULONG_PTR,
     }
+    /// The physical pieces of a buffer.
     struct SCATTER_GATHER_LIST [16, 8] {
         0 NumberOfElements: ULONG,
         8 Reserved: ULONG_PTR,
@@ -264,6 +247,8 @@ structs! {
 }
 
 callbacks! {
+    /// Allocates an MDL for a packet that grows at its front. IRQL: `<= DISPATCH_LEVEL`.
     fn NET_BUFFER_ALLOCATE_MDL(BufferSize: *mut ULONG) -> *mut MDL;
+    /// Frees such an MDL. IRQL: `<= DISPATCH_LEVEL`.
     fn NET_BUFFER_FREE_MDL(Mdl: *mut MDL);
 }

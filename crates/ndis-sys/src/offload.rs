@@ -1,123 +1,118 @@
-//! offload
+//! Task offload: checksums, large sends, segmentation, coalescing, IPsec.
+//!
+//! Documentation:
+//! * [Task offload](https://learn.microsoft.com/windows-hardware/drivers/network/task-offload)
+//! * [NDIS_OFFLOAD](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddndis/ns-ntddndis-_ndis_offload)
+//! * [NDIS_OFFLOAD_PARAMETERS](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddndis/ns-ntddndis-_ndis_offload_parameters)
 
-use crate::*;
+use crate::{
+    BOOLEAN, NDIS_IPSEC_OFFLOAD_V1, NDIS_IPSEC_OFFLOAD_V2, NDIS_OBJECT_HEADER, UCHAR, ULONG, USHORT,
+};
 
 constants! {
+    /// Setting of one task, for `NDIS_OFFLOAD_PARAMETERS`.
     ULONG {
-        IPSEC_OFFLOAD_V2_UDP_ESP_ENCAPSULATION_NONE = 0,
-        NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_NOT_SUPPORTED = 0,
-        NDIS_ENCAPSULATION_NOT_SUPPORTED = 0,
-        NDIS_OFFLOAD_NOT_SUPPORTED = 0,
         NDIS_OFFLOAD_PARAMETERS_NO_CHANGE = 0,
-        NDIS_OFFLOAD_SET_NO_CHANGE = 0,
-        NDIS_TCP_LARGE_SEND_OFFLOAD_IPv4 = 0,
-        NDIS_TCP_LARGE_SEND_OFFLOAD_V1_TYPE = 0,
-        NDIS_UDP_SEGMENTATION_OFFLOAD_IPV4 = 0,
-        IPSEC_OFFLOAD_V2_AUTHENTICATION_MD5 = 1,
-        IPSEC_OFFLOAD_V2_ENCRYPTION_NONE = 1,
-        IPSEC_OFFLOAD_V2_ESN_SA = 1,
-        IPSEC_OFFLOAD_V2_INBOUND = 1,
-        IPSEC_OFFLOAD_V2_UDP_ESP_ENCAPSULATION_TRANSPORT = 1,
-        NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_INNER_IPV4 = 1,
-        NDIS_ENCAPSULATION_NULL = 1,
-        NDIS_ENCAPSULATION_TYPE_GRE_MAC = 1,
-        NDIS_OFFLOAD_FLAGS_GROUP_CHECKSUM_CAPABILITIES = 1,
         NDIS_OFFLOAD_PARAMETERS_CONNECTION_OFFLOAD_DISABLED = 1,
-        NDIS_OFFLOAD_PARAMETERS_IPSECV1_DISABLED = 1,
-        NDIS_OFFLOAD_PARAMETERS_IPSECV2_DISABLED = 1,
         NDIS_OFFLOAD_PARAMETERS_LSOV1_DISABLED = 1,
         NDIS_OFFLOAD_PARAMETERS_LSOV2_DISABLED = 1,
         NDIS_OFFLOAD_PARAMETERS_RSC_DISABLED = 1,
         NDIS_OFFLOAD_PARAMETERS_SKIP_REGISTRY_UPDATE = 1,
         NDIS_OFFLOAD_PARAMETERS_TX_RX_DISABLED = 1,
         NDIS_OFFLOAD_PARAMETERS_USO_DISABLED = 1,
-        NDIS_OFFLOAD_SET_ON = 1,
-        NDIS_OFFLOAD_SUPPORTED = 1,
-        NDIS_TASK_OFFLOAD_VERSION = 1,
-        NDIS_TCP_LARGE_SEND_OFFLOAD_IPv6 = 1,
-        NDIS_TCP_LARGE_SEND_OFFLOAD_V2_TYPE = 1,
-        NDIS_UDP_SEGMENTATION_OFFLOAD_IPV6 = 1,
-        IPSEC_OFFLOAD_V2_AND_TCP_CHECKSUM_COEXISTENCE = 2,
-        IPSEC_OFFLOAD_V2_AUTHENTICATION_SHA_1 = 2,
-        IPSEC_OFFLOAD_V2_ENCRYPTION_DES_CBC = 2,
-        IPSEC_OFFLOAD_V2_MAX_EXTENSION_HEADERS = 2,
-        IPSEC_OFFLOAD_V2_UDP_ESP_ENCAPSULATION_TUNNEL = 2,
-        NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_OUTER_IPV4 = 2,
-        NDIS_ENCAPSULATION_IEEE_802_3 = 2,
-        NDIS_ENCAPSULATION_TYPE_VXLAN = 2,
         NDIS_OFFLOAD_PARAMETERS_CONNECTION_OFFLOAD_ENABLED = 2,
-        NDIS_OFFLOAD_PARAMETERS_IPSECV1_AH_ENABLED = 2,
-        NDIS_OFFLOAD_PARAMETERS_IPSECV2_AH_ENABLED = 2,
         NDIS_OFFLOAD_PARAMETERS_LSOV1_ENABLED = 2,
         NDIS_OFFLOAD_PARAMETERS_LSOV2_ENABLED = 2,
         NDIS_OFFLOAD_PARAMETERS_RSC_ENABLED = 2,
         NDIS_OFFLOAD_PARAMETERS_TX_ENABLED_RX_DISABLED = 2,
         NDIS_OFFLOAD_PARAMETERS_USO_ENABLED = 2,
-        NDIS_OFFLOAD_SET_OFF = 2,
-        NDIS_OFFLOAD_PARAMETERS_IPSECV1_ESP_ENABLED = 3,
-        NDIS_OFFLOAD_PARAMETERS_IPSECV2_ESP_ENABLED = 3,
         NDIS_OFFLOAD_PARAMETERS_RX_ENABLED_TX_DISABLED = 3,
-        IPSEC_OFFLOAD_V2_AND_UDP_CHECKSUM_COEXISTENCE = 4,
-        IPSEC_OFFLOAD_V2_AUTHENTICATION_SHA_256 = 4,
-        IPSEC_OFFLOAD_V2_ENCRYPTION_3_DES_CBC = 4,
-        IPSEC_OFFLOAD_V2_TRANSPORT_OVER_UDP_ESP_ENCAPSULATION_TUNNEL = 4,
-        NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_INNER_IPV6 = 4,
-        NDIS_ENCAPSULATION_IEEE_802_3_P_AND_Q = 4,
-        NDIS_OFFLOAD_PARAMETERS_IPSECV1_AH_AND_ESP_ENABLED = 4,
-        NDIS_OFFLOAD_PARAMETERS_IPSECV2_AH_AND_ESP_ENABLED = 4,
         NDIS_OFFLOAD_PARAMETERS_TX_RX_ENABLED = 4,
-        IPSEC_OFFLOAD_V2_AUTHENTICATION_AES_GCM_128 = 8,
-        IPSEC_OFFLOAD_V2_ENCRYPTION_AES_GCM_128 = 8,
-        IPSEC_OFFLOAD_V2_UDP_ESP_ENCAPSULATION_TRANSPORT_OVER_TUNNEL = 8,
-        NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_OUTER_IPV6 = 8,
-        NDIS_ENCAPSULATION_IEEE_802_3_P_AND_Q_IN_OOB = 8,
-        IPSEC_OFFLOAD_V2_AUTHENTICATION_AES_GCM_192 = 0x10,
-        IPSEC_OFFLOAD_V2_ENCRYPTION_AES_GCM_192 = 0x10,
-        IPSEC_OFFLOAD_V2_IPv6 = 0x10,
-        NDIS_ENCAPSULATION_IEEE_LLC_SNAP_ROUTED = 0x10,
-        IPSEC_OFFLOAD_V2_AUTHENTICATION_AES_GCM_256 = 0x20,
-        IPSEC_OFFLOAD_V2_ENCRYPTION_AES_GCM_256 = 0x20,
-        IPSEC_OFFLOAD_V2_ENCRYPTION_AES_CBC_128 = 0x40,
-        IPSEC_OFFLOAD_V2_ENCRYPTION_AES_CBC_192 = 0x80,
-        NDIS_LARGE_SEND_OFFLOAD_MAX_HEADER_LENGTH = 0x80,
-        IPSEC_OFFLOAD_V2_ENCRYPTION_AES_CBC_256 = 0x100,
     }
+    /// Flag of an encapsulation.
+    ULONG {
+        NDIS_ENCAPSULATION_NOT_SUPPORTED = 0,
+        NDIS_ENCAPSULATION_NULL = 1,
+        NDIS_ENCAPSULATION_TYPE_GRE_MAC = 1,
+        NDIS_ENCAPSULATION_IEEE_802_3 = 2,
+        NDIS_ENCAPSULATION_TYPE_VXLAN = 2,
+        NDIS_ENCAPSULATION_IEEE_802_3_P_AND_Q = 4,
+        NDIS_ENCAPSULATION_IEEE_802_3_P_AND_Q_IN_OOB = 8,
+        NDIS_ENCAPSULATION_IEEE_LLC_SNAP_ROUTED = 0x10,
+    }
+    /// Flag of offload for encapsulated packets.
+    ULONG {
+        NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_NOT_SUPPORTED = 0,
+        NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_INNER_IPV4 = 1,
+        NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_OUTER_IPV4 = 2,
+        NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_INNER_IPV6 = 4,
+        NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_OUTER_IPV6 = 8,
+    }
+    /// Value for task offload capabilities.
+    ULONG {
+        NDIS_OFFLOAD_NOT_SUPPORTED = 0,
+        NDIS_OFFLOAD_SET_NO_CHANGE = 0,
+        NDIS_TCP_LARGE_SEND_OFFLOAD_IPv4 = 0,
+        NDIS_TCP_LARGE_SEND_OFFLOAD_V1_TYPE = 0,
+        NDIS_UDP_SEGMENTATION_OFFLOAD_IPV4 = 0,
+        NDIS_OFFLOAD_FLAGS_GROUP_CHECKSUM_CAPABILITIES = 1,
+        NDIS_OFFLOAD_SET_ON = 1,
+        NDIS_OFFLOAD_SUPPORTED = 1,
+        NDIS_TCP_LARGE_SEND_OFFLOAD_IPv6 = 1,
+        NDIS_TCP_LARGE_SEND_OFFLOAD_V2_TYPE = 1,
+        NDIS_UDP_SEGMENTATION_OFFLOAD_IPV6 = 1,
+        NDIS_OFFLOAD_SET_OFF = 2,
+        NDIS_LARGE_SEND_OFFLOAD_MAX_HEADER_LENGTH = 0x80,
+    }
+    /// Revision of a structure, for `NDIS_OBJECT_HEADER::Revision`.
     UCHAR {
-        NDIS_IPSEC_OFFLOAD_V2_DELETE_SA_REVISION_1 = 1,
         NDIS_OFFLOAD_ENCAPSULATION_REVISION_1 = 1,
         NDIS_OFFLOAD_PARAMETERS_REVISION_1 = 1,
-        NDIS_OFFLOAD_REVISION_1 = 1,
-        NDIS_TCP_CONNECTION_OFFLOAD_REVISION_1 = 1,
-        NDIS_TCP_RECV_SEG_COALESC_OFFLOAD_REVISION_1 = 1,
         NDIS_OFFLOAD_PARAMETERS_REVISION_2 = 2,
-        NDIS_OFFLOAD_REVISION_2 = 2,
-        NDIS_TCP_CONNECTION_OFFLOAD_REVISION_2 = 2,
         NDIS_OFFLOAD_PARAMETERS_REVISION_3 = 3,
-        NDIS_OFFLOAD_REVISION_3 = 3,
         NDIS_OFFLOAD_PARAMETERS_REVISION_4 = 4,
-        NDIS_OFFLOAD_REVISION_4 = 4,
         NDIS_OFFLOAD_PARAMETERS_REVISION_5 = 5,
+        NDIS_OFFLOAD_REVISION_1 = 1,
+        NDIS_OFFLOAD_REVISION_2 = 2,
+        NDIS_OFFLOAD_REVISION_3 = 3,
+        NDIS_OFFLOAD_REVISION_4 = 4,
         NDIS_OFFLOAD_REVISION_5 = 5,
         NDIS_OFFLOAD_REVISION_6 = 6,
         NDIS_OFFLOAD_REVISION_7 = 7,
+        NDIS_TCP_RECV_SEG_COALESC_OFFLOAD_REVISION_1 = 1,
+    }
+    /// Size of a revision, for `NDIS_OBJECT_HEADER::Size`.
+    USHORT {
+        NDIS_SIZEOF_ENCAPSULATED_PACKET_TASK_OFFLOAD_REVISION_1 = 8,
+        NDIS_SIZEOF_NDIS_OFFLOAD_REVISION_1 = 112,
+        NDIS_SIZEOF_NDIS_OFFLOAD_REVISION_2 = 144,
+        NDIS_SIZEOF_NDIS_OFFLOAD_REVISION_3 = 156,
+        NDIS_SIZEOF_NDIS_OFFLOAD_REVISION_4 = 177,
+        NDIS_SIZEOF_NDIS_OFFLOAD_REVISION_5 = 188,
+        NDIS_SIZEOF_NDIS_OFFLOAD_REVISION_6 = 216,
+        NDIS_SIZEOF_NDIS_OFFLOAD_REVISION_7 = 216,
+        NDIS_SIZEOF_OFFLOAD_ENCAPSULATION_REVISION_1 = 28,
+        NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_1 = 20,
+        NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_2 = 22,
+        NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_3 = 26,
+        NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_4 = 32,
+        NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_5 = 34,
+        NDIS_SIZEOF_TCP_RECV_SEG_COALESC_OFFLOAD_REVISION_1 = 2,
     }
 }
 
 enums! {
+    /// Whether translation of RFC 6877 is supported or on.
     NDIS_RFC6877_464XLAT_OFFLOAD_OPTIONS {
         NDIS_RFC6877_464XLAT_OFFLOAD_NOT_SUPPORTED = 0,
         NDIS_RFC6877_464XLAT_OFFLOAD_DISABLED = 1,
         NDIS_RFC6877_464XLAT_OFFLOAD_ENABLED = 2,
         NDIS_RFC6877_464XLAT_OFFLOAD_ON_DEMAND = 3,
     }
-    NDIS_UDP_HEADER_FIELD {
-        NdisUdpHeaderFieldUndefined = 0,
-        NdisUdpHeaderFieldDestinationPort = 1,
-        NdisUdpHeaderFieldMaximum = 2,
-    }
 }
 
 structs! {
+    /// Offload capabilities for NVGRE packets.
     struct NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD [8, 4] {
         0 Bits: ULONG,
         4 MaxHeaderSizeSupported: ULONG,
@@ -131,17 +126,24 @@ structs! {
             Reserved: 24, 8;
         }
     }
-    struct NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_V2_EncapsulationProtocolInfo_VxlanInfo of NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_V2.EncapsulationProtocolInfo.VxlanInfo [4, 2] {
+    /// Member `EncapsulationProtocolInfo.VxlanInfo` of [`NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_V2`].
+    struct NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_V2_EncapsulationProtocolInfo_VxlanInfo
+        of NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_V2.EncapsulationProtocolInfo.VxlanInfo [4, 2]
+    {
         0 VxlanUDPPortNumber: USHORT,
         2 Bits: USHORT,
         bits Bits {
             VxlanUDPPortNumberConfigurable: 0, 1;
         }
     }
-    union NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_V2_EncapsulationProtocolInfo of NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_V2.EncapsulationProtocolInfo [4, 4] {
+    /// Member `EncapsulationProtocolInfo` of [`NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_V2`].
+    union NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_V2_EncapsulationProtocolInfo
+        of NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_V2.EncapsulationProtocolInfo [4, 4]
+    {
         0 Value: ULONG,
         0 VxlanInfo: NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_V2_EncapsulationProtocolInfo_VxlanInfo,
     }
+    /// Offload capabilities for VXLAN packets.
     struct NDIS_ENCAPSULATED_PACKET_TASK_OFFLOAD_V2 [20, 4] {
         0 Bits: ULONG,
         4 MaxHeaderSizeSupported: ULONG,
@@ -158,60 +160,7 @@ structs! {
             Reserved: 24, 8;
         }
     }
-    struct NDIS_IPSEC_OFFLOAD_V1_IPv4AH of NDIS_IPSEC_OFFLOAD_V1.IPv4AH [4, 4] {
-        0 Bits: ULONG,
-        bits Bits {
-            Md5: 0, 2;
-            Sha_1: 2, 2;
-            Transport: 4, 2;
-            Tunnel: 6, 2;
-            Send: 8, 2;
-            Receive: 10, 2;
-        }
-    }
-    struct NDIS_IPSEC_OFFLOAD_V1_IPv4ESP of NDIS_IPSEC_OFFLOAD_V1.IPv4ESP [4, 4] {
-        0 Bits: ULONG,
-        bits Bits {
-            Des: 0, 2;
-            Reserved: 2, 2;
-            TripleDes: 4, 2;
-            NullEsp: 6, 2;
-            Transport: 8, 2;
-            Tunnel: 10, 2;
-            Send: 12, 2;
-            Receive: 14, 2;
-        }
-    }
-    struct NDIS_IPSEC_OFFLOAD_V1_Supported of NDIS_IPSEC_OFFLOAD_V1.Supported [20, 4] {
-        0 Encapsulation: ULONG,
-        4 AhEspCombined: ULONG,
-        8 TransportTunnelCombined: ULONG,
-        12 IPv4Options: ULONG,
-        16 Flags: ULONG,
-    }
-    struct NDIS_IPSEC_OFFLOAD_V1 [28, 4] {
-        0 Supported: NDIS_IPSEC_OFFLOAD_V1_Supported,
-        20 IPv4AH: NDIS_IPSEC_OFFLOAD_V1_IPv4AH,
-        24 IPv4ESP: NDIS_IPSEC_OFFLOAD_V1_IPv4ESP,
-    }
-    struct NDIS_IPSEC_OFFLOAD_V2 [32, 4] {
-        0 Encapsulation: ULONG,
-        4 IPv6Supported: BOOLEAN,
-        5 IPv4Options: BOOLEAN,
-        6 IPv6NonIPsecExtensionHeaders: BOOLEAN,
-        7 Ah: BOOLEAN,
-        8 Esp: BOOLEAN,
-        9 AhEspCombined: BOOLEAN,
-        10 Transport: BOOLEAN,
-        11 Tunnel: BOOLEAN,
-        12 TransportTunnelCombined: BOOLEAN,
-        13 LsoSupported: BOOLEAN,
-        14 ExtendedSequenceNumbers: BOOLEAN,
-        16 UdpEsp: ULONG,
-        20 AuthenticationAlgorithms: ULONG,
-        24 EncryptionAlgorithms: ULONG,
-        28 SaOffloadCapacity: ULONG,
-    }
+    /// Task offload that an adapter can do, or does now.
     struct NDIS_OFFLOAD [216, 4] {
         0 Header: NDIS_OBJECT_HEADER,
         4 Checksum: NDIS_TCP_IP_CHECKSUM_OFFLOAD,
@@ -227,32 +176,45 @@ structs! {
         180 Rfc6877Xlat: NDIS_RFC6877_464XLAT_OFFLOAD,
         188 UdpSegmentation: NDIS_UDP_SEGMENTATION_OFFLOAD,
     }
+    /// Member `IPv4` of [`NDIS_OFFLOAD_ENCAPSULATION`].
     struct NDIS_OFFLOAD_ENCAPSULATION_IPv4 of NDIS_OFFLOAD_ENCAPSULATION.IPv4 [12, 4] {
         0 Enabled: ULONG,
         4 EncapsulationType: ULONG,
         8 HeaderSize: ULONG,
     }
+    /// Member `IPv6` of [`NDIS_OFFLOAD_ENCAPSULATION`].
     struct NDIS_OFFLOAD_ENCAPSULATION_IPv6 of NDIS_OFFLOAD_ENCAPSULATION.IPv6 [12, 4] {
         0 Enabled: ULONG,
         4 EncapsulationType: ULONG,
         8 HeaderSize: ULONG,
     }
+    /// The encapsulation that a protocol uses.
     struct NDIS_OFFLOAD_ENCAPSULATION [28, 4] {
         0 Header: NDIS_OBJECT_HEADER,
         4 IPv4: NDIS_OFFLOAD_ENCAPSULATION_IPv4,
         16 IPv6: NDIS_OFFLOAD_ENCAPSULATION_IPv6,
     }
-    struct NDIS_OFFLOAD_PARAMETERS_EncapsulationProtocolParameters_VxlanParameters of NDIS_OFFLOAD_PARAMETERS.EncapsulationProtocolParameters.VxlanParameters [2, 2] {
+    /// Member `EncapsulationProtocolParameters.VxlanParameters` of [`NDIS_OFFLOAD_PARAMETERS`].
+    struct NDIS_OFFLOAD_PARAMETERS_EncapsulationProtocolParameters_VxlanParameters
+        of NDIS_OFFLOAD_PARAMETERS.EncapsulationProtocolParameters.VxlanParameters [2, 2]
+    {
         0 VxlanUDPPortNumber: USHORT,
     }
-    union NDIS_OFFLOAD_PARAMETERS_EncapsulationProtocolParameters of NDIS_OFFLOAD_PARAMETERS.EncapsulationProtocolParameters [4, 4] {
+    /// Member `EncapsulationProtocolParameters` of [`NDIS_OFFLOAD_PARAMETERS`].
+    union NDIS_OFFLOAD_PARAMETERS_EncapsulationProtocolParameters
+        of NDIS_OFFLOAD_PARAMETERS.EncapsulationProtocolParameters [4, 4]
+    {
         0 Value: ULONG,
         0 VxlanParameters: NDIS_OFFLOAD_PARAMETERS_EncapsulationProtocolParameters_VxlanParameters,
     }
-    struct NDIS_OFFLOAD_PARAMETERS_UdpSegmentation of NDIS_OFFLOAD_PARAMETERS.UdpSegmentation [2, 1] {
+    /// Member `UdpSegmentation` of [`NDIS_OFFLOAD_PARAMETERS`].
+    struct NDIS_OFFLOAD_PARAMETERS_UdpSegmentation
+        of NDIS_OFFLOAD_PARAMETERS.UdpSegmentation [2, 1]
+    {
         0 IPv4: UCHAR,
         1 IPv6: UCHAR,
     }
+    /// Task offload to turn on or off.
     struct NDIS_OFFLOAD_PARAMETERS [36, 4] {
         0 Header: NDIS_OBJECT_HEADER,
         4 IPv4Checksum: UCHAR,
@@ -276,11 +238,15 @@ structs! {
         28 EncapsulationProtocolParameters: NDIS_OFFLOAD_PARAMETERS_EncapsulationProtocolParameters,
         32 UdpSegmentation: NDIS_OFFLOAD_PARAMETERS_UdpSegmentation,
     }
+    /// Translation of RFC 6877 that an adapter can do.
     struct NDIS_RFC6877_464XLAT_OFFLOAD [8, 4] {
         0 XlatOffload: NDIS_RFC6877_464XLAT_OFFLOAD_OPTIONS,
         4 Flags: ULONG,
     }
-    struct NDIS_TCP_IP_CHECKSUM_OFFLOAD_IPv4Receive of NDIS_TCP_IP_CHECKSUM_OFFLOAD.IPv4Receive [8, 4] {
+    /// Member `IPv4Receive` of [`NDIS_TCP_IP_CHECKSUM_OFFLOAD`].
+    struct NDIS_TCP_IP_CHECKSUM_OFFLOAD_IPv4Receive
+        of NDIS_TCP_IP_CHECKSUM_OFFLOAD.IPv4Receive [8, 4]
+    {
         0 Encapsulation: ULONG,
         4 Bits: ULONG,
         bits Bits {
@@ -291,7 +257,10 @@ structs! {
             IpChecksum: 8, 2;
         }
     }
-    struct NDIS_TCP_IP_CHECKSUM_OFFLOAD_IPv4Transmit of NDIS_TCP_IP_CHECKSUM_OFFLOAD.IPv4Transmit [8, 4] {
+    /// Member `IPv4Transmit` of [`NDIS_TCP_IP_CHECKSUM_OFFLOAD`].
+    struct NDIS_TCP_IP_CHECKSUM_OFFLOAD_IPv4Transmit
+        of NDIS_TCP_IP_CHECKSUM_OFFLOAD.IPv4Transmit [8, 4]
+    {
         0 Encapsulation: ULONG,
         4 Bits: ULONG,
         bits Bits {
@@ -302,7 +271,10 @@ structs! {
             IpChecksum: 8, 2;
         }
     }
-    struct NDIS_TCP_IP_CHECKSUM_OFFLOAD_IPv6Receive of NDIS_TCP_IP_CHECKSUM_OFFLOAD.IPv6Receive [8, 4] {
+    /// Member `IPv6Receive` of [`NDIS_TCP_IP_CHECKSUM_OFFLOAD`].
+    struct NDIS_TCP_IP_CHECKSUM_OFFLOAD_IPv6Receive
+        of NDIS_TCP_IP_CHECKSUM_OFFLOAD.IPv6Receive [8, 4]
+    {
         0 Encapsulation: ULONG,
         4 Bits: ULONG,
         bits Bits {
@@ -312,7 +284,10 @@ structs! {
             UdpChecksum: 6, 2;
         }
     }
-    struct NDIS_TCP_IP_CHECKSUM_OFFLOAD_IPv6Transmit of NDIS_TCP_IP_CHECKSUM_OFFLOAD.IPv6Transmit [8, 4] {
+    /// Member `IPv6Transmit` of [`NDIS_TCP_IP_CHECKSUM_OFFLOAD`].
+    struct NDIS_TCP_IP_CHECKSUM_OFFLOAD_IPv6Transmit
+        of NDIS_TCP_IP_CHECKSUM_OFFLOAD.IPv6Transmit [8, 4]
+    {
         0 Encapsulation: ULONG,
         4 Bits: ULONG,
         bits Bits {
@@ -322,12 +297,14 @@ structs! {
             UdpChecksum: 6, 2;
         }
     }
+    /// Checksums that an adapter can compute and check.
     struct NDIS_TCP_IP_CHECKSUM_OFFLOAD [32, 4] {
         0 IPv4Transmit: NDIS_TCP_IP_CHECKSUM_OFFLOAD_IPv4Transmit,
         8 IPv4Receive: NDIS_TCP_IP_CHECKSUM_OFFLOAD_IPv4Receive,
         16 IPv6Transmit: NDIS_TCP_IP_CHECKSUM_OFFLOAD_IPv6Transmit,
         24 IPv6Receive: NDIS_TCP_IP_CHECKSUM_OFFLOAD_IPv6Receive,
     }
+    /// Member `IPv4` of [`NDIS_TCP_LARGE_SEND_OFFLOAD_V1`].
     struct NDIS_TCP_LARGE_SEND_OFFLOAD_V1_IPv4 of NDIS_TCP_LARGE_SEND_OFFLOAD_V1.IPv4 [16, 4] {
         0 Encapsulation: ULONG,
         4 MaxOffLoadSize: ULONG,
@@ -338,14 +315,17 @@ structs! {
             IpOptions: 2, 2;
         }
     }
+    /// Large sends version 1 that an adapter can do.
     struct NDIS_TCP_LARGE_SEND_OFFLOAD_V1 [16, 4] {
         0 IPv4: NDIS_TCP_LARGE_SEND_OFFLOAD_V1_IPv4,
     }
+    /// Member `IPv4` of [`NDIS_TCP_LARGE_SEND_OFFLOAD_V2`].
     struct NDIS_TCP_LARGE_SEND_OFFLOAD_V2_IPv4 of NDIS_TCP_LARGE_SEND_OFFLOAD_V2.IPv4 [12, 4] {
         0 Encapsulation: ULONG,
         4 MaxOffLoadSize: ULONG,
         8 MinSegmentCount: ULONG,
     }
+    /// Member `IPv6` of [`NDIS_TCP_LARGE_SEND_OFFLOAD_V2`].
     struct NDIS_TCP_LARGE_SEND_OFFLOAD_V2_IPv6 of NDIS_TCP_LARGE_SEND_OFFLOAD_V2.IPv6 [16, 4] {
         0 Encapsulation: ULONG,
         4 MaxOffLoadSize: ULONG,
@@ -356,20 +336,29 @@ structs! {
             TcpOptionsSupported: 2, 2;
         }
     }
+    /// Large sends version 2 that an adapter can do.
     struct NDIS_TCP_LARGE_SEND_OFFLOAD_V2 [28, 4] {
         0 IPv4: NDIS_TCP_LARGE_SEND_OFFLOAD_V2_IPv4,
         12 IPv6: NDIS_TCP_LARGE_SEND_OFFLOAD_V2_IPv6,
     }
-    struct NDIS_TCP_RECV_SEG_COALESCE_OFFLOAD_IPv4 of NDIS_TCP_RECV_SEG_COALESCE_OFFLOAD.IPv4 [1, 1] {
+    /// Member `IPv4` of [`NDIS_TCP_RECV_SEG_COALESCE_OFFLOAD`].
+    struct NDIS_TCP_RECV_SEG_COALESCE_OFFLOAD_IPv4
+        of NDIS_TCP_RECV_SEG_COALESCE_OFFLOAD.IPv4 [1, 1]
+    {
         0 Enabled: BOOLEAN,
     }
-    struct NDIS_TCP_RECV_SEG_COALESCE_OFFLOAD_IPv6 of NDIS_TCP_RECV_SEG_COALESCE_OFFLOAD.IPv6 [1, 1] {
+    /// Member `IPv6` of [`NDIS_TCP_RECV_SEG_COALESCE_OFFLOAD`].
+    struct NDIS_TCP_RECV_SEG_COALESCE_OFFLOAD_IPv6
+        of NDIS_TCP_RECV_SEG_COALESCE_OFFLOAD.IPv6 [1, 1]
+    {
         0 Enabled: BOOLEAN,
     }
+    /// Receive segment coalescing that an adapter can do.
     struct NDIS_TCP_RECV_SEG_COALESCE_OFFLOAD [2, 1] {
         0 IPv4: NDIS_TCP_RECV_SEG_COALESCE_OFFLOAD_IPv4,
         1 IPv6: NDIS_TCP_RECV_SEG_COALESCE_OFFLOAD_IPv6,
     }
+    /// Member `IPv4` of [`NDIS_UDP_SEGMENTATION_OFFLOAD`].
     struct NDIS_UDP_SEGMENTATION_OFFLOAD_IPv4 of NDIS_UDP_SEGMENTATION_OFFLOAD.IPv4 [12, 4] {
         0 Encapsulation: ULONG,
         4 MaxOffLoadSize: ULONG,
@@ -380,6 +369,7 @@ structs! {
             Reserved: 7, 25;
         }
     }
+    /// Member `IPv6` of [`NDIS_UDP_SEGMENTATION_OFFLOAD`].
     struct NDIS_UDP_SEGMENTATION_OFFLOAD_IPv6 of NDIS_UDP_SEGMENTATION_OFFLOAD.IPv6 [16, 4] {
         0 Encapsulation: ULONG,
         4 MaxOffLoadSize: ULONG,
@@ -395,6 +385,7 @@ structs! {
             Reserved2: 2, 30;
         }
     }
+    /// UDP segmentation that an adapter can do.
     struct NDIS_UDP_SEGMENTATION_OFFLOAD [28, 4] {
         0 IPv4: NDIS_UDP_SEGMENTATION_OFFLOAD_IPv4,
         12 IPv6: NDIS_UDP_SEGMENTATION_OFFLOAD_IPv6,

@@ -1,8 +1,12 @@
-//! oid_ethernet
+//! Object identifiers of Ethernet and of 802.x media: `OID_802_*`.
+//!
+//! Documentation:
+//! * [802.3 OIDs](https://learn.microsoft.com/windows-hardware/drivers/network/802-3-oids)
 
-use crate::*;
+use crate::NDIS_OID;
 
 constants! {
+    /// Object identifier of 802.3 media.
     NDIS_OID {
         OID_802_3_PERMANENT_ADDRESS = 0x0101_0101,
         OID_802_3_CURRENT_ADDRESS = 0x0101_0102,
@@ -21,6 +25,9 @@ constants! {
         OID_802_3_XMIT_HEARTBEAT_FAILURE = 0x0102_0205,
         OID_802_3_XMIT_TIMES_CRS_LOST = 0x0102_0206,
         OID_802_3_XMIT_LATE_COLLISIONS = 0x0102_0207,
+    }
+    /// Object identifier of another 802 medium.
+    NDIS_OID {
         OID_802_5_PERMANENT_ADDRESS = 0x0201_0101,
         OID_802_5_CURRENT_ADDRESS = 0x0201_0102,
         OID_802_5_CURRENT_FUNCTIONAL = 0x0201_0103,

@@ -1,8 +1,12 @@
-//! oid_general
+//! General object identifiers: `OID_GEN_*`.
+//!
+//! Documentation:
+//! * [General OIDs](https://learn.microsoft.com/windows-hardware/drivers/network/general-oids2)
 
-use crate::*;
+use crate::NDIS_OID;
 
 constants! {
+    /// General object identifier.
     NDIS_OID {
         OID_GEN_CO_SUPPORTED_LIST = 0x0001_0101,
         OID_GEN_SUPPORTED_LIST = 0x0001_0101,

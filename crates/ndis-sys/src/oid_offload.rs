@@ -1,8 +1,12 @@
-//! oid_offload
+//! Object identifiers of task and connection offload.
+//!
+//! Documentation:
+//! * [Task offload OIDs](https://learn.microsoft.com/windows-hardware/drivers/network/task-offload-oids)
 
-use crate::*;
+use crate::NDIS_OID;
 
 constants! {
+    /// Object identifier of task or connection offload.
     NDIS_OID {
         OID_TCP_RSC_STATISTICS = 0x0002_021D,
         OID_OFFLOAD_ENCAPSULATION = 0x0101_010A,

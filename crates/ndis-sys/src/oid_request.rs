@@ -1,8 +1,35 @@
-//! oid_request
+//! OID requests.
+//!
+//! Documentation:
+//! * [NDIS_OID_REQUEST](https://learn.microsoft.com/windows-hardware/drivers/ddi/oidrequest/ns-oidrequest-ndis_oid_request)
+//! * [Miniport adapter OID requests](https://learn.microsoft.com/windows-hardware/drivers/network/miniport-adapter-oid-requests)
 
-use crate::*;
+use crate::{
+    NDIS_HANDLE, NDIS_NIC_SWITCH_ID, NDIS_NIC_SWITCH_VPORT_ID, NDIS_OBJECT_HEADER, NDIS_OID,
+    NDIS_PORT_NUMBER, NDIS_STATUS, PVOID, UCHAR, UINT, ULONG, USHORT,
+};
+
+constants! {
+    /// Value for an `NDIS_OID_REQUEST`.
+    ULONG {
+        NDIS_OID_REQUEST_TIMEOUT_INFINITE = 0,
+        NDIS_OID_REQUEST_FLAGS_VPORT_ID_VALID = 1,
+        NDIS_OID_REQUEST_NDIS_RESERVED_SIZE = 0x10,
+    }
+    /// Revision of a structure, for `NDIS_OBJECT_HEADER::Revision`.
+    UCHAR {
+        NDIS_OID_REQUEST_REVISION_1 = 1,
+        NDIS_OID_REQUEST_REVISION_2 = 2,
+    }
+    /// Size of a revision, for `NDIS_OBJECT_HEADER::Size`.
+    USHORT {
+        NDIS_SIZEOF_OID_REQUEST_REVISION_1 = 236,
+        NDIS_SIZEOF_OID_REQUEST_REVISION_2 = 248,
+    }
+}
 
 enums! {
+    /// Kind of OID request.
     NDIS_REQUEST_TYPE {
         NdisRequestQueryInformation = 0,
         NdisRequestSetInformation = 1,
@@ -21,7 +48,10 @@ enums! {
 }
 
 structs! {
-    struct NDIS_OID_REQUEST_DATA_METHOD_INFORMATION of NDIS_OID_REQUEST.DATA.METHOD_INFORMATION [40, 8] {
+    /// Member `DATA.METHOD_INFORMATION` of [`NDIS_OID_REQUEST`].
+    struct NDIS_OID_REQUEST_DATA_METHOD_INFORMATION
+        of NDIS_OID_REQUEST.DATA.METHOD_INFORMATION [40, 8]
+    {
         0 Oid: NDIS_OID,
         8 InformationBuffer: PVOID,
         16 InputBufferLength: ULONG,
@@ -31,13 +61,17 @@ structs! {
         32 BytesRead: UINT,
         36 BytesNeeded: UINT,
     }
-    struct NDIS_OID_REQUEST_DATA_QUERY_INFORMATION of NDIS_OID_REQUEST.DATA.QUERY_INFORMATION [32, 8] {
+    /// Member `DATA.QUERY_INFORMATION` of [`NDIS_OID_REQUEST`].
+    struct NDIS_OID_REQUEST_DATA_QUERY_INFORMATION
+        of NDIS_OID_REQUEST.DATA.QUERY_INFORMATION [32, 8]
+    {
         0 Oid: NDIS_OID,
         8 InformationBuffer: PVOID,
         16 InformationBufferLength: UINT,
         20 BytesWritten: UINT,
         24 BytesNeeded: UINT,
     }
+    /// Member `DATA.SET_INFORMATION` of [`NDIS_OID_REQUEST`].
     struct NDIS_OID_REQUEST_DATA_SET_INFORMATION of NDIS_OID_REQUEST.DATA.SET_INFORMATION [32, 8] {
         0 Oid: NDIS_OID,
         8 InformationBuffer: PVOID,
@@ -45,12 +79,14 @@ structs! {
         20 BytesRead: UINT,
         24 BytesNeeded: UINT,
     }
+    /// Member `DATA` of [`NDIS_OID_REQUEST`].
     union NDIS_OID_REQUEST_DATA of NDIS_OID_REQUEST.DATA [40, 8] {
         0 METHOD_INFORMATION: NDIS_OID_REQUEST_DATA_METHOD_INFORMATION,
         0 Oid: NDIS_OID,
         0 QUERY_INFORMATION: NDIS_OID_REQUEST_DATA_QUERY_INFORMATION,
         0 SET_INFORMATION: NDIS_OID_REQUEST_DATA_SET_INFORMATION,
     }
+    /// A query, set or method request for an object identifier.
     struct NDIS_OID_REQUEST [248, 8] {
         0 Header: NDIS_OBJECT_HEADER,
         4 RequestType: NDIS_REQUEST_TYPE,
@@ -69,28 +105,48 @@ structs! {
         240 VPortId: NDIS_NIC_SWITCH_VPORT_ID,
         244 Flags: ULONG,
     }
-    struct NDIS_STATUS_INDICATION [112, 8] {
-        0 Header: NDIS_OBJECT_HEADER,
-        8 SourceHandle: NDIS_HANDLE,
-        16 PortNumber: NDIS_PORT_NUMBER,
-        20 StatusCode: NDIS_STATUS,
-        24 Flags: ULONG,
-        32 DestinationHandle: NDIS_HANDLE,
-        40 RequestId: PVOID,
-        48 StatusBuffer: PVOID,
-        56 StatusBufferSize: ULONG,
-        60 Guid: GUID,
-        80 NdisReserved: [PVOID; 4],
-    }
 }
 
 imports! {
     "ndis.sys";
-    fn NdisAllocateCloneOidRequest(SourceHandle: NDIS_HANDLE, OidRequest: *mut NDIS_OID_REQUEST, PoolTag: UINT, ClonedOidRequest: *mut *mut NDIS_OID_REQUEST) -> NDIS_STATUS;
+    /// Copies an OID request in order to forward it. IRQL: `<= DISPATCH_LEVEL`.
+    fn NdisAllocateCloneOidRequest(
+        SourceHandle: NDIS_HANDLE,
+        OidRequest: *mut NDIS_OID_REQUEST,
+        PoolTag: UINT,
+        ClonedOidRequest: *mut *mut NDIS_OID_REQUEST,
+    ) -> NDIS_STATUS;
+    /// Asks the adapter below to cancel direct OID requests. IRQL: `<= DISPATCH_LEVEL`.
     fn NdisCancelDirectOidRequest(NdisBindingHandle: NDIS_HANDLE, RequestId: PVOID);
+    /// Asks the adapter below to cancel OID requests. IRQL: `<= DISPATCH_LEVEL`.
     fn NdisCancelOidRequest(NdisBindingHandle: NDIS_HANDLE, RequestId: PVOID);
-    fn NdisDirectOidRequest(NdisBindingHandle: NDIS_HANDLE, OidRequest: *mut NDIS_OID_REQUEST) -> NDIS_STATUS;
+    /// Sends a direct OID request down. IRQL: `<= DISPATCH_LEVEL`.
+    fn NdisDirectOidRequest(
+        NdisBindingHandle: NDIS_HANDLE,
+        OidRequest: *mut NDIS_OID_REQUEST,
+    ) -> NDIS_STATUS;
+    /// Frees the copy of an OID request. IRQL: `<= DISPATCH_LEVEL`.
     fn NdisFreeCloneOidRequest(SourceHandle: NDIS_HANDLE, Request: *mut NDIS_OID_REQUEST);
-    fn NdisOidRequest(NdisBindingHandle: NDIS_HANDLE, OidRequest: *mut NDIS_OID_REQUEST) -> NDIS_STATUS;
-    fn NdisSynchronousOidRequest(NdisBindingHandle: NDIS_HANDLE, OidRequest: *mut NDIS_OID_REQUEST) -> NDIS_STATUS;
+    /// Completes a direct OID request that was pending. IRQL: `<= DISPATCH_LEVEL`.
+    fn NdisMDirectOidRequestComplete(
+        MiniportAdapterHandle: NDIS_HANDLE,
+        OidRequest: *mut NDIS_OID_REQUEST,
+        Status: NDIS_STATUS,
+    );
+    /// Completes an OID request that was pending. IRQL: `<= DISPATCH_LEVEL`.
+    fn NdisMOidRequestComplete(
+        MiniportAdapterHandle: NDIS_HANDLE,
+        OidRequest: *mut NDIS_OID_REQUEST,
+        Status: NDIS_STATUS,
+    );
+    /// Sends an OID request down. IRQL: `<= DISPATCH_LEVEL`.
+    fn NdisOidRequest(
+        NdisBindingHandle: NDIS_HANDLE,
+        OidRequest: *mut NDIS_OID_REQUEST,
+    ) -> NDIS_STATUS;
+    /// Sends an OID request down that is answered at once. IRQL: `<= DISPATCH_LEVEL`.
+    fn NdisSynchronousOidRequest(
+        NdisBindingHandle: NDIS_HANDLE,
+        OidRequest: *mut NDIS_OID_REQUEST,
+    ) -> NDIS_STATUS;
 }

@@ -1,12 +1,23 @@
-//! qos
+//! Quality of service: data center bridging and hardware scheduler queues.
+//!
+//! Documentation:
+//! * [NDIS QoS architecture for data center bridging](https://learn.microsoft.com/windows-hardware/drivers/network/ndis-qos-architecture-for-data-center-bridging)
 
-use crate::*;
+use crate::{BOOLEAN, NDIS_OBJECT_HEADER, UCHAR, UINT64, ULONG, USHORT};
 
 scalars! {
+    /// A scheduler queue.
     NDIS_QOS_SQ_ID = ULONG;
 }
 
 constants! {
+    /// Flag of a scheduler queue.
+    ULONG {
+        NDIS_QOS_SQ_TRANSMIT_CAP_ENABLED = 1,
+        NDIS_QOS_SQ_TRANSMIT_RESERVATION_ENABLED = 2,
+        NDIS_QOS_SQ_RECEIVE_CAP_ENABLED = 4,
+    }
+    /// Value for data center bridging.
     ULONG {
         NDIS_QOS_ACTION_PRIORITY = 0,
         NDIS_QOS_CONDITION_RESERVED = 0,
@@ -17,19 +28,16 @@ constants! {
         NDIS_QOS_CONDITION_DEFAULT = 1,
         NDIS_QOS_OFFLOAD_CAPS_STANDARD_SQ = 1,
         NDIS_QOS_PARAMETERS_ETS_CHANGED = 1,
-        NDIS_QOS_SQ_TRANSMIT_CAP_ENABLED = 1,
         NDIS_QOS_TSA_CBS = 1,
         NDIS_QOS_CAPABILITIES_MACSEC_BYPASS_SUPPORTED = 2,
         NDIS_QOS_CONDITION_TCP_PORT = 2,
         NDIS_QOS_OFFLOAD_CAPS_GFT_SQ = 2,
         NDIS_QOS_PARAMETERS_ETS_CONFIGURED = 2,
-        NDIS_QOS_SQ_TRANSMIT_RESERVATION_ENABLED = 2,
         NDIS_QOS_TSA_ETS = 2,
         NDIS_QOS_CONDITION_UDP_PORT = 3,
         NDIS_QOS_TSA_MAXIMUM = 3,
         NDIS_QOS_CAPABILITIES_CEE_DCBX_SUPPORTED = 4,
         NDIS_QOS_CONDITION_TCP_OR_UDP_PORT = 4,
-        NDIS_QOS_SQ_RECEIVE_CAP_ENABLED = 4,
         NDIS_QOS_CONDITION_ETHERTYPE = 5,
         NDIS_QOS_CONDITION_NETDIRECT_PORT = 6,
         NDIS_QOS_CONDITION_MAXIMUM = 7,
@@ -44,21 +52,36 @@ constants! {
         NDIS_QOS_PARAMETERS_WILLING = 0x8000_0000,
         NDIS_QOS_CLASSIFICATION_SET_BY_MINIPORT_MASK = 0xFF00_0000,
     }
+    /// Revision of a structure, for `NDIS_OBJECT_HEADER::Revision`.
     UCHAR {
         NDIS_QOS_CAPABILITIES_REVISION_1 = 1,
         NDIS_QOS_CLASSIFICATION_ELEMENT_REVISION_1 = 1,
         NDIS_QOS_OFFLOAD_CAPABILITIES_REVISION_1 = 1,
+        NDIS_QOS_OFFLOAD_CAPABILITIES_REVISION_2 = 2,
         NDIS_QOS_PARAMETERS_REVISION_1 = 1,
         NDIS_QOS_SQ_ARRAY_REVISION_1 = 1,
         NDIS_QOS_SQ_PARAMETERS_ARRAY_REVISION_1 = 1,
         NDIS_QOS_SQ_PARAMETERS_REVISION_1 = 1,
-        NDIS_QOS_SQ_STATS_REVISION_1 = 1,
-        NDIS_QOS_OFFLOAD_CAPABILITIES_REVISION_2 = 2,
         NDIS_QOS_SQ_PARAMETERS_REVISION_2 = 2,
+        NDIS_QOS_SQ_STATS_REVISION_1 = 1,
+    }
+    /// Size of a revision, for `NDIS_OBJECT_HEADER::Size`.
+    USHORT {
+        NDIS_SIZEOF_QOS_CAPABILITIES_REVISION_1 = 20,
+        NDIS_SIZEOF_QOS_CLASSIFICATION_ELEMENT_REVISION_1 = 16,
+        NDIS_SIZEOF_QOS_OFFLOAD_CAPABILITIES_REVISION_1 = 76,
+        NDIS_SIZEOF_QOS_OFFLOAD_CAPABILITIES_REVISION_2 = 77,
+        NDIS_SIZEOF_QOS_PARAMETERS_REVISION_1 = 52,
+        NDIS_SIZEOF_QOS_SQ_ARRAY_REVISION_1 = 32,
+        NDIS_SIZEOF_QOS_SQ_PARAMETERS_ENUM_ARRAY_REVISION_1 = 32,
+        NDIS_SIZEOF_QOS_SQ_PARAMETERS_REVISION_1 = 120,
+        NDIS_SIZEOF_QOS_SQ_PARAMETERS_REVISION_2 = 128,
+        NDIS_SIZEOF_QOS_SQ_STATS_REVISION_1 = 144,
     }
 }
 
 enums! {
+    /// Kind of scheduler queue.
     NDIS_QOS_SQ_TYPE {
         NdisQosSqTypeUndefined = 0,
         NdisQosSqTypeStandard = 1,
@@ -68,6 +91,7 @@ enums! {
 }
 
 structs! {
+    /// What an adapter can do for data center bridging.
     struct NDIS_QOS_CAPABILITIES [20, 4] {
         0 Header: NDIS_OBJECT_HEADER,
         4 Flags: ULONG,
@@ -75,6 +99,7 @@ structs! {
         12 MaxNumEtsCapableTrafficClasses: ULONG,
         16 MaxNumPfcEnabledTrafficClasses: ULONG,
     }
+    /// Which packets belong to a traffic class.
     struct NDIS_QOS_CLASSIFICATION_ELEMENT [16, 4] {
         0 Header: NDIS_OBJECT_HEADER,
         4 Flags: ULONG,
@@ -83,6 +108,7 @@ structs! {
         12 ActionSelector: USHORT,
         14 ActionField: USHORT,
     }
+    /// What an adapter's scheduler queues can do.
     struct NDIS_QOS_OFFLOAD_CAPABILITIES [80, 4] {
         0 Header: NDIS_OBJECT_HEADER,
         4 Flags: ULONG,
@@ -99,6 +125,7 @@ structs! {
         72 MaxNumSqInputs: ULONG,
         76 CrossTcTransmitMaxCapSupported: BOOLEAN,
     }
+    /// Settings of data center bridging.
     struct NDIS_QOS_PARAMETERS [52, 4] {
         0 Header: NDIS_OBJECT_HEADER,
         4 Flags: ULONG,
@@ -111,6 +138,7 @@ structs! {
         44 ClassificationElementSize: ULONG,
         48 FirstClassificationElementOffset: ULONG,
     }
+    /// A list of scheduler queues.
     struct NDIS_QOS_SQ_ARRAY [32, 4] {
         0 Header: NDIS_OBJECT_HEADER,
         4 Flags: ULONG,
@@ -126,6 +154,7 @@ structs! {
             28 SqParamsArrayElementSize: ULONG,
         }
     }
+    /// A scheduler queue.
     struct NDIS_QOS_SQ_PARAMETERS [128, 4] {
         0 Header: NDIS_OBJECT_HEADER,
         4 Flags: ULONG,
@@ -138,6 +167,7 @@ structs! {
         120 CrossTcTransmitBandwidthCap: ULONG,
         124 MaxNumSqInputs: ULONG,
     }
+    /// The scheduler queues of an adapter.
     struct NDIS_QOS_SQ_PARAMETERS_ENUM_ARRAY [32, 4] {
         0 Header: NDIS_OBJECT_HEADER,
         4 Flags: ULONG,
@@ -153,6 +183,7 @@ structs! {
             28 SqParamsArrayElementSize: ULONG,
         }
     }
+    /// Statistics of a scheduler queue.
     struct NDIS_QOS_SQ_STATS [144, 8] {
         0 Header: NDIS_OBJECT_HEADER,
         4 Flags: ULONG,

@@ -1,8 +1,12 @@
-//! status
+//! Status values of NDIS functions.
+//!
+//! Documentation:
+//! * [NdisOidRequest](https://learn.microsoft.com/windows-hardware/drivers/ddi/ndis/nf-ndis-ndisoidrequest)
 
-use crate::*;
+use crate::NDIS_STATUS;
 
 constants! {
+    /// Status of an NDIS function.
     NDIS_STATUS {
         NDIS_STATUS_SUCCESS = 0x0000_0000,
         NDIS_STATUS_ALREADY_COMPLETE = 0x0000_00FF,
@@ -16,9 +20,7 @@ constants! {
         NDIS_STATUS_HARDWARE_LINE_UP = 0x4001_000D,
         NDIS_STATUS_HARDWARE_LINE_DOWN = 0x4001_000E,
         NDIS_STATUS_MEDIA_BUSY = 0x4001_0011,
-        NDIS_STATUS_IP_OPER_STATUS = 0x4001_0026,
         NDIS_STATUS_UPLOAD_ALL = 0x4002_0002,
-        NDIS_STATUS_VF_CONFIG_STATE = 0x4002_000E,
         NDIS_STATUS_HOST_OUT_OF_MEMORY = 0x4005_2001,
         NDIS_STATUS_FRAME_TOO_LONG = 0x4005_2002,
         NDIS_STATUS_FRAME_TOO_SHORT = 0x4005_2003,

@@ -1,10 +1,16 @@
-//! status_indication
+//! Status indications and their codes.
+//!
+//! Documentation:
+//! * [Miniport adapter status indications](https://learn.microsoft.com/windows-hardware/drivers/network/miniport-adapter-status-indications)
+//! * [NDIS_STATUS_INDICATION](https://learn.microsoft.com/windows-hardware/drivers/ddi/ndis/ns-ndis-_ndis_status_indication)
 
-use crate::*;
+use crate::{
+    GUID, NDIS_HANDLE, NDIS_OBJECT_HEADER, NDIS_PORT_NUMBER, NDIS_STATUS, PVOID, ULONG, USHORT,
+};
 
 constants! {
+    /// Code of a status indication, for `NDIS_STATUS_INDICATION::StatusCode`.
     NDIS_STATUS {
-        NDIS_STATUS_INDICATION_REVISION_1 = 0x0000_0001,
         NDIS_STATUS_INDICATION_FLAGS_NDIS_RESERVED = 0x0000_0FFF,
         NDIS_STATUS_INDICATION_FLAGS_MEDIA_CONNECT_TO_CONNECT = 0x0000_1000,
         NDIS_STATUS_RESET_START = 0x4001_0004,
@@ -21,6 +27,7 @@ constants! {
         NDIS_STATUS_PORT_STATE = 0x4001_0022,
         NDIS_STATUS_OPER_STATUS = 0x4001_0023,
         NDIS_STATUS_PACKET_FILTER = 0x4001_0024,
+        NDIS_STATUS_IP_OPER_STATUS = 0x4001_0026,
         NDIS_STATUS_OFFLOAD_PAUSE = 0x4002_0001,
         NDIS_STATUS_OFFLOAD_RESUME = 0x4002_0003,
         NDIS_STATUS_OFFLOAD_PARTIAL_SUCCESS = 0x4002_0004,
@@ -31,6 +38,7 @@ constants! {
         NDIS_STATUS_TCP_CONNECTION_OFFLOAD_HARDWARE_CAPABILITIES = 0x4002_000B,
         NDIS_STATUS_HD_SPLIT_CURRENT_CONFIG = 0x4002_000C,
         NDIS_STATUS_RECEIVE_QUEUE_STATE = 0x4002_000D,
+        NDIS_STATUS_VF_CONFIG_STATE = 0x4002_000E,
         NDIS_STATUS_RECEIVE_FILTER_CURRENT_CAPABILITIES = 0x4002_0010,
         NDIS_STATUS_RECEIVE_FILTER_HARDWARE_CAPABILITIES = 0x4002_0020,
         NDIS_STATUS_RECEIVE_FILTER_QUEUE_PARAMETERS = 0x4002_0030,
@@ -85,4 +93,38 @@ constants! {
         NDIS_STATUS_SWITCH_PORT_REMOVE_VF = 0xC024_1001,
         NDIS_STATUS_SWITCH_NIC_STATUS = 0xC024_1002,
     }
+    /// Revision of a structure, for `NDIS_OBJECT_HEADER::Revision`.
+    NDIS_STATUS {
+        NDIS_STATUS_INDICATION_REVISION_1 = 0x0000_0001,
+    }
+    /// Size of a revision, for `NDIS_OBJECT_HEADER::Size`.
+    USHORT {
+        NDIS_SIZEOF_STATUS_INDICATION_REVISION_1 = 112,
+    }
+}
+
+structs! {
+    /// A status indication.
+    struct NDIS_STATUS_INDICATION [112, 8] {
+        0 Header: NDIS_OBJECT_HEADER,
+        8 SourceHandle: NDIS_HANDLE,
+        16 PortNumber: NDIS_PORT_NUMBER,
+        20 StatusCode: NDIS_STATUS,
+        24 Flags: ULONG,
+        32 DestinationHandle: NDIS_HANDLE,
+        40 RequestId: PVOID,
+        48 StatusBuffer: PVOID,
+        56 StatusBufferSize: ULONG,
+        60 Guid: GUID,
+        80 NdisReserved: [PVOID; 4],
+    }
+}
+
+imports! {
+    "ndis.sys";
+    /// Passes a status up. IRQL: `<= DISPATCH_LEVEL`.
+    fn NdisMIndicateStatusEx(
+        MiniportAdapterHandle: NDIS_HANDLE,
+        StatusIndication: *mut NDIS_STATUS_INDICATION,
+    );
 }

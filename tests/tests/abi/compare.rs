@@ -1,6 +1,7 @@
 //! The comparison of `ndis-sys` with the facts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
 use ndis_sys::abi::{self, Bits, Field, Function, Struct};
 
@@ -86,7 +87,7 @@ impl Report {
         self.mismatches.push(what.into());
     }
 
-    fn equal<T: PartialEq + std::fmt::Display>(&mut self, what: &str, ours: T, theirs: T) {
+    fn equal<T: Copy + PartialEq + Display>(&mut self, what: &str, ours: T, theirs: T) {
         if ours != theirs {
             self.mismatch(format!("{what}: {ours} here, {theirs} in the facts"));
         }

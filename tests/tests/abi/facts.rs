@@ -147,22 +147,23 @@ impl Facts {
         let Ok(Value::Object(sections)) = serde_json::to_value(self) else {
             unreachable!("Facts is a map");
         };
-        let mut text = String::from("{\n");
+        let mut lines = vec!["{".to_owned()];
         for (index, (name, section)) in sections.iter().enumerate() {
             let comma = if index + 1 == sections.len() { "" } else { "," };
             match section {
                 Value::Object(map) if !map.is_empty() => {
-                    text += &format!("{}: {{\n", Value::from(name.as_str()));
+                    lines.push(format!("\"{name}\": {{"));
                     for (index, (name, value)) in map.iter().enumerate() {
                         let comma = if index + 1 == map.len() { "" } else { "," };
-                        text += &format!("{}: {value}{comma}\n", Value::from(name.as_str()));
+                        lines.push(format!("\"{name}\": {value}{comma}"));
                     }
-                    text += &format!("}}{comma}\n");
+                    lines.push(format!("}}{comma}"));
                 }
-                value => text += &format!("{}: {value}{comma}\n", Value::from(name.as_str())),
+                value => lines.push(format!("\"{name}\": {value}{comma}")),
             }
         }
-        text + "}\n"
+        lines.push("}\n".to_owned());
+        lines.join("\n")
     }
 }
 

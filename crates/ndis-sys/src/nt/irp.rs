@@ -1,8 +1,16 @@
-//! nt::irp
+//! I/O request packets.
+//!
+//! Documentation:
+//! * [IRP](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_irp)
 
-use crate::*;
+use crate::{
+    BOOLEAN, CCHAR, CHAR, CSHORT, DEVICE_OBJECT, ETHREAD, FILE_OBJECT, IO_STACK_LOCATION, KAPC,
+    KDEVICE_QUEUE_ENTRY, KEVENT, KIRQL, KPROCESSOR_MODE, LARGE_INTEGER, LIST_ENTRY, LONG, MDL,
+    NTSTATUS, PVOID, UCHAR, ULONG, ULONG_PTR, USHORT,
+};
 
 structs! {
+    /// The outcome of a request.
     struct IO_STATUS_BLOCK [16, 8] {
         0 Status: NTSTATUS,
         8 Information: ULONG_PTR,
@@ -10,11 +18,13 @@ structs! {
             0 Pointer: PVOID,
         }
     }
+    /// Member `AssociatedIrp` of [`IRP`].
     union IRP_AssociatedIrp of IRP.AssociatedIrp [8, 8] {
         0 IrpCount: LONG,
         0 MasterIrp: *mut IRP,
         0 SystemBuffer: PVOID,
     }
+    /// Member `Overlay.AsynchronousParameters` of [`IRP`].
     struct IRP_Overlay_AsynchronousParameters of IRP.Overlay.AsynchronousParameters [16, 8] {
         0 UserApcRoutine: Option<PIO_APC_ROUTINE>,
         8 UserApcContext: PVOID,
@@ -23,10 +33,12 @@ structs! {
             8 IoRing: PVOID,
         }
     }
+    /// Member `Overlay` of [`IRP`].
     union IRP_Overlay of IRP.Overlay [16, 8] {
         0 AllocationSize: LARGE_INTEGER,
         0 AsynchronousParameters: IRP_Overlay_AsynchronousParameters,
     }
+    /// Member `Tail.Overlay` of [`IRP`].
     struct IRP_Tail_Overlay of IRP.Tail.Overlay [80, 8] {
         0 DriverContext: [PVOID; 4],
         32 Thread: *mut ETHREAD,
@@ -39,11 +51,13 @@ structs! {
             64 PacketType: ULONG,
         }
     }
+    /// Member `Tail` of [`IRP`].
     union IRP_Tail of IRP.Tail [88, 8] {
         0 Apc: KAPC,
         0 CompletionKey: PVOID,
         0 Overlay: IRP_Tail_Overlay,
     }
+    /// An I/O request packet.
     #[repr(align(16))]
     struct IRP [208, 16] {
         0 Type: CSHORT,
@@ -74,7 +88,26 @@ structs! {
 }
 
 callbacks! {
+    /// Cancels an IRP; called with the cancel spin lock held. IRQL: `DISPATCH_LEVEL`.
     fn DRIVER_CANCEL(DeviceObject: *mut DEVICE_OBJECT, Irp: *mut IRP);
-    fn IO_COMPLETION_ROUTINE(DeviceObject: *mut DEVICE_OBJECT, Irp: *mut IRP, Context: PVOID) -> NTSTATUS;
-    fn PIO_APC_ROUTINE(Parameter1: PVOID, Parameter2: *mut IO_STATUS_BLOCK, Parameter3: ULONG);
+    /// Tells a driver that the drivers below are done with an IRP. IRQL: `<= DISPATCH_LEVEL`.
+    fn IO_COMPLETION_ROUTINE(
+        DeviceObject: *mut DEVICE_OBJECT,
+        Irp: *mut IRP,
+        Context: PVOID,
+    ) -> NTSTATUS;
+    /// Tells a thread that its request is done. IRQL: `PASSIVE_LEVEL`.
+    fn PIO_APC_ROUTINE(ApcContext: PVOID, IoStatusBlock: *mut IO_STATUS_BLOCK, Reserved: ULONG);
+}
+
+imports! {
+    "ntoskrnl.exe";
+    /// Takes the cancel spin lock. IRQL: `<= DISPATCH_LEVEL`.
+    fn IoAcquireCancelSpinLock(Irql: *mut KIRQL);
+    /// Says whether an IRP comes from a 32-bit process. IRQL: `<= DISPATCH_LEVEL`.
+    fn IoIs32bitProcess(Irp: *mut IRP) -> BOOLEAN;
+    /// Releases the cancel spin lock. IRQL: `DISPATCH_LEVEL`.
+    fn IoReleaseCancelSpinLock(Irql: KIRQL);
+    /// Completes an IRP. IRQL: `<= DISPATCH_LEVEL`.
+    fn IofCompleteRequest(Irp: *mut IRP, PriorityBoost: CCHAR);
 }

@@ -1,52 +1,50 @@
-//! nt::pool
+//! Pool memory.
+//!
+//! Documentation:
+//! * [ExAllocatePool2](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exallocatepool2)
 
-use crate::*;
+use crate::{PVOID, SIZE_T, ULONG, ULONG64};
 
 scalars! {
+    /// Flags of `ExAllocatePool2`.
     POOL_FLAGS = ULONG64;
 }
 
 constants! {
+    /// Flag of `ExAllocatePool2`.
     ULONG {
-        POOL_CREATE_FLG_SECURE_POOL = 1,
-        POOL_CREATE_PARAMS_VERSION = 1,
-        POOL_EXTENDED_PARAMETER_REQUIRED_FIELD_BITS = 1,
         POOL_FLAG_REQUIRED_START = 1,
         POOL_FLAG_USE_QUOTA = 1,
-        POOL_TAGGING = 1,
-        POOL_CREATE_FLG_USE_GLOBAL_POOL = 2,
         POOL_FLAG_UNINITIALIZED = 2,
-        POOL_CREATE_FLG_VALID_FLAGS = 3,
         POOL_FLAG_SESSION = 4,
-        POOL_EXTENDED_PARAMETER_TYPE_BITS = 8,
         POOL_FLAG_CACHE_ALIGNED = 8,
-        POOL_QUOTA_FAIL_INSTEAD_OF_RAISE = 8,
         POOL_FLAG_RESERVED1 = 0x10,
-        POOL_RAISE_IF_ALLOCATION_FAILURE = 0x10,
         POOL_FLAG_RAISE_ON_FAILURE = 0x20,
-        POOL_EXTENDED_PARAMETER_RESERVED_BITS = 55,
         POOL_FLAG_NON_PAGED = 0x40,
         POOL_FLAG_NON_PAGED_EXECUTE = 0x80,
-        POOL_CORRUPTION_IN_FILE_AREA = 222,
-        POOL_COLD_ALLOCATION = 0x100,
         POOL_FLAG_PAGED = 0x100,
         POOL_FLAG_RESERVED2 = 0x200,
-        POOL_NX_ALLOCATION = 0x200,
         POOL_FLAG_LAST_KNOWN_REQUIRED = 0x400,
         POOL_FLAG_RESERVED3 = 0x400,
-        POOL_ZERO_ALLOCATION = 0x400,
         POOL_FLAG_REQUIRED_END = 0x8000_0000,
         POOL_FLAG_UNUSED_REQUIRED_BITS = 0xFFFF_F800,
         POOL_FLAG_REQUIRED_MASK = 0xFFFF_FFFF,
     }
+    /// Flag of `ExAllocatePool2`.
     ULONG64 {
         POOL_FLAG_OPTIONAL_START = 0x0001_0000_0000,
         POOL_FLAG_SPECIAL_POOL = 0x0001_0000_0000,
         POOL_FLAG_OPTIONAL_END = 0x8000_0000_0000_0000,
     }
+    /// Alignment of memory, in bytes.
+    ULONG {
+        MEMORY_ALLOCATION_ALIGNMENT = 0x10,
+        SYSTEM_CACHE_ALIGNMENT_SIZE = 0x40,
+    }
 }
 
 enums! {
+    /// How much an allocation from pool matters.
     EX_POOL_PRIORITY {
         LowPoolPriority = 0,
         LowPoolPrioritySpecialPoolOverrun = 8,
@@ -58,6 +56,7 @@ enums! {
         HighPoolPrioritySpecialPoolOverrun = 40,
         HighPoolPrioritySpecialPoolUnderrun = 41,
     }
+    /// Kind of pool.
     POOL_TYPE {
         NonPagedPool = 0,
         NonPagedPoolBase = 0,
@@ -85,86 +84,14 @@ enums! {
     }
 }
 
-structs! {
-    #[repr(align(64))]
-    struct GENERAL_LOOKASIDE [128, 64] {
-        0 SingleListHead: SINGLE_LIST_ENTRY,
-        8 _pad1: [UCHAR; 8],
-        16 Depth: USHORT,
-        18 MaximumDepth: USHORT,
-        20 TotalAllocates: ULONG,
-        24 AllocateHits: ULONG,
-        28 TotalFrees: ULONG,
-        32 FreeHits: ULONG,
-        36 Type: POOL_TYPE,
-        40 Tag: ULONG,
-        44 Size: ULONG,
-        48 Allocate: Option<ALLOCATE_FUNCTION>,
-        56 Free: Option<FREE_FUNCTION>,
-        64 ListEntry: LIST_ENTRY,
-        80 LastTotalAllocates: ULONG,
-        84 LastAllocateHits: ULONG,
-        88 Future: [ULONG; 2],
-        also {
-            0 ListHead: SLIST_HEADER,
-            24 AllocateMisses: ULONG,
-            32 FreeMisses: ULONG,
-            48 AllocateEx: Option<ALLOCATE_FUNCTION_EX>,
-            56 FreeEx: Option<FREE_FUNCTION_EX>,
-            84 LastAllocateMisses: ULONG,
-        }
-    }
-    #[repr(align(16))]
-    struct GENERAL_LOOKASIDE_POOL [96, 16] {
-        0 SingleListHead: SINGLE_LIST_ENTRY,
-        8 _pad1: [UCHAR; 8],
-        16 Depth: USHORT,
-        18 MaximumDepth: USHORT,
-        20 TotalAllocates: ULONG,
-        24 AllocateHits: ULONG,
-        28 TotalFrees: ULONG,
-        32 FreeHits: ULONG,
-        36 Type: POOL_TYPE,
-        40 Tag: ULONG,
-        44 Size: ULONG,
-        48 Allocate: Option<ALLOCATE_FUNCTION>,
-        56 Free: Option<FREE_FUNCTION>,
-        64 ListEntry: LIST_ENTRY,
-        80 LastTotalAllocates: ULONG,
-        84 LastAllocateHits: ULONG,
-        88 Future: [ULONG; 2],
-        also {
-            0 ListHead: SLIST_HEADER,
-            24 AllocateMisses: ULONG,
-            32 FreeMisses: ULONG,
-            48 AllocateEx: Option<ALLOCATE_FUNCTION_EX>,
-            56 FreeEx: Option<FREE_FUNCTION_EX>,
-            84 LastAllocateMisses: ULONG,
-        }
-    }
-    struct LOOKASIDE_LIST_EX [96, 16] {
-        0 L: GENERAL_LOOKASIDE_POOL,
-    }
-    struct NPAGED_LOOKASIDE_LIST [128, 64] {
-        0 L: GENERAL_LOOKASIDE,
-    }
-}
-
-callbacks! {
-    fn ALLOCATE_FUNCTION(Parameter1: POOL_TYPE, Parameter2: SIZE_T, Parameter3: ULONG) -> PVOID;
-    fn ALLOCATE_FUNCTION_EX(PoolType: POOL_TYPE, NumberOfBytes: SIZE_T, Tag: ULONG, Lookaside: *mut LOOKASIDE_LIST_EX) -> PVOID;
-    fn FREE_FUNCTION(Parameter1: PVOID);
-    fn FREE_FUNCTION_EX(Buffer: PVOID, Lookaside: *mut LOOKASIDE_LIST_EX);
-}
-
 imports! {
     "ntoskrnl.exe";
+    /// Allocates zeroed memory from pool. IRQL: `<= DISPATCH_LEVEL`.
     fn ExAllocatePool2(Flags: POOL_FLAGS, NumberOfBytes: SIZE_T, Tag: ULONG) -> PVOID;
+    /// Allocates memory from pool; deprecated since Windows 10 2004. IRQL: `<= DISPATCH_LEVEL`.
     fn ExAllocatePoolWithTag(PoolType: POOL_TYPE, NumberOfBytes: SIZE_T, Tag: ULONG) -> PVOID;
-    fn ExDeleteLookasideListEx(Lookaside: *mut LOOKASIDE_LIST_EX);
-    fn ExDeleteNPagedLookasideList(Lookaside: *mut NPAGED_LOOKASIDE_LIST);
+    /// Frees memory of pool. IRQL: `<= DISPATCH_LEVEL`.
     fn ExFreePool(a: PVOID);
+    /// Frees memory of pool and checks its tag. IRQL: `<= DISPATCH_LEVEL`.
     fn ExFreePoolWithTag(P: PVOID, Tag: ULONG);
-    fn ExInitializeLookasideListEx(Lookaside: *mut LOOKASIDE_LIST_EX, Allocate: Option<ALLOCATE_FUNCTION_EX>, Free: Option<FREE_FUNCTION_EX>, PoolType: POOL_TYPE, Flags: ULONG, Size: SIZE_T, Tag: ULONG, Depth: USHORT) -> NTSTATUS;
-    fn ExInitializeNPagedLookasideList(Lookaside: *mut NPAGED_LOOKASIDE_LIST, Allocate: Option<ALLOCATE_FUNCTION>, Free: Option<FREE_FUNCTION>, Flags: ULONG, Size: SIZE_T, Tag: ULONG, Depth: USHORT);
 }

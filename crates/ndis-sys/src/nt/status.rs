@@ -1,8 +1,12 @@
-//! nt::status
+//! Status values of the NT kernel that drivers meet.
+//!
+//! Documentation:
+//! * [Using NTSTATUS values](https://learn.microsoft.com/windows-hardware/drivers/kernel/using-ntstatus-values)
 
-use crate::*;
+use crate::NTSTATUS;
 
 constants! {
+    /// Status of the NT kernel.
     NTSTATUS {
         STATUS_SUCCESS = 0x0000_0000,
         STATUS_WAIT_0 = 0x0000_0000,

@@ -1,66 +1,46 @@
-//! nt::ke
+//! Objects that a thread can wait for: events, mutexes, semaphores, timers.
+//!
+//! Documentation:
+//! * [Kernel dispatcher objects](https://learn.microsoft.com/windows-hardware/drivers/kernel/introduction-to-kernel-dispatcher-objects)
 
-use crate::*;
+use crate::{
+    BOOLEAN, CCHAR, KDPC, LARGE_INTEGER, LIST_ENTRY, LONG, NTSTATUS, PVOID, UCHAR, ULARGE_INTEGER,
+    ULONG, USHORT,
+};
 
 scalars! {
-    KIRQL = UCHAR;
-    KSPIN_LOCK = ULONG_PTR;
+    /// A priority of a thread, or a boost of one.
     KPRIORITY = LONG;
-    KAFFINITY = usize;
+    /// A processor mode, as a byte.
+    KPROCESSOR_MODE = CCHAR;
 }
 
 aliases! {
+    /// A mutex.
     KMUTEX = KMUTANT;
 }
 
 opaque! {
+    /// A thread, for the kernel.
     KTHREAD;
 }
 
 constants! {
+    /// Limit or right of objects that can be waited for.
     ULONG {
         THREAD_WAIT_OBJECTS = 3,
-        TIMER_PROCESSOR_INDEX_BITS = 5,
-        TIMER_EXPIRED_INDEX_BITS = 6,
-        TIMER_TOLERABLE_DELAY_BITS = 6,
-        PAGE_SHIFT = 12,
-        MEMORY_ALLOCATION_ALIGNMENT = 0x10,
-        MAXIMUM_PROCESSORS = 0x40,
         MAXIMUM_WAIT_OBJECTS = 0x40,
-        SYSTEM_CACHE_ALIGNMENT_SIZE = 0x40,
-        TIMER_OR_DPC_INVALID = 199,
-        PAGE_SIZE = 0x1000,
-        ALL_PROCESSOR_GROUPS = 0xFFFF,
         EVENT_ALL_ACCESS = 0x001F_0003,
-    }
-    KIRQL {
-        PASSIVE_LEVEL = 0,
-        APC_LEVEL = 1,
-        DISPATCH_LEVEL = 2,
-        CMCI_LEVEL = 5,
-        CLOCK_LEVEL = 13,
-        IPI_LEVEL = 14,
-        POWER_LEVEL = 14,
-        HIGH_LEVEL = 15,
-        PROFILE_LEVEL = 15,
-    }
-    BOOLEAN {
-        FALSE = 0,
-        TRUE = 1,
     }
 }
 
 enums! {
+    /// Whether an event wakes all waiters or one.
     EVENT_TYPE {
         NotificationEvent = 0,
         SynchronizationEvent = 1,
     }
-    KDPC_IMPORTANCE {
-        LowImportance = 0,
-        MediumImportance = 1,
-        HighImportance = 2,
-        MediumHighImportance = 3,
-    }
+    /// Why a thread waits.
     KWAIT_REASON {
         Executive = 0,
         FreePage = 1,
@@ -106,20 +86,18 @@ enums! {
         WrMdlCache = 41,
         MaximumWaitReason = 42,
     }
-    LOCK_OPERATION {
-        IoReadAccess = 0,
-        IoWriteAccess = 1,
-        IoModifyAccess = 2,
-    }
+    /// Processor mode.
     MODE {
         KernelMode = 0,
         UserMode = 1,
         MaximumMode = 2,
     }
+    /// Whether a timer wakes all waiters or one.
     TIMER_TYPE {
         NotificationTimer = 0,
         SynchronizationTimer = 1,
     }
+    /// Whether to wait for all objects or for one.
     WAIT_TYPE {
         WaitAll = 0,
         WaitAny = 1,
@@ -130,6 +108,7 @@ enums! {
 }
 
 structs! {
+    /// The head of every object that a thread can wait for.
     struct DISPATCHER_HEADER [24, 8] {
         0 Type: UCHAR,
         1 Signalling: UCHAR,
@@ -208,10 +187,7 @@ structs! {
             Inserted: 6, 1;
         }
     }
-    union EX_RUNDOWN_REF [8, 8] {
-        0 Count: ULONG_PTR,
-        0 Ptr: PVOID,
-    }
+    /// A mutex that is cheap when nobody waits.
     struct FAST_MUTEX [56, 8] {
         0 Count: LONG,
         8 Owner: PVOID,
@@ -219,40 +195,11 @@ structs! {
         24 Event: KEVENT,
         48 OldIrql: ULONG,
     }
-    struct GROUP_AFFINITY [16, 8] {
-        0 Mask: KAFFINITY,
-        8 Group: USHORT,
-        10 Reserved: [USHORT; 3],
-    }
-    struct KDPC [64, 8] {
-        0 Type: UCHAR,
-        1 Importance: UCHAR,
-        2 Number: USHORT,
-        8 DpcListEntry: SINGLE_LIST_ENTRY,
-        16 ProcessorHistory: KAFFINITY,
-        24 DeferredRoutine: Option<KDEFERRED_ROUTINE>,
-        32 DeferredContext: PVOID,
-        40 SystemArgument1: PVOID,
-        48 SystemArgument2: PVOID,
-        56 DpcData: PVOID,
-        also {
-            0 TargetInfoAsUlong: ULONG,
-        }
-    }
-    struct KDPC_WATCHDOG_INFORMATION [20, 4] {
-        0 DpcTimeLimit: ULONG,
-        4 DpcTimeCount: ULONG,
-        8 DpcWatchdogLimit: ULONG,
-        12 DpcWatchdogCount: ULONG,
-        16 Reserved: ULONG,
-    }
+    /// An event.
     struct KEVENT [24, 8] {
         0 Header: DISPATCHER_HEADER,
     }
-    struct KLOCK_QUEUE_HANDLE [24, 8] {
-        0 LockQueue: KSPIN_LOCK_QUEUE,
-        16 OldIrql: KIRQL,
-    }
+    /// A mutex.
     struct KMUTANT [56, 8] {
         0 Header: DISPATCHER_HEADER,
         24 MutantListEntry: LIST_ENTRY,
@@ -267,14 +214,12 @@ structs! {
             Spare1: 1, 7;
         }
     }
+    /// A semaphore.
     struct KSEMAPHORE [32, 8] {
         0 Header: DISPATCHER_HEADER,
         24 Limit: LONG,
     }
-    struct KSPIN_LOCK_QUEUE [16, 8] {
-        0 Next: *mut KSPIN_LOCK_QUEUE,
-        8 Lock: *mut KSPIN_LOCK,
-    }
+    /// A timer.
     struct KTIMER [64, 8] {
         0 Header: DISPATCHER_HEADER,
         24 DueTime: ULARGE_INTEGER,
@@ -284,49 +229,71 @@ structs! {
         58 TimerType: USHORT,
         60 Period: ULONG,
     }
-    struct PROCESSOR_NUMBER [4, 2] {
-        0 Group: USHORT,
-        2 Number: UCHAR,
-        3 Reserved: UCHAR,
-    }
-    struct KDEVICE_QUEUE [40, 8] {
-        0 Type: CSHORT,
-        2 Size: CSHORT,
-        8 DeviceListHead: LIST_ENTRY,
-        24 Lock: KSPIN_LOCK,
-        32 Busy: BOOLEAN,
-        also {
-            32 Bits: LONG64,
-        }
-        bits Bits {
-            Reserved: 0, 8;
-            Hint: 8, 56;
-        }
-    }
-    struct KAPC [88, 8] {
-        0 Type: UCHAR,
-        1 AllFlags: UCHAR,
-        2 Size: UCHAR,
-        3 SpareByte1: UCHAR,
-        4 SpareLong0: ULONG,
-        8 Thread: *mut KTHREAD,
-        16 ApcListEntry: LIST_ENTRY,
-        32 Reserved: [PVOID; 3],
-        56 NormalContext: PVOID,
-        64 SystemArgument1: PVOID,
-        72 SystemArgument2: PVOID,
-        80 ApcStateIndex: CCHAR,
-        81 ApcMode: KPROCESSOR_MODE,
-        82 Inserted: BOOLEAN,
-    }
-    struct KDEVICE_QUEUE_ENTRY [24, 8] {
-        0 DeviceListEntry: LIST_ENTRY,
-        16 SortKey: ULONG,
-        20 Inserted: BOOLEAN,
-    }
 }
 
-callbacks! {
-    fn KDEFERRED_ROUTINE(Dpc: *mut KDPC, DeferredContext: PVOID, SystemArgument1: PVOID, SystemArgument2: PVOID);
-    fn KSTART_ROUTINE(StartContext: PVOID);
+imports! {
+    "ntoskrnl.exe";
+    /// Takes a fast mutex. IRQL: `<= APC_LEVEL`.
+    fn ExAcquireFastMutex(FastMutex: *mut FAST_MUTEX);
+    /// Releases a fast mutex. IRQL: `APC_LEVEL`.
+    fn ExReleaseFastMutex(FastMutex: *mut FAST_MUTEX);
+    /// Cancels a timer. IRQL: `<= DISPATCH_LEVEL`.
+    fn KeCancelTimer(unnamedParam1: *mut KTIMER) -> BOOLEAN;
+    /// Resets an event. IRQL: `<= DISPATCH_LEVEL`.
+    fn KeClearEvent(Event: *mut KEVENT);
+    /// Initialises an event. IRQL: any.
+    fn KeInitializeEvent(Event: *mut KEVENT, Type: EVENT_TYPE, State: BOOLEAN);
+    /// Initialises a mutex. IRQL: any.
+    fn KeInitializeMutex(Mutex: *mut KMUTANT, Level: ULONG);
+    /// Initialises a semaphore. IRQL: `PASSIVE_LEVEL`.
+    fn KeInitializeSemaphore(Semaphore: *mut KSEMAPHORE, Count: LONG, Limit: LONG);
+    /// Initialises a notification timer. IRQL: `<= DISPATCH_LEVEL`.
+    fn KeInitializeTimer(Timer: *mut KTIMER);
+    /// Initialises a timer of either type. IRQL: `<= DISPATCH_LEVEL`.
+    fn KeInitializeTimerEx(Timer: *mut KTIMER, Type: TIMER_TYPE);
+    /// Says whether an event is set. IRQL: `<= DISPATCH_LEVEL`.
+    fn KeReadStateEvent(Event: *mut KEVENT) -> LONG;
+    /// Releases a mutex. IRQL: `<= DISPATCH_LEVEL`, and `<= APC_LEVEL` with `Wait`.
+    fn KeReleaseMutex(Mutex: *mut KMUTANT, Wait: BOOLEAN) -> LONG;
+    /// Raises the count of a semaphore. IRQL: `<= DISPATCH_LEVEL`, and `<= APC_LEVEL` with `Wait`.
+    fn KeReleaseSemaphore(
+        Semaphore: *mut KSEMAPHORE,
+        Increment: KPRIORITY,
+        Adjustment: LONG,
+        Wait: BOOLEAN,
+    ) -> LONG;
+    /// Resets an event and returns its state from before. IRQL: `<= DISPATCH_LEVEL`.
+    fn KeResetEvent(Event: *mut KEVENT) -> LONG;
+    /// Sets an event. IRQL: `<= DISPATCH_LEVEL`, and `<= APC_LEVEL` with `Wait`.
+    fn KeSetEvent(Event: *mut KEVENT, Increment: KPRIORITY, Wait: BOOLEAN) -> LONG;
+    /// Starts a timer. IRQL: `<= DISPATCH_LEVEL`.
+    fn KeSetTimer(Timer: *mut KTIMER, DueTime: LARGE_INTEGER, Dpc: *mut KDPC) -> BOOLEAN;
+    /// Starts a timer that may be periodic. IRQL: `<= DISPATCH_LEVEL`.
+    fn KeSetTimerEx(
+        Timer: *mut KTIMER,
+        DueTime: LARGE_INTEGER,
+        Period: LONG,
+        Dpc: *mut KDPC,
+    ) -> BOOLEAN;
+    /// Waits for one or all of several objects.
+    ///
+    /// IRQL: `<= APC_LEVEL`, or `<= DISPATCH_LEVEL` with a timeout of zero.
+    fn KeWaitForMultipleObjects(
+        Count: ULONG,
+        Object: *mut PVOID,
+        WaitType: WAIT_TYPE,
+        WaitReason: KWAIT_REASON,
+        WaitMode: KPROCESSOR_MODE,
+        Alertable: BOOLEAN,
+        Timeout: *mut LARGE_INTEGER,
+        WaitBlockArray: PVOID,
+    ) -> NTSTATUS;
+    /// Waits for an object. IRQL: `<= APC_LEVEL`, or `<= DISPATCH_LEVEL` with a timeout of zero.
+    fn KeWaitForSingleObject(
+        Object: PVOID,
+        WaitReason: KWAIT_REASON,
+        WaitMode: KPROCESSOR_MODE,
+        Alertable: BOOLEAN,
+        Timeout: *mut LARGE_INTEGER,
+    ) -> NTSTATUS;
 }

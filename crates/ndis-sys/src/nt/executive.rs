@@ -1,0 +1,98 @@
+//! Objects, handles, threads and privileges.
+//!
+//! Documentation:
+//! * [Managing kernel objects](https://learn.microsoft.com/windows-hardware/drivers/kernel/managing-kernel-objects)
+
+use crate::{
+    ACCESS_MASK, BOOLEAN, HANDLE, KPROCESSOR_MODE, LONG_PTR, LUID, NTSTATUS, PVOID, ULONG,
+    UNICODE_STRING,
+};
+
+opaque! {
+    /// A type of the object manager.
+    OBJECT_TYPE;
+}
+
+enums! {
+    /// Information about a registry value.
+    KEY_VALUE_INFORMATION_CLASS {
+        KeyValueBasicInformation = 0,
+        KeyValueFullInformation = 1,
+        KeyValuePartialInformation = 2,
+        KeyValueFullInformationAlign64 = 3,
+        KeyValuePartialInformationAlign64 = 4,
+        KeyValueLayerInformation = 5,
+        MaxKeyValueInfoClass = 6,
+    }
+}
+
+structs! {
+    /// Name, directory and attributes of an object to open.
+    struct OBJECT_ATTRIBUTES [48, 8] {
+        0 Length: ULONG,
+        8 RootDirectory: HANDLE,
+        16 ObjectName: *mut UNICODE_STRING,
+        24 Attributes: ULONG,
+        32 SecurityDescriptor: PVOID,
+        40 SecurityQualityOfService: PVOID,
+    }
+}
+
+callbacks! {
+    /// Entry point of a thread. IRQL: `PASSIVE_LEVEL`.
+    fn KSTART_ROUTINE(StartContext: PVOID);
+}
+
+imports! {
+    "ntoskrnl.exe";
+    /// Gives a reference back; deletion waits for a worker. IRQL: `<= DISPATCH_LEVEL`.
+    fn ObDereferenceObjectDeferDelete(Object: PVOID);
+    /// Takes a reference to the object of a handle. IRQL: `PASSIVE_LEVEL`.
+    fn ObReferenceObjectByHandle(
+        Handle: HANDLE,
+        DesiredAccess: ACCESS_MASK,
+        ObjectType: *mut OBJECT_TYPE,
+        AccessMode: KPROCESSOR_MODE,
+        Object: *mut PVOID,
+        HandleInformation: PVOID,
+    ) -> NTSTATUS;
+    /// Gives a reference back. IRQL: `<= DISPATCH_LEVEL`.
+    fn ObfDereferenceObject(Object: PVOID) -> LONG_PTR;
+    /// Takes a reference. IRQL: `<= DISPATCH_LEVEL`.
+    fn ObfReferenceObject(Object: PVOID) -> LONG_PTR;
+    /// Starts a thread of the system. IRQL: `PASSIVE_LEVEL`.
+    fn PsCreateSystemThread(
+        ThreadHandle: *mut HANDLE,
+        DesiredAccess: ULONG,
+        ObjectAttributes: *mut OBJECT_ATTRIBUTES,
+        ProcessHandle: HANDLE,
+        ClientId: PVOID,
+        StartRoutine: Option<KSTART_ROUTINE>,
+        StartContext: PVOID,
+    ) -> NTSTATUS;
+    /// Returns the identifier of the process. IRQL: any.
+    fn PsGetCurrentProcessId() -> HANDLE;
+    /// Returns the identifier of the thread. IRQL: any.
+    fn PsGetCurrentThreadId() -> HANDLE;
+    /// Ends the thread. IRQL: `PASSIVE_LEVEL`.
+    fn PsTerminateSystemThread(ExitStatus: NTSTATUS) -> NTSTATUS;
+    /// Says whether the caller has a privilege. IRQL: `PASSIVE_LEVEL`.
+    fn SeSinglePrivilegeCheck(PrivilegeValue: LUID, PreviousMode: KPROCESSOR_MODE) -> BOOLEAN;
+    /// Closes a handle. IRQL: `PASSIVE_LEVEL`.
+    fn ZwClose(Handle: HANDLE) -> NTSTATUS;
+    /// Opens a registry key. IRQL: `PASSIVE_LEVEL`.
+    fn ZwOpenKey(
+        KeyHandle: *mut HANDLE,
+        DesiredAccess: ACCESS_MASK,
+        ObjectAttributes: *mut OBJECT_ATTRIBUTES,
+    ) -> NTSTATUS;
+    /// Reads a registry value. IRQL: `PASSIVE_LEVEL`.
+    fn ZwQueryValueKey(
+        KeyHandle: HANDLE,
+        ValueName: *mut UNICODE_STRING,
+        KeyValueInformationClass: KEY_VALUE_INFORMATION_CLASS,
+        KeyValueInformation: PVOID,
+        Length: ULONG,
+        ResultLength: *mut ULONG,
+    ) -> NTSTATUS;
+}
