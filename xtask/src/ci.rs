@@ -54,6 +54,7 @@ fn step(name: &str, f: impl FnOnce() -> Result<()>) -> Result<()> {
 fn kernel_clippy(cx: &Context) -> Result<()> {
     let chain = Chain::ready(cx, Arch::X64)?;
     let mut cmd = chain.cargo(cx, "clippy")?;
+    cmd.env("CLIPPY_CONF_DIR", cx.root.join("xtask/kernel-lints"));
     // The profile of the packages, so that wdk-build and bindgen are built once.
     cmd.args(["--profile", "kernel-release", "--lib"]);
     let mut features = Vec::new();

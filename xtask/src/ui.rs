@@ -42,13 +42,6 @@ impl Step {
         }
     }
 
-    /// Says how far the step is.
-    pub fn at(&self, detail: &str) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(format!("{}: {detail}", self.what));
-        }
-    }
-
     /// Ends the step with its result.
     pub fn done(self, result: &str) {
         if let Some(bar) = &self.bar {

@@ -119,6 +119,7 @@ fn version_info(driver: &Driver) -> Result<Vec<u8>> {
 }
 
 /// What a node's value is; a text's length is counted in UTF-16 units.
+#[derive(Clone, Copy)]
 enum Value {
     None,
     Binary,

@@ -322,10 +322,9 @@ fn manifest_has_every_file_with_its_hash() {
         for file in files {
             let path = file["path"].as_str().expect("path");
             let content = std::fs::read(dir.join(path)).expect("listed file");
-            let hash: String = Sha256::digest(&content)
+            let hash = Sha256::digest(&content)
                 .iter()
-                .map(|b| format!("{b:02x}"))
-                .collect();
+                .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
             assert_eq!(file["sha256"], hash, "{}: {path}", package.name);
             assert_eq!(file["size"], content.len(), "{}: {path}", package.name);
         }

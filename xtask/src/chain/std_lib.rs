@@ -124,18 +124,14 @@ fn named_way() -> Result<Option<Way>> {
     let Ok(name) = std::env::var("XTASK_STD") else {
         return Ok(None);
     };
-    match Way::from_str(&name, true) {
-        Ok(way) => Ok(Some(way)),
-        Err(_) => {
-            let names = Way::value_variants()
-                .iter()
-                .filter_map(|w| Some(w.to_possible_value()?.get_name().to_owned()));
-            bail!(
-                "XTASK_STD={name}: the ways are {}",
-                names.collect::<Vec<_>>().join(", ")
-            )
-        }
+    if let Ok(way) = Way::from_str(&name, true) {
+        return Ok(Some(way));
     }
+    let values = Way::value_variants()
+        .iter()
+        .filter_map(ValueEnum::to_possible_value);
+    let names: Vec<_> = values.map(|v| v.get_name().to_owned()).collect();
+    bail!("XTASK_STD={name}: the ways are {}", names.join(", "))
 }
 
 fn describe(way: Way) -> &'static str {
@@ -168,7 +164,7 @@ fn present(cx: &Context, arch: Arch, way: Way) -> Option<StdLib> {
                 fs::read_dir(&lib).into_iter().flatten().flatten().any(|e| {
                     e.file_name()
                         .to_str()
-                        .is_some_and(|n| n.starts_with(prefix) && n.ends_with(".rlib"))
+                        .is_some_and(|n| n.starts_with(prefix))
                 })
             };
             (has("libcore-") && has("liballoc-")).then_some(())?;
