@@ -1,3 +1,25 @@
 //! The NDIS host: loads a compiled driver into this process and plays Windows for it.
+//!
+//! From the bottom up: [`arena`] and [`heap`] are the memory a driver sees, [`engine`] and
+//! [`vp`] decide what runs when, [`image`] loads the file, [`host`] is the crossing between
+//! driver and host, `nt` and [`ndis`] are what the two system images export.
 
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+compile_error!("the host runs x64 driver code on x86-64 Linux");
+
+pub(crate) mod api;
+pub mod arena;
+pub mod engine;
+pub mod handle;
+pub mod heap;
+pub mod host;
+pub mod image;
+pub mod ndis;
+mod nt;
 pub mod report;
+pub mod rules;
+pub mod vp;
+
+pub use engine::{Engine, Job, Level, RunEnd};
+pub use host::{Config, EngineKind, Host, exports};
+pub use image::{Image, LoadError};

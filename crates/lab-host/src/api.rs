@@ -1,0 +1,111 @@
+//! How the host's functions are described and exported to drivers.
+//!
+//! [`api!`] defines a function once: its DLL, name, arguments, the IRQL range it may be
+//! called at with the rule that says so, and its body. Out of that come the checked
+//! `extern "win64"` thunk that an image's import table is bound to, and the entry in the
+//! module's table.
+
+use crate::host::Host;
+use crate::vp::Vp;
+
+/// Description of one exported function.
+#[derive(Debug)]
+pub struct Api {
+    /// `ndis.sys` or `ntoskrnl.exe`.
+    pub dll: &'static str,
+    /// Exported name.
+    pub name: &'static str,
+    /// Lowest IRQL it may be called at.
+    pub low: u8,
+    /// Highest IRQL it may be called at.
+    pub high: u8,
+    /// Rule that gives the range.
+    pub rule: &'static str,
+    /// Number of arguments.
+    pub args: usize,
+    /// The thunk.
+    pub thunk: usize,
+}
+
+/// Anything that travels in a register between driver and host.
+pub trait Word: Copy {
+    /// As the register holds it.
+    fn word(self) -> u64;
+}
+
+macro_rules! words {
+    ($($t:ty),*) => { $(impl Word for $t {
+        fn word(self) -> u64 { self as u64 }
+    })* };
+}
+words!(u8, u16, u32, u64, usize, i8, i16, i32, i64);
+
+impl Word for () {
+    fn word(self) -> u64 {
+        0
+    }
+}
+
+impl Word for ndis_sys::NDIS_STATUS {
+    fn word(self) -> u64 {
+        u64::from(self.0 as u32)
+    }
+}
+
+impl Word for ndis_sys::NTSTATUS {
+    fn word(self) -> u64 {
+        u64::from(self.0 as u32)
+    }
+}
+
+/// The host that the calling driver code belongs to.
+pub(crate) fn host<'a>() -> &'a Host {
+    Vp::current().host()
+}
+
+macro_rules! api {
+    ($table:ident: $(
+        $(#[$meta:meta])*
+        $dll:literal $low:literal..=$high:literal $rule:literal
+        fn $name:ident($host:ident $(, $arg:ident: $ty:ty)* $(,)?) $(-> $ret:ty)? $body:block
+    )*) => {
+        $(
+            $(#[$meta])*
+            #[allow(non_snake_case, clippy::too_many_arguments, reason = "the exported name and shape")]
+            pub(crate) extern "win64" fn $name($($arg: $ty),*) $(-> $ret)? {
+                static API: $crate::api::Api = $crate::api::Api {
+                    dll: $dll,
+                    name: stringify!($name),
+                    low: $low,
+                    high: $high,
+                    rule: $rule,
+                    args: 0,
+                    thunk: 0,
+                };
+                let $host = $crate::api::host();
+                let here = 0_u8;
+                $host.enter(&API, &[$($crate::api::Word::word($arg)),*], &raw const here as u64);
+                // A closure, so that `return` in the body comes back here.
+                #[allow(clippy::redundant_closure_call, reason = "see above")]
+                let result = (|| $(-> $ret)? { $body })();
+                $host.leave(&API, $crate::api::Word::word(result));
+                result
+            }
+        )*
+
+        /// The functions of this module.
+        pub(crate) fn $table() -> Vec<$crate::api::Api> {
+            vec![$($crate::api::Api {
+                dll: $dll,
+                name: stringify!($name),
+                low: $low,
+                high: $high,
+                rule: $rule,
+                args: <[&str]>::len(&[$(stringify!($arg)),*]),
+                thunk: $name as *const () as usize,
+            }),*]
+        }
+    };
+}
+
+pub(crate) use api;

@@ -1,0 +1,238 @@
+//! Attributes a miniport sets while it initialises, and the checks on them.
+
+use ndis_sys::{
+    NDIS_MAC_OPTION_8021P_PRIORITY, NDIS_MAC_OPTION_8021Q_VLAN, NDIS_MAC_OPTION_NO_LOOPBACK,
+    NDIS_MAC_OPTION_RESERVED, NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES,
+    NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES, NDIS_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES,
+    NDIS_MINIPORT_ATTRIBUTES_BUS_MASTER, NDIS_MINIPORT_ATTRIBUTES_HARDWARE_DEVICE,
+    NDIS_MINIPORT_ATTRIBUTES_NDIS_WDM, NDIS_MINIPORT_ATTRIBUTES_NO_HALT_ON_SUSPEND,
+    NDIS_MINIPORT_ATTRIBUTES_NO_PAUSE_ON_SUSPEND, NDIS_OBJECT_HEADER,
+    NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES,
+    NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES,
+    NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES, NDIS_PM_CAPABILITIES, NDIS_STATUS,
+    NDIS_STATUS_FAILURE, NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_SUCCESS,
+    NdisDeviceStateUnspecified, NdisMedium802_3,
+};
+
+use super::EdgeState;
+use crate::api::api;
+use crate::handle::Kind;
+use crate::host::Host;
+
+/// What a virtual miniport said of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MiniportFacts {
+    /// Registration attributes were set.
+    pub registered: bool,
+    /// General attributes were set.
+    pub general: bool,
+    /// Attribute flags.
+    pub flags: u32,
+    /// MTU without the Ethernet header.
+    pub mtu: u32,
+    /// Bits per second.
+    pub link_speed: u64,
+    /// `NDIS_MEDIA_CONNECT_STATE`.
+    pub connect_state: i32,
+    /// Packet filters it can honour.
+    pub packet_filters: u32,
+    /// `MacOptions`.
+    pub mac_options: u32,
+    /// Multicast addresses it can hold.
+    pub multicast: u32,
+    /// Current address.
+    pub mac: [u8; 6],
+    /// What senders must leave before the data.
+    pub data_backfill: u32,
+    /// What senders must leave in the context area.
+    pub context_backfill: u32,
+    /// `IfConnectorPresent`.
+    pub connector: bool,
+    /// Lookahead.
+    pub lookahead: u32,
+    /// Power management capabilities are reported.
+    pub pm: bool,
+    /// RSS capabilities are reported.
+    pub rss: bool,
+    /// Offload attributes were set.
+    pub offload: bool,
+    /// OIDs it says it supports.
+    pub oids: Vec<u32>,
+    /// Supported statistics.
+    pub statistics: u32,
+}
+
+fn registration(host: &Host, miniport: u64, at: u64) -> NDIS_STATUS {
+    let a: NDIS_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES = host.get(at, "MiniportAttributes");
+    let forbidden = NDIS_MINIPORT_ATTRIBUTES_HARDWARE_DEVICE
+        | NDIS_MINIPORT_ATTRIBUTES_BUS_MASTER
+        | NDIS_MINIPORT_ATTRIBUTES_NDIS_WDM;
+    if a.AttributeFlags & NDIS_MINIPORT_ATTRIBUTES_NO_HALT_ON_SUSPEND == 0
+        || a.AttributeFlags & forbidden != 0
+        || a.InterfaceType.0 != 0
+        || a.MiniportAdapterContext.is_null()
+    {
+        host.violate(
+            "ATR-3",
+            format!(
+                "registration attributes: flags {:#x}, interface type {}, context {:?}",
+                a.AttributeFlags, a.InterfaceType.0, a.MiniportAdapterContext
+            ),
+        );
+    }
+    if a.AttributeFlags & NDIS_MINIPORT_ATTRIBUTES_NO_PAUSE_ON_SUSPEND != 0 && a.Header.Revision < 2
+    {
+        host.violate("ATR-4", "NO_PAUSE_ON_SUSPEND needs revision 2".into());
+    }
+    host.ndis(|n| {
+        let m = n.miniports.get_mut(&miniport).expect("checked handle");
+        m.context = a.MiniportAdapterContext as u64;
+        m.facts.registered = true;
+        m.facts.flags = a.AttributeFlags;
+    });
+    NDIS_STATUS_SUCCESS
+}
+
+fn general(host: &Host, miniport: u64, at: u64) -> NDIS_STATUS {
+    if !host.ndis(|n| n.miniports[&miniport].facts.registered) {
+        host.violate(
+            "ATR-1",
+            "general attributes come before the registration attributes".into(),
+        );
+    }
+    let a: NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES = host.get(at, "MiniportAttributes");
+    if a.Header.Revision < 2 {
+        host.violate(
+            "ATR-5",
+            format!("general attributes of revision {}", a.Header.Revision),
+        );
+    }
+    if a.MediaType != NdisMedium802_3 || a.MacAddressLength != 6 || a.MtuSize == 0 {
+        host.violate(
+            "ATR-7",
+            "medium, address length or MTU do not fit Ethernet".into(),
+        );
+    }
+    if a.IfConnectorPresent != 0 {
+        host.violate(
+            "ATR-7",
+            "IfConnectorPresent is TRUE for a virtual miniport".into(),
+        );
+    }
+    let mac = a.MacOptions;
+    if mac & NDIS_MAC_OPTION_NO_LOOPBACK == 0
+        || mac & NDIS_MAC_OPTION_8021P_PRIORITY == 0
+        || mac & NDIS_MAC_OPTION_RESERVED != 0
+        || (mac & NDIS_MAC_OPTION_8021Q_VLAN != 0 && mac & NDIS_MAC_OPTION_8021P_PRIORITY == 0)
+    {
+        host.violate("ATR-8", format!("MacOptions is {mac:#x}"));
+    }
+    if a.SupportedStatistics == 0 {
+        host.violate("ATR-11", "SupportedStatistics is empty".into());
+    }
+    if !a.PowerManagementCapabilitiesEx.is_null() {
+        let pm: NDIS_PM_CAPABILITIES = host.get(
+            a.PowerManagementCapabilitiesEx as u64,
+            "PowerManagementCapabilitiesEx",
+        );
+        let unspecified = NdisDeviceStateUnspecified;
+        if pm.MinMagicPacketWakeUp != unspecified
+            || pm.MinPatternWakeUp != unspecified
+            || pm.MinLinkChangeWakeUp != unspecified
+        {
+            host.violate(
+                "ATR-6",
+                "a wake-up state of a virtual miniport is not Unspecified".into(),
+            );
+        }
+    }
+    if a.SupportedOidListLength % 4 != 0 {
+        host.violate(
+            "ATR-10",
+            format!(
+                "SupportedOidListLength is {} bytes",
+                a.SupportedOidListLength
+            ),
+        );
+    }
+    let oids = (0..a.SupportedOidListLength.min(4096) / 4)
+        .map(|i| {
+            host.get(
+                a.SupportedOidList as u64 + 4 * u64::from(i),
+                "SupportedOidList",
+            )
+        })
+        .collect();
+    let mut address = [0; 6];
+    address.copy_from_slice(&a.CurrentMacAddress[..6]);
+    host.ndis(|n| {
+        let m = n.miniports.get_mut(&miniport).expect("checked handle");
+        let f = &mut m.facts;
+        f.general = true;
+        f.mtu = a.MtuSize;
+        f.link_speed = a.XmitLinkSpeed;
+        f.connect_state = a.MediaConnectState.0;
+        f.packet_filters = a.SupportedPacketFilters;
+        f.mac_options = a.MacOptions;
+        f.multicast = a.MaxMulticastListSize;
+        f.mac = address;
+        f.data_backfill = a.DataBackFillSize;
+        f.context_backfill = a.ContextBackFillSize;
+        f.connector = a.IfConnectorPresent != 0;
+        f.lookahead = a.LookaheadSize;
+        f.pm = !a.PowerManagementCapabilitiesEx.is_null();
+        f.rss = !a.RecvScaleCapabilities.is_null();
+        f.statistics = a.SupportedStatistics;
+        f.oids = oids;
+    });
+    NDIS_STATUS_SUCCESS
+}
+
+fn offload(host: &Host, miniport: u64, at: u64) -> NDIS_STATUS {
+    let a: NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES = host.get(at, "MiniportAttributes");
+    for p in [a.DefaultOffloadConfiguration, a.HardwareOffloadCapabilities] {
+        if !p.is_null() {
+            let _: NDIS_OBJECT_HEADER = host.get(p as u64, "NDIS_OFFLOAD");
+        }
+    }
+    host.ndis(|n| {
+        let m = n.miniports.get_mut(&miniport).expect("checked handle");
+        m.facts.offload = !a.DefaultOffloadConfiguration.is_null();
+    });
+    NDIS_STATUS_SUCCESS
+}
+
+api! { exports:
+    /// Takes over one attribute structure of a miniport that initialises.
+    "ndis.sys" 0..=0 "IRQ-3"
+    fn NdisMSetMiniportAttributes(host, miniport: u64, attributes: u64) -> NDIS_STATUS {
+        if !host.check("NdisMiniportHandle", miniport, Kind::Miniport) {
+            return NDIS_STATUS_INVALID_PARAMETER;
+        }
+        let h: NDIS_OBJECT_HEADER = host.get(attributes, "MiniportAttributes");
+        let initializing = host.ndis(|n| n.miniports[&miniport].state == EdgeState::Initializing);
+        if !initializing {
+            host.violate("ATR-1", "attributes are set outside MiniportInitializeEx".into());
+            return NDIS_STATUS_FAILURE;
+        }
+        if host.fails("NdisMSetMiniportAttributes") {
+            return ndis_sys::NDIS_STATUS_RESOURCES;
+        }
+        match h.Type {
+            NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES => registration(host, miniport, attributes),
+            NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES => general(host, miniport, attributes),
+            NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES => {
+                if !host.ndis(|n| n.miniports[&miniport].facts.general) {
+                    host.violate("ATR-2", "offload attributes come before the general attributes".into());
+                }
+                offload(host, miniport, attributes)
+            }
+            other => {
+                if !host.ndis(|n| n.miniports[&miniport].facts.general) {
+                    host.violate("ATR-2", format!("attributes of type {other:#x} come before the general attributes"));
+                }
+                NDIS_STATUS_SUCCESS
+            }
+        }
+    }
+}

@@ -1,0 +1,533 @@
+//! Bind, open, close, unbind: the lower edge of the driver meets a NIC.
+
+use ndis_sys::{
+    NDIS_BIND_PARAMETERS, NDIS_BIND_PARAMETERS_REVISION_4, NDIS_MAC_OPTION_8021P_PRIORITY,
+    NDIS_MAC_OPTION_NO_LOOPBACK, NDIS_MAC_OPTION_TRANSFERS_NOT_PEND, NDIS_OBJECT_HEADER,
+    NDIS_OBJECT_TYPE_BIND_PARAMETERS, NDIS_OBJECT_TYPE_OPEN_PARAMETERS, NDIS_OPEN_PARAMETERS,
+    NDIS_PM_CAPABILITIES, NDIS_STATUS, NDIS_STATUS_ADAPTER_NOT_FOUND, NDIS_STATUS_FAILURE,
+    NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_PENDING, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS,
+    NdisMedium802_3, NdisPhysicalMedium802_3,
+};
+
+use super::EdgeState;
+use super::configuration::Value;
+use super::nic::NicConfig;
+use crate::api::api;
+use crate::engine::Job;
+use crate::handle::Kind;
+use crate::host::Host;
+
+/// `NDIS_STATUS_PENDING`, as callbacks return it.
+pub(crate) const PENDING: i32 = NDIS_STATUS_PENDING.0;
+const TAG: u32 = u32::from_le_bytes(*b"Bind");
+
+/// What a bind is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct BindRequest {
+    /// Which NIC.
+    pub nic: usize,
+    /// Values of the binding's registry key: `UpperBindings` and whatever the topology says.
+    pub values: Vec<(String, Value)>,
+}
+
+/// A bind under way.
+pub(crate) struct Bind {
+    pub(crate) nic: usize,
+    pub(crate) values: Vec<(String, Value)>,
+    pub(crate) parameters: u64,
+    pub(crate) adapter_name: String,
+    /// Binding opened during this bind.
+    pub(crate) opened: Option<u64>,
+    /// Status from NdisCompleteBindAdapterEx.
+    pub(crate) completed: Option<i32>,
+    /// Status the handler returned.
+    pub(crate) returned: Option<i32>,
+}
+
+/// An open binding.
+pub(crate) struct Binding {
+    pub(crate) protocol: u64,
+    pub(crate) nic: usize,
+    /// ProtocolBindingContext.
+    pub(crate) context: u64,
+    pub(crate) state: EdgeState,
+    pub(crate) values: Vec<(String, Value)>,
+    /// Lists that went down and did not come back.
+    pub(crate) sends: u64,
+    /// Lists that went up and did not come back.
+    pub(crate) receives: u64,
+    /// OIDs the driver issued that are not complete.
+    pub(crate) oids: u64,
+    pub(crate) packet_filter: u32,
+    pub(crate) multicast: Vec<u8>,
+    pub(crate) closed: bool,
+    pub(crate) opened: bool,
+    /// Not in D0.
+    pub(crate) asleep: bool,
+    pub(crate) resetting: bool,
+    pub(crate) unbinding: bool,
+}
+
+/// Header of a structure the host hands out.
+pub(crate) const fn header(kind: u8, revision: u8, size: usize) -> NDIS_OBJECT_HEADER {
+    NDIS_OBJECT_HEADER {
+        Type: kind,
+        Revision: revision,
+        Size: size as u16,
+    }
+}
+
+impl Host {
+    /// Binds the driver's protocol edge to a NIC; returns the binding.
+    ///
+    /// # Errors
+    /// The driver's status when it refused.
+    pub fn bind(&self, request: BindRequest) -> Result<u64, i32> {
+        let found = self.ndis(|n| {
+            let (&h, p) = n.protocols.iter().next()?;
+            Some((h, p.context, p.chars.BindAdapterHandlerEx? as usize as u64))
+        });
+        let Some((protocol, context, handler)) = found else {
+            return Err(NDIS_STATUS_FAILURE.0);
+        };
+        let config = self.ndis(|n| n.nics[request.nic].config.clone());
+        let name = format!("\\DEVICE\\{}", config.name);
+        let parameters = self.bind_parameters(&config, &name, protocol);
+        let bind = self.ndis(|n| {
+            let h = n.handles.open(Kind::Bind);
+            n.binds.insert(
+                h,
+                Bind {
+                    nic: request.nic,
+                    values: request.values,
+                    parameters: parameters[0],
+                    adapter_name: name,
+                    opened: None,
+                    completed: None,
+                    returned: None,
+                },
+            );
+            h
+        });
+        let status = self.call(
+            "ProtocolBindAdapterEx",
+            bind,
+            handler,
+            &[context, bind, parameters[0]],
+        ) as u32 as i32;
+        self.ndis(|n| n.binds.get_mut(&bind).expect("bind").returned = Some(status));
+        let status = if status == PENDING {
+            self.wait_until(
+                "for NdisCompleteBindAdapterEx",
+                1_000_000,
+                u64::MAX / 2,
+                |h| h.ndis(|n| n.binds[&bind].completed.is_some()),
+            );
+            self.ndis(|n| n.binds[&bind].completed.unwrap_or(NDIS_STATUS_FAILURE.0))
+        } else {
+            if self.ndis(|n| n.binds[&bind].completed.is_some()) {
+                self.violate(
+                    "BND-5",
+                    format!("a bind that returned {status:#x} was completed as well"),
+                );
+            }
+            status
+        };
+        let record = self.ndis(|n| {
+            n.handles.close(bind);
+            n.binds.remove(&bind).expect("bind")
+        });
+        for block in parameters {
+            self.release(block);
+        }
+        let open = record
+            .opened
+            .filter(|b| self.ndis(|n| n.bindings.get(b).is_some_and(|b| !b.closed)));
+        match (status, open) {
+            (0, Some(binding)) => {
+                if !self.ndis(|n| n.bindings[&binding].opened) {
+                    self.violate(
+                        "BND-6",
+                        "the bind succeeded before the open was complete".into(),
+                    );
+                }
+                Ok(binding)
+            }
+            (0, None) => {
+                self.violate("BND-6", "the bind succeeded without an open adapter".into());
+                Err(NDIS_STATUS_FAILURE.0)
+            }
+            (_, Some(binding)) => {
+                self.violate(
+                    "BND-8",
+                    format!("the bind failed with {status:#x} and left the adapter open"),
+                );
+                self.ndis(|n| {
+                    n.bindings.remove(&binding);
+                    n.handles.close(binding);
+                });
+                Err(status)
+            }
+            (_, None) => Err(status),
+        }
+    }
+
+    /// `NDIS_BIND_PARAMETERS` and all it points to; the first block is the structure.
+    fn bind_parameters(&self, config: &NicConfig, name: &str, protocol: u64) -> Vec<u64> {
+        let at = self.allocate(
+            size_of::<NDIS_BIND_PARAMETERS>() as u64,
+            TAG,
+            "NDIS_BIND_PARAMETERS",
+        );
+        let service = self.ndis(|n| n.protocols[&protocol].name.clone());
+        let section = self.unicode(&format!("{service}\\Parameters\\Adapters\\{}", config.name));
+        let adapter = self.unicode(name);
+        let bound = self.unicode(name);
+        let mut blocks = vec![at, section, adapter, bound];
+        let pm = if config.pm {
+            let pm = self.allocate(
+                size_of::<NDIS_PM_CAPABILITIES>() as u64,
+                TAG,
+                "NDIS_PM_CAPABILITIES",
+            );
+            self.put(pm, config.pm_capabilities(), "NDIS_PM_CAPABILITIES");
+            blocks.push(pm);
+            pm
+        } else {
+            0
+        };
+        let rss = if config.rss {
+            let caps = config.rss_capabilities();
+            let at = self.allocate(
+                size_of_val(&caps) as u64,
+                TAG,
+                "NDIS_RECEIVE_SCALE_CAPABILITIES",
+            );
+            self.put(at, caps, "NDIS_RECEIVE_SCALE_CAPABILITIES");
+            blocks.push(at);
+            at
+        } else {
+            0
+        };
+        let offload = if config.offload {
+            let caps = config.offload_capabilities();
+            let at = self.allocate(size_of_val(&caps) as u64, TAG, "NDIS_OFFLOAD");
+            self.put(at, caps, "NDIS_OFFLOAD");
+            blocks.push(at);
+            at
+        } else {
+            0
+        };
+        // SAFETY: plain data of the ABI; all zero is a value of it.
+        let mut p: NDIS_BIND_PARAMETERS = unsafe { std::mem::zeroed() };
+        p.Header = header(
+            NDIS_OBJECT_TYPE_BIND_PARAMETERS,
+            NDIS_BIND_PARAMETERS_REVISION_4,
+            size_of::<NDIS_BIND_PARAMETERS>(),
+        );
+        p.ProtocolSection = section as *mut _;
+        p.AdapterName = adapter as *mut _;
+        p.BoundAdapterName = bound as *mut _;
+        p.MediaType = NdisMedium802_3;
+        p.PhysicalMediumType = NdisPhysicalMedium802_3;
+        p.MtuSize = config.mtu;
+        p.MaxXmitLinkSpeed = config.link_speed;
+        p.XmitLinkSpeed = config.link_speed;
+        p.MaxRcvLinkSpeed = config.link_speed;
+        p.RcvLinkSpeed = config.link_speed;
+        p.MediaConnectState = config.connect_state();
+        p.MediaDuplexState = ndis_sys::MediaDuplexStateFull;
+        p.LookaheadSize = config.mtu;
+        p.SupportedPacketFilters = config.packet_filters();
+        p.MaxMulticastListSize = 32;
+        p.MacAddressLength = 6;
+        p.CurrentMacAddress[..6].copy_from_slice(&config.mac);
+        p.BoundIfIndex = config.if_index;
+        p.LowestIfIndex = config.if_index;
+        p.AccessType = ndis_sys::NET_IF_ACCESS_BROADCAST;
+        p.DirectionType = ndis_sys::NET_IF_DIRECTION_SENDRECEIVE;
+        p.ConnectionType = ndis_sys::NET_IF_CONNECTION_DEDICATED;
+        p.IfType = 6;
+        p.IfConnectorPresent = 1;
+        p.DataBackFillSize = config.data_backfill;
+        p.ContextBackFillSize = config.context_backfill;
+        p.MacOptions = NDIS_MAC_OPTION_NO_LOOPBACK
+            | NDIS_MAC_OPTION_8021P_PRIORITY
+            | NDIS_MAC_OPTION_TRANSFERS_NOT_PEND;
+        p.CompartmentId = ndis_sys::NET_IF_COMPARTMENT_ID_PRIMARY;
+        p.PowerManagementCapabilitiesEx = pm as *mut _;
+        p.RcvScaleCapabilities = rss as *mut _;
+        p.DefaultOffloadConfiguration = offload as *mut _;
+        self.put(at, p, "NDIS_BIND_PARAMETERS");
+        blocks
+    }
+
+    /// Unbinds: pause, `ProtocolUnbindAdapterEx`, and all that follows from it.
+    pub fn unbind(&self, binding: u64) {
+        let found = self.ndis(|n| {
+            let b = n.bindings.get_mut(&binding)?;
+            if b.unbinding {
+                return None;
+            }
+            b.unbinding = true;
+            let p = &n.protocols[&b.protocol];
+            Some((b.context, p.chars.UnbindAdapterHandlerEx? as usize as u64))
+        });
+        let Some((context, handler)) = found else {
+            return;
+        };
+        self.pause_binding(binding);
+        let unbind = self.ndis(|n| {
+            let h = n.handles.open(Kind::Unbind);
+            n.unbinds.insert(h, None);
+            h
+        });
+        let status = self.call(
+            "ProtocolUnbindAdapterEx",
+            binding,
+            handler,
+            &[unbind, context],
+        ) as u32 as i32;
+        if status == PENDING {
+            self.wait_until(
+                "for NdisCompleteUnbindAdapterEx",
+                1_000_000,
+                u64::MAX / 2,
+                |h| h.ndis(|n| n.unbinds[&unbind].is_some()),
+            );
+        } else if status != 0 {
+            self.violate(
+                "UNB-1",
+                format!("ProtocolUnbindAdapterEx returned {status:#x}"),
+            );
+        }
+        let closed = self.ndis(|n| {
+            n.unbinds.remove(&unbind);
+            n.handles.close(unbind);
+            n.bindings.get(&binding).is_none_or(|b| b.closed)
+        });
+        if !closed {
+            self.violate(
+                "UNB-2",
+                "the unbind ended and the adapter is not closed".into(),
+            );
+            self.ndis(|n| {
+                n.bindings.remove(&binding);
+                n.handles.close(binding);
+            });
+        }
+    }
+
+    /// Bindings that are open.
+    pub fn bindings(&self) -> Vec<u64> {
+        self.ndis(|n| n.bindings.keys().copied().collect())
+    }
+
+    /// State of a binding.
+    pub fn binding_state(&self, binding: u64) -> Option<EdgeState> {
+        self.ndis(|n| n.bindings.get(&binding).map(|b| b.state))
+    }
+
+    /// The packet filter the driver set on a binding, 0 if it is gone.
+    pub fn binding_filter(&self, binding: u64) -> u32 {
+        self.ndis(|n| n.bindings.get(&binding).map_or(0, |b| b.packet_filter))
+    }
+
+    fn finish_open(&self, binding: u64) {
+        self.ndis(|n| {
+            let b = n.bindings.get_mut(&binding).expect("binding");
+            b.opened = true;
+            b.state = EdgeState::Paused;
+        });
+    }
+
+    fn finish_close(&self, binding: u64) {
+        self.ndis(|n| {
+            n.bindings.remove(&binding);
+            n.handles.close(binding);
+            n.configurations.retain(|_, c| c.owner != binding);
+        });
+    }
+}
+
+api! { exports:
+    /// Opens the adapter of a bind.
+    "ndis.sys" 0..=0 "IRQ-2"
+    fn NdisOpenAdapterEx(host, protocol: u64, context: u64, parameters: u64, bind: u64,
+        out: u64) -> NDIS_STATUS {
+        if !host.check("NdisProtocolHandle", protocol, Kind::ProtocolDriver) {
+            return NDIS_STATUS_INVALID_PARAMETER;
+        }
+        if !host.check("BindContext", bind, Kind::Bind) {
+            host.violate("BND-1", "NdisOpenAdapterEx outside ProtocolBindAdapterEx".into());
+            return NDIS_STATUS_INVALID_PARAMETER;
+        }
+        let p: NDIS_OPEN_PARAMETERS = host.get(parameters, "OpenParameters");
+        if p.Header.Type != NDIS_OBJECT_TYPE_OPEN_PARAMETERS || p.Header.Revision != 1 {
+            host.violate("BND-2", format!("OpenParameters has type {:#x} revision {}", p.Header.Type, p.Header.Revision));
+            return NDIS_STATUS_INVALID_PARAMETER;
+        }
+        if p.MediumArraySize == 0 || p.SelectedMediumIndex.is_null() {
+            host.violate("BND-2", "the medium array is empty or SelectedMediumIndex is NULL".into());
+            return NDIS_STATUS_INVALID_PARAMETER;
+        }
+        let name = host.get_string(p.AdapterName as u64, "AdapterName");
+        let (nic, wanted, values) = host.ndis(|n| {
+            let b = &n.binds[&bind];
+            (b.nic, b.adapter_name.clone(), b.values.clone())
+        });
+        if name != wanted {
+            host.violate("BND-2", format!("AdapterName is {name:?}, the bind is for {wanted:?}"));
+            return NDIS_STATUS_ADAPTER_NOT_FOUND;
+        }
+        let mut index = None;
+        for i in 0..p.MediumArraySize.min(32) {
+            let medium: i32 = host.get(p.MediumArray as u64 + 4 * u64::from(i), "MediumArray");
+            if medium == NdisMedium802_3.0 {
+                index = Some(i);
+                break;
+            }
+        }
+        let Some(index) = index else {
+            return ndis_sys::NDIS_STATUS_UNSUPPORTED_MEDIA;
+        };
+        if host.fails("NdisOpenAdapterEx") {
+            return NDIS_STATUS_RESOURCES;
+        }
+        let binding = host.ndis(|n| {
+            let h = n.handles.open(Kind::Binding);
+            n.bindings.insert(h, Binding {
+                protocol,
+                nic,
+                context,
+                state: EdgeState::Initializing,
+                values,
+                sends: 0,
+                receives: 0,
+                oids: 0,
+                packet_filter: 0,
+                multicast: Vec::new(),
+                closed: false,
+                opened: false,
+                asleep: false,
+                resetting: false,
+                unbinding: false,
+            });
+            n.binds.get_mut(&bind).expect("bind").opened = Some(h);
+            h
+        });
+        let selected = p.SelectedMediumIndex as u64;
+        // Half of the opens pend (BND-3): the results are written when they complete.
+        if host.engine().random(2) == 0 {
+            host.spawn_after(5_000, Job::thread("open completes", move |host| {
+                host.put(selected, index, "SelectedMediumIndex");
+                host.put(out, binding, "NdisBindingHandle");
+                host.finish_open(binding);
+                let handler = host.ndis(|n| n.protocols.get(&protocol).and_then(|p| p.chars.OpenAdapterCompleteHandlerEx));
+                if let Some(handler) = handler {
+                    host.call("ProtocolOpenAdapterCompleteEx", binding, handler as usize as u64, &[context, 0]);
+                }
+            }));
+            return NDIS_STATUS_PENDING;
+        }
+        host.put(selected, index, "SelectedMediumIndex");
+        host.put(out, binding, "NdisBindingHandle");
+        host.finish_open(binding);
+        NDIS_STATUS_SUCCESS
+    }
+
+    /// Ends a bind that pended.
+    "ndis.sys" 0..=2 "IRQ-2"
+    fn NdisCompleteBindAdapterEx(host, bind: u64, status: i32) {
+        if !host.check("BindAdapterContext", bind, Kind::Bind) {
+            host.violate("BND-5", "NdisCompleteBindAdapterEx for a bind that is over".into());
+            return;
+        }
+        let wrong = host.ndis(|n| {
+            let b = n.binds.get_mut(&bind).expect("bind");
+            let wrong = b.completed.is_some() || b.returned.is_some_and(|r| r != PENDING);
+            b.completed = Some(status);
+            wrong
+        });
+        if wrong {
+            host.violate("BND-5", "a bind is completed twice, or after it returned a final status".into());
+        }
+    }
+
+    /// Closes a binding.
+    "ndis.sys" 0..=0 "IRQ-2"
+    fn NdisCloseAdapterEx(host, binding: u64) -> NDIS_STATUS {
+        if !host.check("NdisBindingHandle", binding, Kind::Binding) {
+            return NDIS_STATUS_INVALID_PARAMETER;
+        }
+        let (again, sends, receives, oids, filter, multicast) = host.ndis(|n| {
+            let b = n.bindings.get_mut(&binding).expect("binding");
+            let again = b.closed;
+            b.closed = true;
+            b.state = EdgeState::Closing;
+            (again, b.sends, b.receives, b.oids, b.packet_filter, b.multicast.len())
+        });
+        if again {
+            host.violate("UNB-2", "NdisCloseAdapterEx is called twice".into());
+            return NDIS_STATUS_INVALID_PARAMETER;
+        }
+        let allowed = host.ndis(|n| !n.unbinds.is_empty() || n.binds.values().any(|b| b.opened == Some(binding)));
+        if !allowed {
+            host.violate("UNB-3", "NdisCloseAdapterEx outside bind and unbind".into());
+        }
+        if sends + receives + oids > 0 {
+            host.violate("UNB-5", format!("{sends} sends, {receives} receives and {oids} OIDs are out at NdisCloseAdapterEx"));
+        }
+        if filter != 0 || multicast != 0 {
+            host.violate("UNB-4", format!("packet filter {filter:#x} and {multicast} bytes of multicast list are still set"));
+        }
+        if host.engine().random(2) == 0 {
+            let found = host.ndis(|n| {
+                let b = &n.bindings[&binding];
+                n.protocols.get(&b.protocol).and_then(|p| p.chars.CloseAdapterCompleteHandlerEx).map(|h| (h as usize as u64, b.context))
+            });
+            if let Some((handler, context)) = found {
+                host.spawn_after(5_000, Job::thread("close completes", move |host| {
+                    host.finish_close(binding);
+                    host.call("ProtocolCloseAdapterCompleteEx", binding, handler, &[context]);
+                }));
+                return NDIS_STATUS_PENDING;
+            }
+        }
+        host.finish_close(binding);
+        NDIS_STATUS_SUCCESS
+    }
+
+    /// Ends an unbind that pended.
+    "ndis.sys" 0..=2 "IRQ-2"
+    fn NdisCompleteUnbindAdapterEx(host, unbind: u64) {
+        if !host.check("UnbindContext", unbind, Kind::Unbind) {
+            host.violate("UNB-1", "NdisCompleteUnbindAdapterEx for an unbind that is over".into());
+            return;
+        }
+        let again = host.ndis(|n| n.unbinds.insert(unbind, Some(0)).flatten().is_some());
+        if again {
+            host.violate("UNB-1", "an unbind is completed twice".into());
+        }
+    }
+
+    /// Asks NDIS to unbind.
+    "ndis.sys" 0..=2 "IRQ-2"
+    fn NdisUnbindAdapter(host, binding: u64) -> NDIS_STATUS {
+        if !host.check("NdisBindingHandle", binding, Kind::Binding) {
+            return NDIS_STATUS_INVALID_PARAMETER;
+        }
+        host.spawn(Job::thread("NdisUnbindAdapter", move |host| host.unbind(binding)));
+        NDIS_STATUS_SUCCESS
+    }
+
+    /// Asks NDIS to look for new bindings; the host's bindings come from the topology only.
+    "ndis.sys" 0..=0 "IRQ-2"
+    fn NdisReEnumerateProtocolBindings(host, protocol: u64) {
+        host.check("NdisProtocolHandle", protocol, Kind::ProtocolDriver);
+        let inside = host.local().frames.borrow().iter().rev().find(|f| f.callback).map(|f| f.name);
+        if matches!(inside, Some("ProtocolBindAdapterEx" | "ProtocolUnbindAdapterEx")) {
+            host.violate("BND-15", format!("NdisReEnumerateProtocolBindings inside {}", inside.unwrap_or_default()));
+        }
+    }
+}

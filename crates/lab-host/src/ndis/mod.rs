@@ -1,0 +1,152 @@
+//! The NDIS part: what `ndis.sys` exports, and the state behind it.
+//!
+//! One lock guards [`Ndis`]; it is taken for bookkeeping only and never held while the
+//! driver runs or a task waits.
+
+mod attributes;
+mod binding;
+mod configuration;
+mod device;
+mod instance;
+pub mod ledger;
+mod lifecycle;
+mod list;
+mod memory;
+pub mod nic;
+mod objects;
+pub mod oid;
+mod pnp;
+mod receive;
+mod registration;
+mod send;
+mod status;
+pub mod upper;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::api::Api;
+use crate::handle::{HandleError, Handles, Kind};
+use crate::host::Host;
+
+pub use attributes::MiniportFacts;
+pub use binding::BindRequest;
+pub use configuration::Value;
+pub use device::{ControlError, ControlReply};
+pub use instance::InstanceStart;
+pub use ledger::Owner;
+pub use list::FrameList;
+pub use nic::{Nic, NicConfig, NicMix};
+pub use oid::{OidCall, OidKind, OidReply};
+pub use upper::{Upper, UpperConfig};
+
+/// Name, for drivers that were registered.
+pub(crate) type Name = String;
+
+/// A registered miniport edge.
+#[derive(Clone)]
+pub(crate) struct MiniportDriver {
+    pub(crate) chars: ndis_sys::NDIS_MINIPORT_DRIVER_CHARACTERISTICS,
+    pub(crate) context: u64,
+    pub(crate) driver_object: u64,
+    pub(crate) protocol: Option<u64>,
+}
+
+/// A registered protocol edge.
+#[derive(Clone)]
+pub(crate) struct ProtocolDriver {
+    pub(crate) chars: ndis_sys::NDIS_PROTOCOL_DRIVER_CHARACTERISTICS,
+    pub(crate) context: u64,
+    pub(crate) name: Name,
+}
+
+/// States of either edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EdgeState {
+    /// Not there yet.
+    Initializing,
+    /// No data.
+    Paused,
+    /// On the way up.
+    Restarting,
+    /// Data flows.
+    Running,
+    /// On the way down.
+    Pausing,
+    /// On the way out.
+    Closing,
+}
+
+/// State of the NDIS part.
+#[derive(Default)]
+pub(crate) struct Ndis {
+    pub(crate) handles: Handles,
+    pub(crate) drivers: BTreeMap<u64, MiniportDriver>,
+    pub(crate) protocols: BTreeMap<u64, ProtocolDriver>,
+    pub(crate) binds: BTreeMap<u64, binding::Bind>,
+    pub(crate) bindings: BTreeMap<u64, binding::Binding>,
+    pub(crate) unbinds: BTreeMap<u64, Option<i32>>,
+    pub(crate) instances: BTreeMap<String, instance::Instance>,
+    pub(crate) miniports: BTreeMap<u64, instance::Miniport>,
+    pub(crate) configurations: BTreeMap<u64, configuration::Configuration>,
+    pub(crate) pools: BTreeMap<u64, list::Pool>,
+    pub(crate) work_items: BTreeMap<u64, objects::WorkItem>,
+    pub(crate) timers: BTreeMap<u64, objects::Timer>,
+    pub(crate) rw_locks: BTreeMap<u64, objects::RwLock>,
+    pub(crate) devices: BTreeMap<u64, device::Device>,
+    pub(crate) stack_entries: BTreeSet<(u32, u32)>,
+    pub(crate) ledger: ledger::Ledger,
+    pub(crate) pnp: BTreeMap<u64, Option<i32>>,
+    pub(crate) oids: oid::Requests,
+    pub(crate) nics: Vec<Nic>,
+    pub(crate) uppers: Vec<Upper>,
+    /// Whether `DriverEntry` returned failure, or unload ran.
+    pub(crate) unloaded: bool,
+    pub(crate) driver_object: u64,
+    pub(crate) service: String,
+}
+
+impl Host {
+    /// Runs `f` on the NDIS part's state.
+    pub(crate) fn ndis<R>(&self, f: impl FnOnce(&mut Ndis) -> R) -> R {
+        f(&mut self
+            .ndis
+            .lock()
+            .expect("the NDIS part's lock is never held by a task that died"))
+    }
+
+    /// Checks a handle the driver passed; reports and returns false when it is bad.
+    pub(crate) fn check(&self, what: &str, handle: u64, kind: Kind) -> bool {
+        let checked: Result<(), HandleError> = self.ndis(|n| n.handles.check(handle, kind));
+        match checked {
+            Ok(()) => true,
+            Err(error) => {
+                self.bad_handle(what, handle, error);
+                false
+            }
+        }
+    }
+}
+
+/// Functions of this part.
+pub(crate) fn exports() -> Vec<Api> {
+    let mut all = attributes::exports();
+    for part in [
+        binding::exports(),
+        configuration::exports(),
+        device::exports(),
+        instance::exports(),
+        lifecycle::exports(),
+        list::exports(),
+        memory::exports(),
+        objects::exports(),
+        oid::exports(),
+        pnp::exports(),
+        receive::exports(),
+        registration::exports(),
+        send::exports(),
+        status::exports(),
+    ] {
+        all.extend(part);
+    }
+    all
+}

@@ -1,0 +1,394 @@
+//! Events, locks, timers, work items and the event log.
+
+use ndis_sys::{
+    NDIS_STATUS, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS, NDIS_TIMER_CHARACTERISTICS,
+};
+
+use crate::api::api;
+use crate::engine::{Job, Level};
+use crate::handle::Kind;
+use crate::host::Host;
+use crate::nt::{initialize_event, set_event, wait_object};
+use crate::vp::DISPATCH;
+
+/// A work item.
+pub(crate) struct WorkItem {
+    pub(crate) queued: bool,
+    pub(crate) freed: bool,
+}
+
+/// A timer object.
+#[derive(Clone)]
+pub(crate) struct Timer {
+    pub(crate) owner: u64,
+    function: u64,
+    context: u64,
+    task: Option<u64>,
+    period: u64,
+    /// Counts arms, so that a stale job knows.
+    arm: u64,
+}
+
+/// A read-write lock.
+#[derive(Default)]
+pub(crate) struct RwLock {
+    readers: Vec<u64>,
+    writer: Option<u64>,
+    waiters: Vec<u64>,
+}
+
+fn arm(host: &Host, timer: u64, delay: u64) {
+    let arm = host.ndis(|n| {
+        let t = n.timers.get_mut(&timer).expect("checked handle");
+        t.arm += 1;
+        t.arm
+    });
+    let task = host.spawn_after(
+        delay,
+        Job {
+            name: "timer".into(),
+            level: Level::Dispatch(None),
+            body: Box::new(move |host| {
+                let found = host.ndis(|n| {
+                    n.timers.get_mut(&timer).filter(|t| t.arm == arm).map(|t| {
+                        t.task = None;
+                        t.clone()
+                    })
+                });
+                let Some(t) = found else { return };
+                host.call("NetTimerCallback", timer, t.function, &[0, t.context, 0, 0]);
+                let again = host.ndis(|n| {
+                    n.timers
+                        .get(&timer)
+                        .filter(|x| x.arm == arm && x.period > 0)
+                        .map(|x| x.period)
+                });
+                if let Some(period) = again {
+                    self::arm(host, timer, period);
+                }
+            }),
+        },
+    );
+    host.ndis(|n| {
+        if let Some(t) = n.timers.get_mut(&timer) {
+            t.task = Some(task);
+        }
+    });
+}
+
+fn rw_acquire(host: &Host, lock: u64, state: u64, write: bool, flags: u8) {
+    if !host.check("Lock", lock, Kind::RwLock) {
+        return;
+    }
+    host.dispatch_flag("a read-write lock", flags & 1 != 0);
+    let old = host.vp().irql();
+    host.vp().set_irql(old.max(DISPATCH));
+    let me = host.local().id;
+    let upgrade = host.ndis(|n| n.rw_locks[&lock].readers.contains(&me) && write);
+    if upgrade {
+        host.fatal("LCK-7", "a read lock is upgraded to a write lock");
+    }
+    loop {
+        let taken = host.ndis(|n| {
+            let l = n.rw_locks.get_mut(&lock).expect("checked handle");
+            let free = l.writer.is_none() && (!write || l.readers.is_empty());
+            if free {
+                if write {
+                    l.writer = Some(me);
+                } else {
+                    l.readers.push(me);
+                }
+            } else {
+                l.waiters.push(me);
+            }
+            free
+        });
+        if taken {
+            break;
+        }
+        if host.engine().is_virtual() {
+            *host.local().waiting.borrow_mut() = Some(format!("for the read-write lock {lock:#x}"));
+            host.engine().wait(None);
+            *host.local().waiting.borrow_mut() = None;
+        } else {
+            std::thread::yield_now();
+        }
+        host.ndis(|n| {
+            if let Some(l) = n.rw_locks.get_mut(&lock) {
+                l.waiters.retain(|&t| t != me);
+            }
+        });
+    }
+    host.put(state, [old, 1 + u8::from(write), flags], "LockState");
+}
+
+api! { exports:
+    /// Makes an event, not signalled.
+    "ndis.sys" 0..=15 "IRQ-9"
+    fn NdisInitializeEvent(host, event: u64) {
+        initialize_event(host, event, 0, false);
+    }
+
+    /// Signals an event.
+    "ndis.sys" 0..=2 "IRQ-9"
+    fn NdisSetEvent(host, event: u64) {
+        set_event(host, event);
+    }
+
+    /// Resets an event.
+    "ndis.sys" 0..=2 "IRQ-9"
+    fn NdisResetEvent(host, event: u64) {
+        host.put(event + 4, 0_i32, "Event");
+    }
+
+    /// Waits for an event; milliseconds, 0 for ever.
+    "ndis.sys" 0..=0 "IRQ-22"
+    fn NdisWaitEvent(host, event: u64, ms: u32) -> u8 {
+        let held = host.local().locks.borrow().len();
+        if held > 0 {
+            host.violate("IRQ-22", "NdisWaitEvent with a spin lock held".into());
+        }
+        let limit = (ms != 0).then(|| u64::from(ms) * 1_000_000);
+        u8::from(wait_object(host, event, limit))
+    }
+
+    /// Sleeps.
+    "ndis.sys" 0..=1 "IRQ-22"
+    fn NdisMSleep(host, micros: u32) {
+        if micros > 30_000_000 {
+            host.violate("IRQ-22", format!("NdisMSleep({micros})"));
+        }
+        host.sleep(u64::from(micros) * 1000);
+    }
+
+    /// Makes a work item.
+    "ndis.sys" 0..=2 "IRQ-11"
+    fn NdisAllocateIoWorkItem(host, owner: u64) -> u64 {
+        let kind = host.ndis(|n| n.handles.kind(owner));
+        if !matches!(kind, Ok(Kind::Miniport | Kind::MiniportDriver)) {
+            host.violate("MEM-6", format!("NdisAllocateIoWorkItem on {owner:#x} ({kind:?})"));
+        }
+        if host.fails("NdisAllocateIoWorkItem") {
+            return 0;
+        }
+        host.ndis(|n| {
+            let h = n.handles.open(Kind::WorkItem);
+            n.work_items.insert(h, WorkItem { queued: false, freed: false });
+            h
+        })
+    }
+
+    /// Queues a work item.
+    "ndis.sys" 0..=2 "IRQ-11"
+    fn NdisQueueIoWorkItem(host, item: u64, routine: u64, context: u64) {
+        if !host.check("NdisIoWorkItemHandle", item, Kind::WorkItem) {
+            return;
+        }
+        let twice = host.ndis(|n| {
+            let w = n.work_items.get_mut(&item).expect("checked handle");
+            std::mem::replace(&mut w.queued, true)
+        });
+        if twice {
+            host.violate("MEM-6", "a work item is queued while it is queued".into());
+            return;
+        }
+        let delay = host.engine().random(20_000);
+        host.spawn_after(delay, Job::thread("work item", move |host| {
+            host.ndis(|n| if let Some(w) = n.work_items.get_mut(&item) { w.queued = false; });
+            host.call("NdisIoWorkItemFunction", item, routine, &[context, item]);
+        }));
+    }
+
+    /// Frees a work item.
+    "ndis.sys" 0..=2 "IRQ-11"
+    fn NdisFreeIoWorkItem(host, item: u64) {
+        if !host.check("NdisIoWorkItemHandle", item, Kind::WorkItem) {
+            return;
+        }
+        let queued = host.ndis(|n| {
+            n.handles.close(item);
+            n.work_items.remove(&item).is_some_and(|w| w.queued && !w.freed)
+        });
+        if queued {
+            host.violate("MEM-6", "a work item is freed while it is queued".into());
+        }
+    }
+
+    /// Makes a timer.
+    "ndis.sys" 0..=2 "IRQ-10"
+    fn NdisAllocateTimerObject(host, owner: u64, characteristics: u64, out: u64) -> NDIS_STATUS {
+        let c: NDIS_TIMER_CHARACTERISTICS = host.get(characteristics, "TimerCharacteristics");
+        if c.AllocationTag == 0 {
+            host.violate("MEM-1", "a timer without a tag".into());
+        }
+        if host.fails("NdisAllocateTimerObject") {
+            return NDIS_STATUS_RESOURCES;
+        }
+        let timer = host.ndis(|n| {
+            let h = n.handles.open(Kind::Timer);
+            n.timers.insert(h, Timer {
+                owner,
+                function: c.TimerFunction.map_or(0, |f| f as usize as u64),
+                context: c.FunctionContext as u64,
+                task: None,
+                period: 0,
+                arm: 0,
+            });
+            h
+        });
+        host.put(out, timer, "pTimerObject");
+        NDIS_STATUS_SUCCESS
+    }
+
+    /// Arms a timer; 100 ns units, negative is relative.
+    "ndis.sys" 0..=2 "IRQ-10"
+    fn NdisSetTimerObject(host, timer: u64, due: i64, period_ms: u32, context: u64) -> u8 {
+        if !host.check("TimerObject", timer, Kind::Timer) {
+            return 0;
+        }
+        let before = host.ndis(|n| {
+            let t = n.timers.get_mut(&timer).expect("checked handle");
+            t.period = u64::from(period_ms) * 1_000_000;
+            if context != 0 {
+                t.context = context;
+            }
+            t.task.take()
+        });
+        let was = before.is_some_and(|task| host.engine().cancel(task));
+        let delay = if due < 0 {
+            due.unsigned_abs().saturating_mul(100)
+        } else {
+            (due as u64).saturating_mul(100).saturating_sub(host.now())
+        };
+        arm(host, timer, delay);
+        u8::from(was)
+    }
+
+    /// Disarms a timer; FALSE when its callback may be running.
+    "ndis.sys" 0..=2 "IRQ-10"
+    fn NdisCancelTimerObject(host, timer: u64) -> u8 {
+        if !host.check("TimerObject", timer, Kind::Timer) {
+            return 0;
+        }
+        let (task, periodic) = host.ndis(|n| {
+            let t = n.timers.get_mut(&timer).expect("checked handle");
+            t.arm += 1;
+            (t.task.take(), t.period > 0)
+        });
+        if periodic && host.vp().irql() > 0 {
+            host.violate("TMR-2", "a periodic timer is cancelled above PASSIVE_LEVEL".into());
+        }
+        u8::from(task.is_some_and(|t| host.engine().cancel(t)))
+    }
+
+    /// Frees a timer.
+    "ndis.sys" 0..=2 "IRQ-10"
+    fn NdisFreeTimerObject(host, timer: u64) {
+        if !host.check("TimerObject", timer, Kind::Timer) {
+            return;
+        }
+        let armed = host.ndis(|n| {
+            n.handles.close(timer);
+            n.timers.remove(&timer).is_some_and(|t| t.task.is_some())
+        });
+        if armed {
+            host.violate("TMR-3", "a timer is freed while it is armed".into());
+        }
+    }
+
+    /// Makes a read-write lock.
+    "ndis.sys" 0..=2 "IRQ-9"
+    fn NdisAllocateRWLock(host, _handle: u64) -> u64 {
+        if host.fails("NdisAllocateRWLock") {
+            return 0;
+        }
+        host.ndis(|n| {
+            let h = n.handles.open(Kind::RwLock);
+            n.rw_locks.insert(h, RwLock::default());
+            h
+        })
+    }
+
+    /// Frees it.
+    "ndis.sys" 0..=2 "IRQ-9"
+    fn NdisFreeRWLock(host, lock: u64) {
+        if !host.check("Lock", lock, Kind::RwLock) {
+            return;
+        }
+        let held = host.ndis(|n| {
+            n.handles.close(lock);
+            n.rw_locks.remove(&lock).is_some_and(|l| l.writer.is_some() || !l.readers.is_empty())
+        });
+        if held {
+            host.violate("LCK-7", "a read-write lock is freed while it is held".into());
+        }
+    }
+
+    /// Acquires for reading.
+    "ndis.sys" 0..=2 "IRQ-9"
+    fn NdisAcquireRWLockRead(host, lock: u64, state: u64, flags: u8) {
+        rw_acquire(host, lock, state, false, flags);
+    }
+
+    /// Acquires for writing.
+    "ndis.sys" 0..=2 "IRQ-9"
+    fn NdisAcquireRWLockWrite(host, lock: u64, state: u64, flags: u8) {
+        rw_acquire(host, lock, state, true, flags);
+    }
+
+    /// Releases.
+    "ndis.sys" 2..=2 "IRQ-9"
+    fn NdisReleaseRWLock(host, lock: u64, state: u64) {
+        if !host.check("Lock", lock, Kind::RwLock) {
+            return;
+        }
+        let me = host.local().id;
+        let old: [u8; 3] = host.get(state, "LockState");
+        let (held, waiters) = host.ndis(|n| {
+            let l = n.rw_locks.get_mut(&lock).expect("checked handle");
+            let held = if l.writer == Some(me) {
+                l.writer = None;
+                true
+            } else if let Some(i) = l.readers.iter().position(|&r| r == me) {
+                l.readers.remove(i);
+                true
+            } else {
+                false
+            };
+            (held, std::mem::take(&mut l.waiters))
+        });
+        if !held {
+            host.fatal("LCK-7", "a read-write lock is released by a thread that does not hold it");
+        }
+        for task in waiters {
+            host.engine().wake(task);
+        }
+        host.vp().set_irql(old[0].min(DISPATCH));
+    }
+
+    /// Busy-waits for microseconds.
+    "ndis.sys" 0..=15 "IRQ-23"
+    fn NdisStallExecution(host, micros: u32) {
+        if micros > 50 {
+            host.violate("IRQ-23", format!("NdisStallExecution({micros})"));
+        }
+        let until = host.now() + u64::from(micros) * 1000;
+        while host.now() < until {
+            host.engine().switch();
+        }
+    }
+
+    /// Milliseconds of uptime.
+    "ndis.sys" 0..=2 "IRQ-11"
+    fn NdisGetSystemUpTimeEx(host, out: u64) {
+        host.put(out, host.now() / 1_000_000, "pSystemUpTime");
+    }
+
+    /// Writes an entry into the event log; up to five words are shown.
+    "ndis.sys" 0..=2 "IRQ-11"
+    fn NdisWriteErrorLogEntry(host, owner: u64, code: u32, count: u32, a: u64, b: u64, c: u64) {
+        host.check("NdisAdapterHandle", owner, Kind::Miniport);
+        let values: Vec<String> = [a, b, c].iter().take(count as usize).map(|v| format!("{:#x}", *v as u32)).collect();
+        host.log(1, "event log", format!("code {code:#x}: {}", values.join(", ")));
+    }
+}

@@ -1,0 +1,192 @@
+//! PnP events: to the driver's protocol edge, and from its miniport edge to the protocols above.
+
+use ndis_sys::{
+    NDIS_OBJECT_TYPE_DEFAULT, NDIS_STATUS, NDIS_STATUS_INVALID_PARAMETER,
+    NDIS_STATUS_NOT_SUPPORTED, NDIS_STATUS_SUCCESS, NET_DEVICE_PNP_EVENT, NET_PNP_EVENT_CODE,
+    NET_PNP_EVENT_NOTIFICATION, NetEventBindsComplete, NetEventPause, NetEventPortActivation,
+    NetEventPortDeactivation, NetEventQueryRemoveDevice, NetEventRestart,
+};
+
+use super::binding::{PENDING, header};
+use crate::api::api;
+use crate::handle::Kind;
+use crate::host::Host;
+
+impl Host {
+    /// Sends one event to a binding and waits for its end; returns the status.
+    pub fn pnp_event(&self, binding: u64, code: NET_PNP_EVENT_CODE, buffer: &[u8]) -> i32 {
+        let found = self.ndis(|n| {
+            let b = n.bindings.get(&binding)?;
+            let handler = n.protocols.get(&b.protocol)?.chars.NetPnPEventHandler?;
+            Some((b.context, handler as usize as u64))
+        });
+        let Some((context, handler)) = found else {
+            return NDIS_STATUS_INVALID_PARAMETER.0;
+        };
+        self.deliver_event(binding, context, handler, code, buffer)
+    }
+
+    /// Sends one event without a binding.
+    pub fn global_event(&self, code: NET_PNP_EVENT_CODE, buffer: &[u8]) -> i32 {
+        let handler = self.ndis(|n| {
+            n.protocols
+                .values()
+                .next()
+                .and_then(|p| p.chars.NetPnPEventHandler)
+        });
+        handler.map_or(NDIS_STATUS_INVALID_PARAMETER.0, |h| {
+            self.deliver_event(0, 0, h as usize as u64, code, buffer)
+        })
+    }
+
+    fn deliver_event(
+        &self,
+        binding: u64,
+        context: u64,
+        handler: u64,
+        code: NET_PNP_EVENT_CODE,
+        buffer: &[u8],
+    ) -> i32 {
+        let size = size_of::<NET_PNP_EVENT_NOTIFICATION>() as u64;
+        let at = self.allocate(
+            size + buffer.len() as u64,
+            u32::from_le_bytes(*b"NPnP"),
+            "NET_PNP_EVENT_NOTIFICATION",
+        );
+        // SAFETY: plain data of the ABI; all zero is a value of it.
+        let mut e: NET_PNP_EVENT_NOTIFICATION = unsafe { std::mem::zeroed() };
+        e.Header = header(
+            NDIS_OBJECT_TYPE_DEFAULT,
+            2,
+            size_of::<NET_PNP_EVENT_NOTIFICATION>(),
+        );
+        e.NetPnPEvent.NetEvent = code;
+        if !buffer.is_empty() {
+            e.NetPnPEvent.Buffer = (at + size) as *mut _;
+            e.NetPnPEvent.BufferLength = buffer.len() as u32;
+        }
+        self.put(at, e, "NET_PNP_EVENT_NOTIFICATION");
+        let _ = self.arena.write_bytes(at + size, buffer);
+        self.ndis(|n| n.pnp.insert(at, None));
+        let returned =
+            self.call("ProtocolNetPnPEvent", binding, handler, &[context, at]) as u32 as i32;
+        let completed = self.ndis(|n| n.pnp[&at]);
+        let status = if returned == PENDING {
+            let done = self.wait_until(
+                "for NdisCompleteNetPnPEvent",
+                1_000_000,
+                10_000_000_000,
+                |h| h.ndis(|n| n.pnp[&at].is_some()),
+            );
+            if !done {
+                self.violate(
+                    "BUG-1",
+                    format!(
+                        "event {} is not complete after 10 s: {}",
+                        code.0,
+                        self.who_has_it()
+                    ),
+                );
+            }
+            self.ndis(|n| n.pnp[&at].unwrap_or(0))
+        } else {
+            if completed.is_some() {
+                self.violate(
+                    "PNP-3",
+                    format!("event {} was completed and returned {returned:#x}", code.0),
+                );
+            }
+            returned
+        };
+        if status == NDIS_STATUS_NOT_SUPPORTED.0 {
+            self.violate(
+                "PNP-1",
+                format!("event {} ended with NOT_SUPPORTED", code.0),
+            );
+        } else if status != 0 && code != NetEventQueryRemoveDevice && code != NetEventPortActivation
+        {
+            self.violate("PNP-2", format!("event {} failed with {status:#x}", code.0));
+        }
+        self.ndis(|n| n.pnp.remove(&at));
+        self.release(at);
+        status
+    }
+
+    /// Tells a virtual miniport about its device (surprise removal, power profile).
+    pub fn device_event(&self, miniport: u64, code: i32, buffer: &[u8]) {
+        let found = self.ndis(|n| {
+            let m = n.miniports.get(&miniport)?;
+            let handler = n
+                .drivers
+                .get(&m.driver)?
+                .chars
+                .DevicePnPEventNotifyHandler?;
+            Some((m.context, handler as usize as u64))
+        });
+        let Some((context, handler)) = found else {
+            return;
+        };
+        let size = size_of::<NET_DEVICE_PNP_EVENT>() as u64;
+        let at = self.allocate(
+            size + buffer.len() as u64,
+            u32::from_le_bytes(*b"DPnP"),
+            "NET_DEVICE_PNP_EVENT",
+        );
+        // SAFETY: plain data of the ABI; all zero is a value of it.
+        let mut e: NET_DEVICE_PNP_EVENT = unsafe { std::mem::zeroed() };
+        e.Header = header(
+            NDIS_OBJECT_TYPE_DEFAULT,
+            1,
+            size_of::<NET_DEVICE_PNP_EVENT>(),
+        );
+        e.DevicePnPEvent.0 = code;
+        if !buffer.is_empty() {
+            e.InformationBuffer = (at + size) as *mut _;
+            e.InformationBufferLength = buffer.len() as u32;
+        }
+        self.put(at, e, "NET_DEVICE_PNP_EVENT");
+        let _ = self.arena.write_bytes(at + size, buffer);
+        self.call(
+            "MiniportDevicePnPEventNotify",
+            miniport,
+            handler,
+            &[context, at],
+        );
+        self.release(at);
+    }
+}
+
+api! { exports:
+    /// An event that pended is over.
+    "ndis.sys" 0..=0 "IRQ-2"
+    fn NdisCompleteNetPnPEvent(host, binding: u64, notification: u64, status: i32) {
+        host.check("NdisBindingHandle", binding, Kind::Binding);
+        let ok = host.ndis(|n| match n.pnp.get_mut(&notification) {
+            Some(slot @ None) => { *slot = Some(status); true }
+            _ => false,
+        });
+        if !ok {
+            host.violate("PNP-3", format!("NdisCompleteNetPnPEvent for {notification:#x}, which is not pending"));
+        }
+    }
+
+    /// A virtual miniport passes an event to the protocols above.
+    "ndis.sys" 0..=0 "IRQ-2"
+    fn NdisMNetPnPEvent(host, miniport: u64, notification: u64) -> NDIS_STATUS {
+        if !host.check("MiniportAdapterHandle", miniport, Kind::Miniport) {
+            return NDIS_STATUS_INVALID_PARAMETER;
+        }
+        let e: NET_PNP_EVENT_NOTIFICATION = host.get(notification, "NetPnPEvent");
+        let code = e.NetPnPEvent.NetEvent;
+        if [NetEventBindsComplete, NetEventPause, NetEventRestart, NetEventPortActivation,
+            NetEventPortDeactivation].contains(&code) && host.ndis(|n| n.pnp.contains_key(&notification))
+        {
+            host.violate("PNP-5", format!("event {} is propagated", code.0));
+        }
+        let callback = host.local().frames.borrow().iter().rev().find(|f| f.callback).map(|f| f.name);
+        if callback == Some("MiniportOidRequest") || host.ndis(|n| n.miniports[&miniport].oid_busy) && callback != Some("ProtocolNetPnPEvent") {
+            host.violate("OID-9", "NdisMNetPnPEvent while an OID request is under way".into());
+        }
+        NDIS_STATUS_SUCCESS
+    }
+}

@@ -1,0 +1,124 @@
+//! The receive path: lists the driver indicates upward, and returns below.
+
+use ndis_sys::{
+    NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL, NDIS_RECEIVE_FLAGS_RESOURCES,
+    NDIS_RETURN_FLAGS_DISPATCH_LEVEL, NET_BUFFER_LIST,
+};
+
+use super::EdgeState;
+use super::ledger::{Owner, Path};
+use super::list::{at, buffers, chain, frame_of};
+use crate::api::api;
+use crate::handle::Kind;
+
+api! { exports:
+    /// Lists go up through a virtual miniport.
+    "ndis.sys" 0..=2 "IRQ-4"
+    fn NdisMIndicateReceiveNetBufferLists(host, miniport: u64, first: u64, _port: u32, count: u32, flags: u32) {
+        if !host.check("MiniportAdapterHandle", miniport, Kind::Miniport) {
+            return;
+        }
+        host.no_lock_held("NdisMIndicateReceiveNetBufferLists");
+        host.dispatch_flag("NdisMIndicateReceiveNetBufferLists", flags & NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL != 0);
+        let (state, asleep) = host.ndis(|n| {
+            let m = &n.miniports[&miniport];
+            (m.state, m.asleep)
+        });
+        if !matches!(state, EdgeState::Running | EdgeState::Restarting | EdgeState::Pausing) {
+            host.violate("RCV-4", format!("a receive is indicated while the virtual miniport is {state:?}"));
+        }
+        if asleep {
+            host.violate("PWR-2", "a receive is indicated while the virtual miniport is asleep".into());
+        }
+        let all = chain(host, first);
+        if all.len() != count as usize {
+            host.violate("RCV-4", format!("NumberOfNetBufferLists is {count}, the chain has {}", all.len()));
+        }
+        let lent = flags & NDIS_RECEIVE_FLAGS_RESOURCES != 0;
+        let mut frames = Vec::new();
+        for &list in &all {
+            let source: u64 = host.get(list + at!(NET_BUFFER_LIST.SourceHandle), "NetBufferList");
+            if source != miniport {
+                host.violate("RCV-5", format!("list {list:#x} goes up with SourceHandle {source:#x}, the virtual miniport is {miniport:#x}"));
+            }
+            let below_lent = host.ndis(|n| n.ledger.lists.get(&list).is_some_and(|r| matches!(r.path, Path::Receive { lent: true, .. })));
+            if below_lent && !lent {
+                host.violate("RCV-3", format!("list {list:#x} was lent with RESOURCES and goes up without"));
+            }
+            let bs = buffers(host, list);
+            if bs.len() != 1 {
+                host.violate("RCV-13", format!("list {list:#x} goes up with {} NET_BUFFERs", bs.len()));
+            }
+            frames.extend(bs.iter().map(|&b| frame_of(host, b)));
+        }
+        let mut taken = Vec::new();
+        for &list in &all {
+            if host.hand_over(list, Owner::Above(miniport), "NdisMIndicateReceiveNetBufferLists", "BUG-3").is_some() {
+                taken.push(list);
+            }
+        }
+        host.ndis(|n| {
+            if let Some(m) = n.miniports.get_mut(&miniport) {
+                m.indicating += 1;
+                if !lent {
+                    m.receives += taken.len() as u64;
+                }
+            }
+        });
+        let accepts = state == EdgeState::Running && !asleep;
+        let hold = if accepts { host.upper_receive(miniport, &frames) } else { false };
+        if lent {
+            for &list in &taken {
+                host.hand_back(list, "NdisMIndicateReceiveNetBufferLists returned");
+            }
+        } else if hold {
+            host.hold(miniport, &taken);
+        } else {
+            // The protocol returns them before the indication returns (RCV-7).
+            host.give_up(miniport, &taken);
+        }
+        host.ndis(|n| {
+            if let Some(m) = n.miniports.get_mut(&miniport) {
+                m.indicating -= 1;
+            }
+        });
+    }
+
+    /// Lists go back to the adapter below.
+    "ndis.sys" 0..=2 "IRQ-4"
+    fn NdisReturnNetBufferLists(host, binding: u64, first: u64, flags: u32) {
+        if !host.check("NdisBindingHandle", binding, Kind::Binding) {
+            return;
+        }
+        host.no_lock_held("NdisReturnNetBufferLists");
+        host.dispatch_flag("NdisReturnNetBufferLists", flags & NDIS_RETURN_FLAGS_DISPATCH_LEVEL != 0);
+        let nic = host.ndis(|n| n.bindings[&binding].nic);
+        let mut back = Vec::new();
+        for list in chain(host, first) {
+            let Some(record) = host.hand_over(list, Owner::Below(binding), "NdisReturnNetBufferLists", "RCV-1") else {
+                continue;
+            };
+            match record.path {
+                Path::Receive { binding: from, lent, .. } => {
+                    if lent {
+                        host.violate("RCV-2", format!("list {list:#x} was lent with RESOURCES and is returned by NdisReturnNetBufferLists"));
+                    }
+                    if from != binding {
+                        host.violate("RCV-9", format!("list {list:#x} is returned on another binding than it came from"));
+                    }
+                    host.hand_out(list, &record, "RCV-6", "RCV-7");
+                    host.ndis(|n| {
+                        if let Some(b) = n.bindings.get_mut(&from) {
+                            b.receives = b.receives.saturating_sub(1);
+                        }
+                    });
+                    back.push(list);
+                }
+                Path::Send { .. } | Path::Own => {
+                    host.violate("RCV-1", format!("list {list:#x} was not indicated by an adapter"));
+                }
+            }
+        }
+        host.take_back(nic, &back);
+    }
+}

@@ -1,0 +1,396 @@
+//! `DriverEntry`, unload, and the registration of both edges.
+
+use ndis_sys::{
+    DRIVER_OBJECT, NDIS_INTERMEDIATE_DRIVER, NDIS_MINIPORT_DRIVER_CHARACTERISTICS,
+    NDIS_OBJECT_TYPE_MINIPORT_DRIVER_CHARACTERISTICS,
+    NDIS_OBJECT_TYPE_PROTOCOL_DRIVER_CHARACTERISTICS, NDIS_PROTOCOL_DRIVER_CHARACTERISTICS,
+    NDIS_STATUS, NDIS_STATUS_BAD_CHARACTERISTICS, NDIS_STATUS_BAD_VERSION, NDIS_STATUS_FAILURE,
+    NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS, NDIS_WDM_DRIVER,
+};
+
+use super::{MiniportDriver, ProtocolDriver};
+use crate::api::api;
+use crate::handle::Kind;
+use crate::host::Host;
+
+/// Minor versions an NDIS 6 driver may declare (MPR-2).
+const MINORS: [u8; 18] = [
+    0, 1, 20, 30, 40, 50, 51, 60, 70, 80, 81, 82, 83, 84, 85, 86, 87, 88,
+];
+
+impl Host {
+    /// Makes the driver object and calls `DriverEntry`; returns its status. When that is a
+    /// failure, checks that nothing stayed behind (DE-9 to DE-12).
+    pub fn driver_entry(&self, service: &str) -> i32 {
+        let image = self.image().expect("an image is loaded");
+        let object = self.allocate(
+            size_of::<DRIVER_OBJECT>() as u64,
+            u32::from_le_bytes(*b"Driv"),
+            "DRIVER_OBJECT",
+        );
+        self.put(
+            object,
+            [4_u16, size_of::<DRIVER_OBJECT>() as u16],
+            "DRIVER_OBJECT",
+        );
+        let path = self.unicode(&format!(
+            "\\Registry\\Machine\\System\\CurrentControlSet\\Services\\{service}"
+        ));
+        self.ndis(|n| {
+            n.driver_object = object;
+            service.clone_into(&mut n.service);
+        });
+        let status = self.call("DriverEntry", 0, image.entry, &[object, path]) as u32 as i32;
+        self.free_unicode(path);
+        if status == 0x103 {
+            self.violate("DE-2", "DriverEntry returned STATUS_PENDING".into());
+        }
+        if status < 0 {
+            self.check_nothing_left("a failed DriverEntry");
+            self.release(object);
+            self.ndis(|n| n.unloaded = true);
+        } else {
+            let (edges, associated) = self.ndis(|n| {
+                let edges = !n.drivers.is_empty();
+                (edges, n.drivers.values().all(|d| d.protocol.is_some()))
+            });
+            if !edges {
+                self.violate(
+                    "DE-8",
+                    "DriverEntry succeeded without a registered miniport edge".into(),
+                );
+            } else if !associated {
+                self.violate(
+                    "DE-5",
+                    "DriverEntry succeeded without NdisIMAssociateMiniport".into(),
+                );
+            }
+        }
+        status
+    }
+
+    /// Tells the protocol edge to uninstall, as the last unbind has happened (UNI-1).
+    pub fn uninstall(&self) {
+        let handler = self.ndis(|n| {
+            n.protocols
+                .values()
+                .next()
+                .and_then(|p| p.chars.UninstallHandler)
+        });
+        if let Some(handler) = handler {
+            self.call("ProtocolUninstall", 0, handler as usize as u64, &[]);
+        }
+    }
+
+    /// Calls the unload handler and checks that nothing stayed behind.
+    pub fn unload(&self) {
+        let Some((handler, object)) = self.ndis(|n| {
+            let driver = n.drivers.values().next()?;
+            Some((
+                driver.chars.UnloadHandler? as usize as u64,
+                driver.driver_object,
+            ))
+        }) else {
+            return;
+        };
+        self.call("MiniportDriverUnload", 0, handler, &[object]);
+        self.check_nothing_left("unload");
+        self.release(object);
+        self.ndis(|n| n.unloaded = true);
+    }
+
+    /// Reports what a driver that is gone left behind.
+    fn check_nothing_left(&self, after: &str) {
+        let rule = if after == "unload" { "UNL-4" } else { "DE-11" };
+        let mut left = Vec::new();
+        self.ndis(|n| {
+            if !n.protocols.is_empty() {
+                left.push((
+                    if after == "unload" { "UNL-2" } else { "DE-10" },
+                    "the protocol edge is still registered".to_owned(),
+                ));
+            }
+            if !n.drivers.is_empty() {
+                left.push((
+                    if after == "unload" { "UNL-2" } else { "DE-9" },
+                    "the miniport edge is still registered".to_owned(),
+                ));
+            }
+            for (kind, id) in [
+                (Kind::NblPool, rule),
+                (Kind::NbPool, rule),
+                (Kind::WorkItem, "MEM-5"),
+                (Kind::Timer, "TMR-3"),
+                (Kind::RwLock, rule),
+                (Kind::Device, "UNI-2"),
+                (Kind::Configuration, "CFG-1"),
+                (Kind::Generic, "MEM-4"),
+            ] {
+                let count = n.handles.count(kind);
+                if count > 0 {
+                    left.push((id, format!("{count} {kind:?} left")));
+                }
+            }
+        });
+        {
+            let heap = self.heap();
+            for a in heap.live() {
+                if a.by.starts_with("Ndis") || a.by.starts_with("Ex") {
+                    let tag = String::from_utf8_lossy(&a.tag.to_le_bytes()).into_owned();
+                    left.push((
+                        rule,
+                        format!("{} bytes with tag '{tag}' from {}", a.len, a.by),
+                    ));
+                }
+            }
+        }
+        for (id, what) in left {
+            self.violate(id, format!("after {after}: {what}"));
+        }
+    }
+
+    /// A `UNICODE_STRING` with its buffer, in driver-visible memory.
+    pub(crate) fn unicode(&self, text: &str) -> u64 {
+        let units: Vec<u16> = text.encode_utf16().collect();
+        let at = self.allocate(
+            16 + 2 * units.len() as u64,
+            u32::from_le_bytes(*b"Strg"),
+            "UNICODE_STRING",
+        );
+        let len = 2 * units.len() as u16;
+        self.put(at, [len, len], "string");
+        self.put(at + 8, at + 16, "string");
+        for (i, unit) in units.iter().enumerate() {
+            self.put(at + 16 + 2 * i as u64, *unit, "string");
+        }
+        at
+    }
+
+    pub(crate) fn free_unicode(&self, string: u64) {
+        self.release(string);
+    }
+
+    /// The version rule of both edges: 6.x, and not above what the host says it is (MPR-2).
+    fn check_version(&self, major: u8, minor: u8) -> bool {
+        let (_, ours) = self.config.ndis_version;
+        if major != 6 || !(MINORS.contains(&minor) || minor == 89) || minor > ours {
+            self.violate(
+                "MPR-2",
+                format!("version {major}.{minor} is declared to NDIS 6.{ours}"),
+            );
+            return false;
+        }
+        true
+    }
+}
+
+const fn handler<T: Copy>(h: Option<T>) -> bool {
+    h.is_some()
+}
+
+api! { exports:
+    /// Registers the miniport edge.
+    "ndis.sys" 0..=0 "IRQ-3"
+    fn NdisMRegisterMiniportDriver(host, object: u64, _path: u64, context: u64, chars: u64,
+        handle: u64) -> NDIS_STATUS {
+        let c: NDIS_MINIPORT_DRIVER_CHARACTERISTICS = host.get(chars, "MiniportDriverCharacteristics");
+        if host.ndis(|n| n.driver_object) != object {
+            host.violate("DE-3", "the DriverObject is not the one DriverEntry was given".into());
+        }
+        if c.Header.Type != NDIS_OBJECT_TYPE_MINIPORT_DRIVER_CHARACTERISTICS {
+            host.violate("MPR-1", format!("Header.Type is {:#x}", c.Header.Type));
+            return NDIS_STATUS_BAD_CHARACTERISTICS;
+        }
+        if !host.check_version(c.MajorNdisVersion, c.MinorNdisVersion) {
+            return NDIS_STATUS_BAD_VERSION;
+        }
+        if c.Flags & NDIS_INTERMEDIATE_DRIVER == 0 {
+            host.violate("DE-3", "Flags lacks NDIS_INTERMEDIATE_DRIVER".into());
+        }
+        if c.Flags & NDIS_WDM_DRIVER != 0 {
+            host.violate("MPR-6", "NDIS_WDM_DRIVER is set".into());
+        }
+        for (present, name) in [
+            (handler(c.InitializeHandlerEx), "InitializeHandlerEx"),
+            (handler(c.HaltHandlerEx), "HaltHandlerEx"),
+            (handler(c.UnloadHandler), "UnloadHandler"),
+            (handler(c.PauseHandler), "PauseHandler"),
+            (handler(c.RestartHandler), "RestartHandler"),
+            (handler(c.OidRequestHandler), "OidRequestHandler"),
+            (handler(c.SendNetBufferListsHandler), "SendNetBufferListsHandler"),
+            (handler(c.ReturnNetBufferListsHandler), "ReturnNetBufferListsHandler"),
+            (handler(c.CancelSendHandler), "CancelSendHandler"),
+            (handler(c.DevicePnPEventNotifyHandler), "DevicePnPEventNotifyHandler"),
+            (handler(c.ShutdownHandlerEx), "ShutdownHandlerEx"),
+            (handler(c.CancelOidRequestHandler), "CancelOidRequestHandler"),
+        ] {
+            if !present {
+                host.violate("MPR-4", format!("{name} is missing"));
+            }
+        }
+        if handler(c.CheckForHangHandlerEx) || handler(c.ResetHandlerEx) {
+            host.violate("MPR-5", "CheckForHangHandlerEx or ResetHandlerEx is set".into());
+        }
+        if handler(c.DirectOidRequestHandler) != handler(c.CancelDirectOidRequestHandler) {
+            host.violate("MPR-7", "only one of the two direct OID handlers is set".into());
+        }
+        if host.fails("NdisMRegisterMiniportDriver") {
+            return NDIS_STATUS_RESOURCES;
+        }
+        let driver = host.ndis(|n| {
+            let h = n.handles.open(Kind::MiniportDriver);
+            n.drivers.insert(h, MiniportDriver {
+                chars: c,
+                context,
+                driver_object: object,
+                protocol: None,
+            });
+            h
+        });
+        host.put(handle, driver, "NdisMiniportDriverHandle");
+        if let Some(set) = c.SetOptionsHandler {
+            let status = host.call("MiniportSetOptions", driver, set as usize as u64, &[driver, context]);
+            if status as u32 as i32 != 0 {
+                host.ndis(|n| { n.drivers.remove(&driver); n.handles.close(driver); });
+                return NDIS_STATUS(status as u32 as i32);
+            }
+        }
+        NDIS_STATUS_SUCCESS
+    }
+
+    /// Takes the miniport edge back.
+    "ndis.sys" 0..=0 "IRQ-3"
+    fn NdisMDeregisterMiniportDriver(host, handle: u64) {
+        if !host.check("MiniportDriverHandle", handle, Kind::MiniportDriver) {
+            return;
+        }
+        if host.ndis(|n| !n.miniports.is_empty()) {
+            host.violate("UNL-1", "a virtual miniport is not halted yet".into());
+        }
+        if host.ndis(|n| !n.protocols.is_empty()) {
+            host.violate("UNL-2", "the miniport edge goes before the protocol edge".into());
+        }
+        host.ndis(|n| { n.drivers.remove(&handle); n.handles.close(handle); });
+    }
+
+    /// Registers the protocol edge.
+    "ndis.sys" 0..=0 "IRQ-2"
+    fn NdisRegisterProtocolDriver(host, context: u64, chars: u64, handle: u64) -> NDIS_STATUS {
+        let c: NDIS_PROTOCOL_DRIVER_CHARACTERISTICS = host.get(chars, "ProtocolCharacteristics");
+        if c.Header.Type != NDIS_OBJECT_TYPE_PROTOCOL_DRIVER_CHARACTERISTICS {
+            host.violate("PTR-1", format!("Header.Type is {:#x}", c.Header.Type));
+            return NDIS_STATUS_BAD_CHARACTERISTICS;
+        }
+        if !host.check_version(c.MajorNdisVersion, c.MinorNdisVersion) {
+            return NDIS_STATUS_BAD_VERSION;
+        }
+        if c.Flags != 0 {
+            host.violate("PTR-2", format!("Flags is {:#x}", c.Flags));
+        }
+        let upper = host.ndis(|n| n.drivers.values().next().map(|d| (d.chars.MajorNdisVersion, d.chars.MinorNdisVersion)));
+        if upper.is_some_and(|v| v != (c.MajorNdisVersion, c.MinorNdisVersion)) {
+            host.violate("PTR-2", "the two edges declare different versions".into());
+        }
+        for (present, name) in [
+            (handler(c.BindAdapterHandlerEx), "BindAdapterHandlerEx"),
+            (handler(c.UnbindAdapterHandlerEx), "UnbindAdapterHandlerEx"),
+            (handler(c.OpenAdapterCompleteHandlerEx), "OpenAdapterCompleteHandlerEx"),
+            (handler(c.CloseAdapterCompleteHandlerEx), "CloseAdapterCompleteHandlerEx"),
+            (handler(c.NetPnPEventHandler), "NetPnPEventHandler"),
+            (handler(c.StatusHandlerEx), "StatusHandlerEx"),
+            (handler(c.OidRequestCompleteHandler), "OidRequestCompleteHandler"),
+            (handler(c.ReceiveNetBufferListsHandler), "ReceiveNetBufferListsHandler"),
+            (handler(c.SendNetBufferListsCompleteHandler), "SendNetBufferListsCompleteHandler"),
+        ] {
+            if !present {
+                host.violate("PTR-4", format!("{name} is missing"));
+            }
+        }
+        let name_at = chars + std::mem::offset_of!(NDIS_PROTOCOL_DRIVER_CHARACTERISTICS, Name) as u64;
+        let name = host.get_string(name_at, "Name");
+        let service = host.ndis(|n| n.service.clone());
+        if !name.eq_ignore_ascii_case(&service) {
+            host.violate("PTR-3", format!("the protocol's name is {name:?}, the service is {service:?}"));
+        }
+        if host.fails("NdisRegisterProtocolDriver") {
+            return NDIS_STATUS_RESOURCES;
+        }
+        let protocol = host.ndis(|n| {
+            let h = n.handles.open(Kind::ProtocolDriver);
+            n.protocols.insert(h, ProtocolDriver { chars: c, context, name });
+            h
+        });
+        host.put(handle, protocol, "NdisProtocolHandle");
+        if let Some(set) = c.SetOptionsHandler {
+            let status = host.call("ProtocolSetOptions", protocol, set as usize as u64, &[protocol, context]);
+            if status as u32 as i32 != 0 {
+                host.ndis(|n| { n.protocols.remove(&protocol); n.handles.close(protocol); });
+                return NDIS_STATUS(status as u32 as i32);
+            }
+        }
+        NDIS_STATUS_SUCCESS
+    }
+
+    /// Takes the protocol edge back; open bindings are unbound inside (UNL-3).
+    "ndis.sys" 0..=0 "IRQ-2"
+    fn NdisDeregisterProtocolDriver(host, handle: u64) {
+        if !host.check("NdisProtocolHandle", handle, Kind::ProtocolDriver) {
+            return;
+        }
+        let inside = host.local().frames.borrow().iter().rev().find(|f| f.callback).map(|f| f.name);
+        if inside.is_some_and(|name| name.starts_with("Protocol")) {
+            host.violate("UNI-3", format!("NdisDeregisterProtocolDriver is called inside {}", inside.unwrap_or_default()));
+        }
+        let open: Vec<u64> = host.ndis(|n| {
+            n.bindings.iter().filter(|(_, b)| b.protocol == handle).map(|(h, _)| *h).collect()
+        });
+        for binding in open {
+            host.unbind(binding);
+        }
+        host.ndis(|n| { n.protocols.remove(&handle); n.handles.close(handle); });
+    }
+
+    /// Ties the two edges of an intermediate driver together.
+    "ndis.sys" 0..=0 "IRQ-1"
+    fn NdisIMAssociateMiniport(host, driver: u64, protocol: u64) {
+        // DE-5: the miniport driver handle comes first.
+        if !host.check("DriverHandle", driver, Kind::MiniportDriver)
+            || !host.check("ProtocolHandle", protocol, Kind::ProtocolDriver)
+        {
+            host.violate("DE-5", "NdisIMAssociateMiniport did not get the two driver handles".into());
+            return;
+        }
+        host.ndis(|n| {
+            if let Some(d) = n.drivers.get_mut(&driver) {
+                d.protocol = Some(protocol);
+            }
+        });
+    }
+
+    /// Optional handlers; only the checks that need no handler of ours.
+    "ndis.sys" 0..=0 "IRQ-3"
+    fn NdisSetOptionalHandlers(host, handle: u64, _handlers: u64) -> NDIS_STATUS {
+        let kind = host.ndis(|n| n.handles.kind(handle));
+        match kind {
+            Ok(Kind::MiniportDriver | Kind::ProtocolDriver | Kind::Binding) => NDIS_STATUS_FAILURE,
+            Ok(_) | Err(_) => {
+                host.violate("SO-2", format!("{handle:#x} is not a driver handle"));
+                NDIS_STATUS_FAILURE
+            }
+        }
+    }
+
+    /// NDIS version of this host, major in the high half.
+    "ndis.sys" 0..=2 "IRQ-11"
+    fn NdisGetVersion(host) -> u32 {
+        let (major, minor) = host.config.ndis_version;
+        u32::from(major) << 16 | u32::from(minor)
+    }
+
+    /// Address of an NDIS function by name, or null.
+    "ndis.sys" 0..=0 "IRQ-11"
+    fn NdisGetRoutineAddress(host, name: u64) -> u64 {
+        let name = host.get_string(name, "NdisRoutineName");
+        super::exports().iter().find(|api| api.name == name).map_or(0, |api| api.thunk as u64)
+    }
+}

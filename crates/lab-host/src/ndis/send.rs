@@ -1,0 +1,156 @@
+//! The send path: lists the driver sends down, and completes upward.
+
+use ndis_sys::{
+    NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL, NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK,
+    NDIS_SEND_FLAGS_DISPATCH_LEVEL, NDIS_STATUS_FAILURE, NDIS_STATUS_INVALID_LENGTH,
+    NDIS_STATUS_LOW_POWER_STATE, NDIS_STATUS_NOT_ACCEPTED, NDIS_STATUS_PAUSED,
+    NDIS_STATUS_RESET_IN_PROGRESS, NDIS_STATUS_RESOURCES, NDIS_STATUS_SEND_ABORTED,
+    NDIS_STATUS_SUCCESS, NET_BUFFER_LIST,
+};
+
+use super::EdgeState;
+use super::ledger::{Owner, Path};
+use super::list::{at, chain};
+use crate::api::api;
+use crate::handle::Kind;
+use crate::host::Host;
+use crate::vp::DISPATCH;
+
+/// SND-4.
+const FINAL: [i32; 9] = [
+    NDIS_STATUS_SUCCESS.0,
+    NDIS_STATUS_INVALID_LENGTH.0,
+    NDIS_STATUS_RESOURCES.0,
+    NDIS_STATUS_PAUSED.0,
+    NDIS_STATUS_SEND_ABORTED.0,
+    NDIS_STATUS_RESET_IN_PROGRESS.0,
+    NDIS_STATUS_LOW_POWER_STATE.0,
+    NDIS_STATUS_NOT_ACCEPTED.0,
+    NDIS_STATUS_FAILURE.0,
+];
+
+impl Host {
+    /// A lock of the driver is held across a call that moves data (LCK-6).
+    pub(crate) fn no_lock_held(&self, name: &str) {
+        let held = self.local().locks.borrow().last().copied();
+        if let Some(lock) = held {
+            self.violate(
+                "LCK-6",
+                format!(
+                    "{name} is called with the spin lock at {:#x} held",
+                    lock.address
+                ),
+            );
+        }
+    }
+
+    /// IRQ-21: a dispatch flag that is set must be true.
+    pub(crate) fn dispatch_flag(&self, name: &str, set: bool) {
+        if set && self.vp().irql() < DISPATCH {
+            self.violate(
+                "IRQ-21",
+                format!(
+                    "{name} carries the dispatch-level flag at IRQL {}",
+                    self.vp().irql()
+                ),
+            );
+        }
+    }
+}
+
+api! { exports:
+    /// Lists go down through a binding.
+    "ndis.sys" 0..=2 "IRQ-4"
+    fn NdisSendNetBufferLists(host, binding: u64, first: u64, _port: u32, flags: u32) {
+        if !host.check("NdisBindingHandle", binding, Kind::Binding) {
+            return;
+        }
+        host.no_lock_held("NdisSendNetBufferLists");
+        host.dispatch_flag("NdisSendNetBufferLists", flags & NDIS_SEND_FLAGS_DISPATCH_LEVEL != 0);
+        if flags & NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK != 0 {
+            host.violate("SND-19", "CHECK_FOR_LOOPBACK is passed down".into());
+        }
+        let (state, closed, asleep, nic) = host.ndis(|n| {
+            let b = &n.bindings[&binding];
+            (b.state, b.closed, b.asleep, b.nic)
+        });
+        if closed {
+            host.violate("UNB-6", "NdisSendNetBufferLists on a binding that is being closed".into());
+        } else if state != EdgeState::Running {
+            host.violate("PBS-1", format!("NdisSendNetBufferLists while the binding is {state:?}"));
+        } else if asleep {
+            host.violate("PWR-4", "NdisSendNetBufferLists while the adapter below is asleep".into());
+        }
+        let mut lists = Vec::new();
+        let all = chain(host, first);
+        for &list in &all {
+            let source: u64 = host.get(list + at!(NET_BUFFER_LIST.SourceHandle), "NetBufferList");
+            if source != binding {
+                host.violate("SND-6", format!("list {list:#x} goes down with SourceHandle {source:#x}, the binding is {binding:#x}"));
+            }
+        }
+        for list in all {
+            if host.hand_over(list, Owner::Below(binding), "NdisSendNetBufferLists", "BUG-3").is_some() {
+                lists.push(list);
+            }
+        }
+        host.ndis(|n| {
+            if let Some(b) = n.bindings.get_mut(&binding) {
+                b.sends += lists.len() as u64;
+            }
+        });
+        host.nic_send(nic, binding, &lists);
+    }
+
+    /// Lists are completed toward the protocols above.
+    "ndis.sys" 0..=2 "IRQ-4"
+    fn NdisMSendNetBufferListsComplete(host, miniport: u64, first: u64, flags: u32) {
+        if !host.check("MiniportAdapterHandle", miniport, Kind::Miniport) {
+            return;
+        }
+        host.no_lock_held("NdisMSendNetBufferListsComplete");
+        host.dispatch_flag("NdisMSendNetBufferListsComplete", flags & NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL != 0);
+        let mut kicked = Vec::new();
+        for list in chain(host, first) {
+            let status: i32 = host.get(list + at!(NET_BUFFER_LIST.Status), "NetBufferList");
+            let context: u64 = host.get(list + at!(NET_BUFFER_LIST.Context), "NetBufferList");
+            if !FINAL.contains(&status) {
+                host.violate("SND-4", format!("list {list:#x} is completed with status {status:#x}"));
+            }
+            let Some(record) = host.hand_over(list, Owner::Above(miniport), "NdisMSendNetBufferListsComplete", "SND-2") else {
+                continue;
+            };
+            match record.path {
+                Path::Send { upper, miniport: from } => {
+                    if from != miniport {
+                        host.violate("SND-2", format!("list {list:#x} of one virtual miniport is completed on another"));
+                    }
+                    host.hand_out(list, &record, "SND-7", "SND-9");
+                    host.ndis(|n| {
+                        if let Some(m) = n.miniports.get_mut(&from) {
+                            m.sends = m.sends.saturating_sub(1);
+                        }
+                    });
+                    host.upper_completed(upper, list, status == 0, context != 0);
+                    if !kicked.contains(&upper) {
+                        kicked.push(upper);
+                    }
+                }
+                Path::Receive { .. } | Path::Own => {
+                    host.violate("SND-2", format!("list {list:#x} was not sent by a protocol above"));
+                }
+            }
+        }
+        for upper in kicked {
+            host.upper_kick(upper);
+        }
+    }
+
+    /// Cancels sends by their id on one binding.
+    "ndis.sys" 0..=2 "IRQ-4"
+    fn NdisCancelSendNetBufferLists(host, binding: u64, id: u64) {
+        if host.check("NdisBindingHandle", binding, Kind::Binding) {
+            host.nic_cancel(binding, id);
+        }
+    }
+}

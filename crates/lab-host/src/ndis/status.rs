@@ -1,0 +1,128 @@
+//! Status indications, from a NIC up and from the driver up.
+
+use ndis_sys::{
+    NDIS_LINK_STATE, NDIS_OBJECT_TYPE_DEFAULT, NDIS_OBJECT_TYPE_STATUS_INDICATION,
+    NDIS_STATUS_INDICATION, NDIS_STATUS_LINK_STATE, NDIS_STATUS_OPER_STATUS,
+    NDIS_STATUS_PM_CAPABILITIES_CHANGE, NDIS_STATUS_RESET_END, NDIS_STATUS_RESET_START,
+};
+
+use super::EdgeState;
+use super::binding::header;
+use crate::api::api;
+use crate::handle::Kind;
+use crate::host::Host;
+
+impl Host {
+    /// A NIC indicates a status to each binding.
+    pub fn nic_status(&self, nic: usize, code: i32, buffer: &[u8]) {
+        let targets = self.ndis(|n| {
+            n.bindings
+                .iter()
+                .filter(|(_, b)| b.nic == nic && b.opened && !b.closed)
+                .filter_map(|(&h, b)| {
+                    let handler = n.protocols.get(&b.protocol)?.chars.StatusHandlerEx?;
+                    Some((h, b.context, handler as usize as u64))
+                })
+                .collect::<Vec<_>>()
+        });
+        for (binding, context, handler) in targets {
+            let size = size_of::<NDIS_STATUS_INDICATION>() as u64;
+            let at = self.allocate(
+                size + buffer.len() as u64,
+                u32::from_le_bytes(*b"Stat"),
+                "NDIS_STATUS_INDICATION",
+            );
+            // SAFETY: plain data of the ABI; all zero is a value of it.
+            let mut s: NDIS_STATUS_INDICATION = unsafe { std::mem::zeroed() };
+            s.Header = header(
+                NDIS_OBJECT_TYPE_STATUS_INDICATION,
+                1,
+                size_of::<NDIS_STATUS_INDICATION>(),
+            );
+            s.SourceHandle = self.ndis(|n| n.nics[nic].sources()[0]) as *mut _;
+            s.StatusCode.0 = code;
+            s.StatusBuffer = if buffer.is_empty() {
+                std::ptr::null_mut()
+            } else {
+                (at + size) as *mut _
+            };
+            s.StatusBufferSize = buffer.len() as u32;
+            self.put(at, s, "NDIS_STATUS_INDICATION");
+            let _ = self.arena.write_bytes(at + size, buffer);
+            self.call("ProtocolStatusEx", binding, handler, &[context, at]);
+            self.release(at);
+        }
+    }
+
+    /// Pulls or plugs a NIC's cable, and says so.
+    pub fn set_link(&self, nic: usize, connected: bool) {
+        let config = self.ndis(|n| {
+            let x = &mut n.nics[nic];
+            x.config.connected = connected;
+            x.config.clone()
+        });
+        // SAFETY: plain data of the ABI; all zero is a value of it.
+        let mut l: NDIS_LINK_STATE = unsafe { std::mem::zeroed() };
+        l.Header = header(NDIS_OBJECT_TYPE_DEFAULT, 1, size_of::<NDIS_LINK_STATE>());
+        l.MediaConnectState = config.connect_state();
+        l.MediaDuplexState = ndis_sys::MediaDuplexStateFull;
+        let speed = if connected { config.link_speed } else { 0 };
+        l.XmitLinkSpeed = speed;
+        l.RcvLinkSpeed = speed;
+        let mut bytes = [0_u8; size_of::<NDIS_LINK_STATE>()];
+        // SAFETY: a structure of plain data is copied into as many bytes.
+        unsafe {
+            bytes
+                .as_mut_ptr()
+                .cast::<NDIS_LINK_STATE>()
+                .write_unaligned(l)
+        };
+        self.nic_status(nic, NDIS_STATUS_LINK_STATE.0, &bytes);
+        self.nic_kick(nic);
+    }
+}
+
+api! { exports:
+    /// A virtual miniport indicates a status.
+    "ndis.sys" 0..=2 "IRQ-7"
+    fn NdisMIndicateStatusEx(host, miniport: u64, indication: u64) {
+        if host.ndis(|n| n.handles.check(miniport, Kind::Miniport)).is_err() {
+            host.violate("STS-2", format!("NdisMIndicateStatusEx on {miniport:#x}, which is no initialised miniport"));
+            return;
+        }
+        let s: NDIS_STATUS_INDICATION = host.get(indication, "StatusIndication");
+        let (registered, closing, asleep) = host.ndis(|n| {
+            let m = &n.miniports[&miniport];
+            (m.facts.registered, m.state == EdgeState::Closing, m.asleep)
+        });
+        if !registered || closing {
+            host.violate("STS-2", "a status is indicated before the registration attributes or during the halt".into());
+        }
+        if asleep {
+            host.violate("PWR-2", format!("status {:#x} is indicated while the virtual miniport is asleep", s.StatusCode.0));
+        }
+        if s.SourceHandle as u64 != miniport {
+            host.violate("STS-1", format!("status {:#x} carries SourceHandle {:?}", s.StatusCode.0, s.SourceHandle));
+        }
+        if s.Header.Type != NDIS_OBJECT_TYPE_STATUS_INDICATION || s.Header.Revision != 1 || s.Flags != 0 {
+            host.violate("STS-1", format!("status {:#x}: type {:#x}, revision {}, flags {:#x}", s.StatusCode.0, s.Header.Type, s.Header.Revision, s.Flags));
+        }
+        if [NDIS_STATUS_RESET_START, NDIS_STATUS_RESET_END, NDIS_STATUS_OPER_STATUS,
+            NDIS_STATUS_PM_CAPABILITIES_CHANGE].contains(&s.StatusCode)
+        {
+            host.violate("STS-3", format!("status {:#x} is NDIS's own to indicate", s.StatusCode.0));
+        }
+        let size = s.StatusBufferSize as usize;
+        let bytes = if size == 0 { Vec::new() } else { host.get_bytes(s.StatusBuffer as u64, size.min(65_536), "StatusBuffer") };
+        if s.StatusCode == NDIS_STATUS_LINK_STATE && size < size_of::<NDIS_LINK_STATE>() {
+            host.violate("STS-4", format!("NDIS_STATUS_LINK_STATE with {size} bytes"));
+        }
+        host.ndis(|n| {
+            let m = n.miniports.get_mut(&miniport).expect("checked handle");
+            if s.StatusCode == NDIS_STATUS_LINK_STATE && bytes.len() >= 8 {
+                m.facts.connect_state = i32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
+            }
+            m.statuses.push((s.StatusCode.0, bytes));
+        });
+    }
+}

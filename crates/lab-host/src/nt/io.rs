@@ -1,0 +1,53 @@
+//! The I/O manager's part that a control device needs.
+
+use crate::api::api;
+
+/// How an IRP ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IrpResult {
+    /// `IoStatus.Status`.
+    pub(crate) status: i32,
+    /// `IoStatus.Information`.
+    pub(crate) information: u64,
+}
+
+const IRP_IO_STATUS: u64 = std::mem::offset_of!(ndis_sys::IRP, IoStatus) as u64;
+
+api! { exports:
+    /// Completes an IRP.
+    "ntoskrnl.exe" 0..=2 "IRQ-11"
+    fn IofCompleteRequest(host, irp: u64, _boost: i8) {
+        let status: i32 = host.get(irp + IRP_IO_STATUS, "Irp");
+        let information: u64 = host.get(irp + IRP_IO_STATUS + 8, "Irp");
+        let again = host
+            .nt
+            .lock()
+            .expect("nt")
+            .completed
+            .insert(irp, IrpResult { status, information })
+            .is_some();
+        if again {
+            host.fatal("HOST-IRP", &format!("the IRP at {irp:#x} is completed twice"));
+        }
+    }
+
+    /// Address of a kernel function by name, or null.
+    "ntoskrnl.exe" 0..=0 "IRQ-11"
+    fn MmGetSystemRoutineAddress(host, name: u64) -> u64 {
+        let name = host.get_string(name, "SystemRoutineName");
+        crate::nt::exports()
+            .iter()
+            .find(|api| api.name == name)
+            .map_or(0, |api| api.thunk as u64)
+    }
+
+    /// Maps an MDL; lists of this host are always mapped.
+    "ntoskrnl.exe" 0..=2 "IRQ-11"
+    fn MmMapLockedPagesSpecifyCache(host, mdl: u64, _mode: u8, _cache: i32, _base: u64,
+        _bugcheck: u32, _priority: u32) -> u64 {
+        if host.fails("MmMapLockedPagesSpecifyCache") {
+            return 0;
+        }
+        host.get(mdl + 24, "MemoryDescriptorList")
+    }
+}
