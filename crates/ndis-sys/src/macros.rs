@@ -94,11 +94,12 @@ macro_rules! structs {
                 $( $(#[$fmeta])* pub $field: $ty, )*
             }
 
+            #[allow(clippy::int_plus_one)] // one formula for every offset
             const _: () = {
                 assert!(size_of::<$name>() == $size);
                 assert!(align_of::<$name>() == $align);
                 $( assert!(core::mem::offset_of!($name, $field) == $offset); )*
-                $( $( assert!(size_of::<$aty>() <= $size - $aoffset); )* )?
+                $( $( assert!($aoffset + size_of::<$aty>() <= $size); )* )?
             };
 
             struct_bits!($name $( $( $bit: $first, $width; )* )*);
