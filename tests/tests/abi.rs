@@ -400,6 +400,71 @@ fn field<'a>(facts: &'a mut Facts, name: &str, path: &str) -> &'a mut facts::Fie
     s.fields.get_mut(path).expect("a member")
 }
 
+/// Windows that brought a version of NDIS, by the documentation's overview of
+/// NDIS versions.
+const WINDOWS_OF_NDIS: &[(&str, &str)] = &[
+    ("6.0", "6.0"),
+    ("6.1", "6.0.6001"),
+    ("6.20", "6.1"),
+    ("6.30", "6.2"),
+    ("6.40", "6.3"),
+    ("6.50", "10.0.10240"),
+    ("6.60", "10.0.14393"),
+    ("6.70", "10.0.15063"),
+    ("6.80", "10.0.16299"),
+    ("6.81", "10.0.17134"),
+    ("6.82", "10.0.17763"),
+    ("6.83", "10.0.18362"),
+    ("6.84", "10.0.19041"),
+    ("6.85", "10.0.20348"),
+    ("6.86", "10.0.22000"),
+    ("6.87", "10.0.22621"),
+];
+
+/// The oldest target: Windows 10 version 2004.
+const OLDEST: &str = "10.0.19041";
+
+#[test]
+fn each_import_exists_in_the_oldest_target() {
+    let list = include_str!("../abi/imports-first-version.json");
+    let list: BTreeMap<String, BTreeMap<String, String>> =
+        serde_json::from_str(list).expect("a list of imports");
+    let number = |version: &str| -> Vec<u32> {
+        version
+            .split('.')
+            .map(|part| part.parse().expect("a version"))
+            .collect()
+    };
+    let facts = Facts::load();
+    let mut checked = 0;
+    for import in abi::IMPORTS.iter().copied().flatten() {
+        let name = import.name;
+        let first = list
+            .get(import.dll)
+            .and_then(|names| names.get(name))
+            .unwrap_or_else(|| panic!("{}!{name} is not in the list", import.dll));
+        assert!(
+            number(first) <= number(OLDEST),
+            "{name} is newer than the oldest target"
+        );
+        // Where the headers hide a function from older drivers, they agree.
+        let since = facts
+            .functions_since
+            .iter()
+            .find(|(_, names)| names.contains(name));
+        if let Some((ndis, _)) = since {
+            let windows = WINDOWS_OF_NDIS.iter().find(|(version, _)| version == ndis);
+            assert_eq!(
+                windows.map(|(_, windows)| *windows),
+                Some(first.as_str()),
+                "{name}"
+            );
+        }
+        checked += 1;
+    }
+    println!("{checked} imports, all in Windows {OLDEST}");
+}
+
 /// Takes the part that is needed from a full table of facts:
 /// `NDIS_ABI_FACTS=<table> cargo test -p workspace-tests --test abi -- --ignored`.
 #[test]

@@ -75,6 +75,8 @@ pub struct Facts {
     pub constant_values: BTreeMap<String, BTreeMap<String, i64>>,
     /// Likewise the sizes of structures.
     pub sizes: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Functions that NDIS has from a version on, by that version.
+    pub functions_since: BTreeMap<String, BTreeSet<String>>,
     /// Sizes of the types that parameters and results have.
     pub type_sizes: BTreeMap<String, u64>,
 }
@@ -128,6 +130,13 @@ impl Facts {
         for name in ["constant_values", "sizes"] {
             out.insert(name.into(), section(&full["versions"][name]));
         }
+        let since = full["versions"]["functions"]
+            .as_object()
+            .into_iter()
+            .flatten();
+        let since = since.map(|(version, names)| (version.clone(), section(names)));
+        let since = since.filter(|(_, names)| names.as_array().is_some_and(|n| !n.is_empty()));
+        out.insert("functions_since".into(), since.collect());
         let types: Map<String, Value> = ["functions", "function_types"]
             .iter()
             .filter_map(|section| out[*section].as_object())
