@@ -325,7 +325,13 @@ impl Host {
     pub(crate) fn enter(&self, api: &'static Api, args: &[u64], here: u64) {
         let vp = self.vp();
         let irql = vp.irql();
-        self.record(CallKind::Import, api.name, args, vp.index, irql);
+        // Surplus slots of a variadic call hold whatever the caller had there.
+        let fixed = match api.name {
+            "DbgPrint" => 1,
+            "DbgPrintEx" | "NdisWriteErrorLogEntry" => 3,
+            _ => args.len(),
+        };
+        self.record(CallKind::Import, api.name, &args[..fixed], vp.index, irql);
         let local = self.local();
         self.measure(local, here);
         local.frames.borrow_mut().push(Frame {
@@ -466,15 +472,6 @@ impl Host {
                 format!("{name} returned with the spin lock at {lock:#x} held"),
             );
         }
-        result
-    }
-
-    /// Raises to `DISPATCH_LEVEL` for the time of `f`.
-    pub(crate) fn at_dispatch<R>(&self, f: impl FnOnce() -> R) -> R {
-        let old = self.vp().irql();
-        self.vp().set_irql(old.max(DISPATCH));
-        let result = f();
-        self.vp().set_irql(old);
         result
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use object::LittleEndian as LE;
 use object::pe;
-use object::read::pe::{ImageNtHeaders as _, ImageOptionalHeader as _, PeFile64};
+use object::read::pe::{ImageOptionalHeader as _, PeFile64};
 
 use crate::arena::{Arena, IMAGE_SIZE, PAGE, Protection};
 

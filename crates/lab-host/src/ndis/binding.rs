@@ -64,7 +64,6 @@ pub(crate) struct Binding {
     pub(crate) opened: bool,
     /// Not in D0.
     pub(crate) asleep: bool,
-    pub(crate) resetting: bool,
     pub(crate) unbinding: bool,
 }
 
@@ -410,7 +409,6 @@ api! { exports:
                 closed: false,
                 opened: false,
                 asleep: false,
-                resetting: false,
                 unbinding: false,
             });
             n.binds.get_mut(&bind).expect("bind").opened = Some(h);

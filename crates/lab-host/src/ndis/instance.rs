@@ -64,8 +64,6 @@ pub(crate) struct Miniport {
     pub(crate) initialized: bool,
     /// Not in D0.
     pub(crate) asleep: bool,
-    pub(crate) removed: bool,
-    pub(crate) power_down: bool,
     pub(crate) statuses: Vec<(i32, Vec<u8>)>,
     pub(crate) oid_busy: bool,
 }
@@ -149,8 +147,6 @@ impl Host {
                     restarting: None,
                     initialized: false,
                     asleep: false,
-                    removed: false,
-                    power_down: false,
                     statuses: Vec::new(),
                     oid_busy: false,
                 },

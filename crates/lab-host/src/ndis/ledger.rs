@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use ndis_sys::{NET_BUFFER, NET_BUFFER_LIST};
+use ndis_sys::NET_BUFFER;
 
 use super::list::at;
 use crate::host::Host;
@@ -44,7 +44,6 @@ pub(crate) struct Record {
     pub(crate) shape: u64,
     pub(crate) since: u64,
     pub(crate) by: &'static str,
-    pub(crate) up_lent: bool,
 }
 
 /// The lists that are under way.
@@ -65,7 +64,6 @@ impl Ledger {
                 shape: 0,
                 since: 0,
                 by: "NdisAllocateNetBufferAndNetBufferList",
-                up_lent: false,
             },
         );
     }
@@ -139,7 +137,6 @@ impl Host {
                     shape,
                     since,
                     by,
-                    up_lent: false,
                 },
             );
         });

@@ -16,6 +16,7 @@ pub mod nic;
 mod objects;
 pub mod oid;
 mod pnp;
+mod power;
 mod receive;
 mod registration;
 mod send;

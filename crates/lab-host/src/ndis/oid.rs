@@ -12,7 +12,6 @@ use ndis_sys::{
 
 use super::EdgeState;
 use super::binding::{PENDING, header};
-use super::list::at;
 use crate::api::api;
 use crate::engine::{Job, Level};
 use crate::handle::Kind;
@@ -23,7 +22,6 @@ mod adapter;
 pub use adapter::{OID_LAB_REVERSE, OID_LAB_SCRATCH};
 
 const TAG: u32 = u32::from_le_bytes(*b"OIDr");
-const DATA: u64 = at!(NDIS_OID_REQUEST.DATA);
 
 /// Kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,87 @@
+//! Power: either edge leaves and re-enters D0, in the order NDIS uses for a system sleep.
+//!
+//! Going down, the protocols above stop, the virtual miniport is set to D3, then the binding
+//! is paused and told, then the adapter sleeps. Coming back, the other way round.
+
+use ndis_sys::{
+    NDIS_DEVICE_POWER_STATE, NDIS_MINIPORT_ATTRIBUTES_NO_PAUSE_ON_SUSPEND, NdisDeviceStateD0,
+    NdisDeviceStateD3, NetEventQueryPower, NetEventSetPower, OID_PNP_SET_POWER,
+};
+
+use super::oid::OidCall;
+use crate::host::Host;
+
+impl Host {
+    /// Sets the virtual miniport's power state; returns the status of `OID_PNP_SET_POWER`.
+    pub fn set_miniport_power(&self, miniport: u64, up: bool) -> i32 {
+        let state = if up {
+            NdisDeviceStateD0
+        } else {
+            NdisDeviceStateD3
+        };
+        if !up {
+            let no_pause = self.ndis(|n| {
+                n.miniports.get(&miniport).is_some_and(|m| {
+                    m.facts.flags & NDIS_MINIPORT_ATTRIBUTES_NO_PAUSE_ON_SUSPEND != 0
+                })
+            });
+            if no_pause {
+                self.pause_uppers(miniport);
+            } else {
+                self.pause_miniport(miniport);
+            }
+        }
+        let call = OidCall::set(OID_PNP_SET_POWER, &state.0.to_le_bytes());
+        let status = self.oid(miniport, &call).status;
+        if status == 0 {
+            self.ndis(|n| {
+                if let Some(m) = n.miniports.get_mut(&miniport) {
+                    m.asleep = !up;
+                }
+            });
+        }
+        if up && !self.restart_miniport(miniport) {
+            // It was not paused for the sleep.
+            self.resume_uppers(miniport);
+        }
+        status
+    }
+
+    /// Tells a binding that the adapter below leaves D0 or is back.
+    pub fn set_binding_power(&self, binding: u64, up: bool) -> i32 {
+        let event = |code, state: NDIS_DEVICE_POWER_STATE| {
+            self.pnp_event(binding, code, &state.0.to_le_bytes())
+        };
+        if up {
+            self.mark(binding, false);
+            let status = event(NetEventSetPower, NdisDeviceStateD0);
+            self.restart_binding(binding);
+            return status;
+        }
+        let answer = event(NetEventQueryPower, NdisDeviceStateD3);
+        if answer != 0 {
+            return answer;
+        }
+        self.pause_binding(binding);
+        let status = event(NetEventSetPower, NdisDeviceStateD3);
+        self.mark(binding, true);
+        status
+    }
+
+    fn mark(&self, binding: u64, asleep: bool) {
+        self.ndis(|n| {
+            if let Some(b) = n.bindings.get_mut(&binding) {
+                b.asleep = asleep;
+            }
+        });
+    }
+
+    /// The adapter vanishes: what it holds fails, the virtual miniport is told, the binding goes.
+    pub fn surprise_remove(&self, nic: usize, binding: u64, miniport: Option<u64>) {
+        self.ndis(|n| n.nics[nic].gone = true);
+        if let Some(miniport) = miniport {
+            self.device_event(miniport, ndis_sys::NdisDevicePnPEventSurpriseRemoved.0, &[]);
+        }
+        self.unbind(binding);
+    }
+}

@@ -1,0 +1,75 @@
+//! The decisions of the 1:1 topology: every one of them the plainest there is.
+
+use im_control::DropReason;
+use im_core::{Driver, Facts, Identity, Notice, Shown, Topology};
+use ndis::memory::Tag;
+use ndis::string::wide;
+use ndis::sys::NdisMedium802_3;
+use ndis::{Error, Result};
+
+/// The 1:1 topology.
+#[derive(Debug)]
+pub enum Passthrough {}
+
+/// The driver's one static: handles, table of bindings, events.
+static DRIVER: Driver<Passthrough> = Driver::new();
+
+impl Topology for Passthrough {
+    const IDENTITY: Identity = Identity {
+        service: &wide(b"ImPassthrough"),
+        device: &wide(b"\\Device\\passthrough"),
+        link: &wide(b"\\DosDevices\\passthrough"),
+        major: 0,
+        minor: 1,
+        tag: Tag::new(*b"ImPt"),
+    };
+
+    const UPPERS_PER_LOWER: usize = 1;
+
+    fn driver() -> &'static Driver<Self> {
+        &DRIVER
+    }
+
+    fn notice(notice: Notice) {
+        #[cfg(windows)]
+        crate::kernel::say(notice);
+        #[cfg(not(windows))]
+        let _ = notice;
+    }
+
+    fn accepts(facts: &Facts) -> Result<()> {
+        if facts.medium == NdisMedium802_3 { Ok(()) } else { Err(Error::UnsupportedMedium) }
+    }
+
+    fn shown(facts: &Facts) -> Shown {
+        Shown::one_to_one(facts)
+    }
+
+    fn send_route(paths: usize) -> core::result::Result<usize, DropReason> {
+        if paths == 0 { Err(DropReason::SendNoBinding) } else { Ok(0) }
+    }
+
+    fn receive_route(paths: usize) -> core::result::Result<usize, DropReason> {
+        if paths == 0 { Err(DropReason::ReceiveNoMiniport) } else { Ok(0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_only_path_is_the_first() {
+        assert_eq!(Passthrough::send_route(1), Ok(0));
+        assert_eq!(Passthrough::receive_route(1), Ok(0));
+        assert_eq!(Passthrough::send_route(0), Err(DropReason::SendNoBinding));
+        assert_eq!(Passthrough::receive_route(0), Err(DropReason::ReceiveNoMiniport));
+    }
+
+    /// PTR-3: the protocol's name is the service of the protocol INF. The packager looks for it
+    /// in the image as well.
+    #[test]
+    fn the_protocol_is_named_like_the_service_of_its_inf() {
+        assert_eq!(String::from_utf16_lossy(Passthrough::IDENTITY.service), "ImPassthrough");
+    }
+}
