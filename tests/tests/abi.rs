@@ -400,6 +400,46 @@ fn field<'a>(facts: &'a mut Facts, name: &str, path: &str) -> &'a mut facts::Fie
     s.fields.get_mut(path).expect("a member")
 }
 
+#[test]
+fn arm64_differs_only_where_it_is_known_to() {
+    let arm64 = Facts::load().arm64;
+    // The layouts are asserted when the crate is compiled for arm64; the facts
+    // must not ask for anything else there.
+    let x64 = Facts::load().structs;
+    let mut differences = BTreeSet::new();
+    for (name, theirs) in &arm64.structs {
+        let ours = &x64[name];
+        if theirs.size != ours.size {
+            differences.insert(format!("{name}: size {}", theirs.size));
+        }
+        if theirs.align != ours.align {
+            differences.insert(format!("{name}: alignment {}", theirs.align));
+        }
+        let paths: BTreeSet<_> = theirs.fields.keys().chain(ours.fields.keys()).collect();
+        for path in paths {
+            let place = |s: &facts::Struct| {
+                s.fields
+                    .get(path)
+                    .map(|f| (f.offset, f.size, f.bit_offset, f.bits))
+            };
+            if place(theirs) != place(ours) && !path.contains('.') {
+                differences.insert(format!("{name}.{path}"));
+            }
+        }
+    }
+    let known = [
+        "GENERAL_LOOKASIDE: alignment 128",
+        "KDEVICE_QUEUE.Hint",
+        "KDEVICE_QUEUE.Reserved",
+        "NPAGED_LOOKASIDE_LIST: alignment 128",
+        "SLIST_HEADER.HeaderArm64",
+        "SLIST_HEADER.HeaderX64",
+    ];
+    assert_eq!(differences, known.map(str::to_owned).into());
+    assert_eq!(arm64.functions_absent, ["KeLowerIrql".to_owned()].into());
+    assert!(arm64.constants.is_empty(), "{:?}", arm64.constants);
+}
+
 /// Windows that brought a version of NDIS, by the documentation's overview of
 /// NDIS versions.
 const WINDOWS_OF_NDIS: &[(&str, &str)] = &[

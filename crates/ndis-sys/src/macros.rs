@@ -72,7 +72,8 @@ macro_rules! opaque {
 
 /// Structures and unions: `struct NAME [size, align] { offset Field: Type, }`.
 ///
-/// Size, alignment and every offset are asserted at compile time.
+/// Size, alignment and every offset are asserted at compile time. An alignment
+/// that differs on arm64 follows the one on x64: `[size, x64 / arm64]`.
 /// `of OUTER.Path` marks the type of a member that has no type name in C.
 /// `also { .. }` lists members that overlap those of the main view.
 /// `bits Unit { Name: first, width; }` names the bit-fields of a storage unit,
@@ -80,7 +81,7 @@ macro_rules! opaque {
 macro_rules! structs {
     ($(
         $(#[$meta:meta])*
-        $kind:ident $name:ident $(of $outer:ident $(. $path:ident)+)? [$size:literal, $align:literal] {
+        $kind:ident $name:ident $(of $outer:ident $(. $path:ident)+)? [$size:literal, $align:literal $(/ $arm64:literal)?] {
             $( $(#[$fmeta:meta])* $offset:literal $field:ident : $ty:ty, )*
             $( also { $( $aoffset:literal $alias:ident : $aty:ty, )* } )?
             $( bits $unit:ident { $( $bit:ident : $first:literal, $width:literal; )* } )*
@@ -97,7 +98,8 @@ macro_rules! structs {
             #[allow(clippy::int_plus_one)] // one formula for every offset
             const _: () = {
                 assert!(size_of::<$name>() == $size);
-                assert!(align_of::<$name>() == $align);
+                let align: usize = $( if cfg!(target_arch = "aarch64") { $arm64 } else )? { $align };
+                assert!(align_of::<$name>() == align);
                 $( assert!(core::mem::offset_of!($name, $field) == $offset); )*
                 $( $( assert!($aoffset + size_of::<$aty>() <= $size); )* )?
             };

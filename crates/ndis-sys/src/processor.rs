@@ -83,14 +83,6 @@ imports! {
     fn NdisActiveGroupCount() -> USHORT;
     /// Returns group and number of the processor. IRQL: `>= DISPATCH_LEVEL`.
     fn NdisCurrentGroupAndProcessor() -> PROCESSOR_NUMBER;
-    /// Returns the times of the processor. IRQL: `<= DISPATCH_LEVEL`.
-    fn NdisGetCurrentProcessorCounts(
-        pIdleCount: *mut ULONG,
-        pKernelAndUser: *mut ULONG,
-        pIndex: *mut ULONG,
-    );
-    /// Returns the load of the processor in percent. IRQL: any.
-    fn NdisGetCurrentProcessorCpuUsage(pCpuUsage: *mut ULONG);
     /// Lists the processors of the system. IRQL: `<= DISPATCH_LEVEL`.
     fn NdisGetProcessorInformation(SystemProcessorInfo: PVOID) -> NDIS_STATUS;
     /// Lists the processors of the system with their places. IRQL: `<= DISPATCH_LEVEL`.

@@ -58,6 +58,14 @@ fn is_false(value: &bool) -> bool {
     !*value
 }
 
+/// What differs on arm64 from x64.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Arm64 {
+    pub constants: BTreeMap<String, Value>,
+    pub functions_absent: BTreeSet<String>,
+    pub structs: BTreeMap<String, Struct>,
+}
+
 /// Everything that is compared.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Facts {
@@ -77,6 +85,8 @@ pub struct Facts {
     pub sizes: BTreeMap<String, BTreeMap<String, u64>>,
     /// Functions that NDIS has from a version on, by that version.
     pub functions_since: BTreeMap<String, BTreeSet<String>>,
+    /// What differs on arm64.
+    pub arm64: Arm64,
     /// Sizes of the types that parameters and results have.
     pub type_sizes: BTreeMap<String, u64>,
 }
@@ -130,6 +140,11 @@ impl Facts {
         for name in ["constant_values", "sizes"] {
             out.insert(name.into(), section(&full["versions"][name]));
         }
+        let arm64: Map<String, Value> = ["constants", "functions_absent", "structs"]
+            .iter()
+            .map(|name| ((*name).to_owned(), section(&full["arm64"][*name])))
+            .collect();
+        out.insert("arm64".into(), arm64.into());
         let since = full["versions"]["functions"]
             .as_object()
             .into_iter()

@@ -36,7 +36,7 @@ structs! {
         81 ApcMode: KPROCESSOR_MODE,
         82 Inserted: BOOLEAN,
     }
-    /// A queue of IRPs that wait for a device.
+    /// A queue of IRPs that wait for a device. The bit-fields are there on x64 only.
     struct KDEVICE_QUEUE [40, 8] {
         0 Type: CSHORT,
         2 Size: CSHORT,

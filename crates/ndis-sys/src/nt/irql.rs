@@ -32,7 +32,7 @@ imports! {
     fn KeGetCurrentIrql() -> KIRQL;
     /// Lets normal APCs come again. IRQL: `<= APC_LEVEL`.
     fn KeLeaveCriticalRegion();
-    /// Restores the IRQL that a raise returned. IRQL: any.
+    /// Restores the IRQL that a raise returned. On x64 only. IRQL: any.
     fn KeLowerIrql(NewIrql: KIRQL);
     /// Raises the IRQL and returns the one from before. IRQL: any.
     fn KfRaiseIrql(NewIrql: KIRQL) -> KIRQL;

@@ -10,8 +10,9 @@ use crate::{
 
 structs! {
     /// A lookaside list of either kind of pool.
-    #[repr(align(64))]
-    struct GENERAL_LOOKASIDE [128, 64] {
+    #[cfg_attr(target_arch = "aarch64", repr(align(128)))]
+    #[cfg_attr(not(target_arch = "aarch64"), repr(align(64)))]
+    struct GENERAL_LOOKASIDE [128, 64 / 128] {
         0 SingleListHead: SINGLE_LIST_ENTRY,
         8 _pad1: [UCHAR; 8],
         16 Depth: USHORT,
@@ -72,7 +73,7 @@ structs! {
         0 L: GENERAL_LOOKASIDE_POOL,
     }
     /// A lookaside list of nonpaged pool.
-    struct NPAGED_LOOKASIDE_LIST [128, 64] {
+    struct NPAGED_LOOKASIDE_LIST [128, 64 / 128] {
         0 L: GENERAL_LOOKASIDE,
     }
 }

@@ -39,7 +39,6 @@ constants! {
     /// Alignment of memory, in bytes.
     ULONG {
         MEMORY_ALLOCATION_ALIGNMENT = 0x10,
-        SYSTEM_CACHE_ALIGNMENT_SIZE = 0x40,
     }
 }
 

@@ -73,7 +73,7 @@ structs! {
             NextEntry: 4, 60;
         }
     }
-    /// The head of a sequenced list.
+    /// The head of a sequenced list. On arm64 the view has the name `HeaderArm64`.
     #[repr(align(16))]
     struct SLIST_HEADER [16, 16] {
         0 Alignment: ULONGLONG,
