@@ -228,6 +228,10 @@ fn frames_of_others_are_told_apart() {
     let mut stray = broadcast;
     stray[..6].copy_from_slice(&Mac::local(2, 2).0);
     sink.on_frame(0, &stray);
+    // A host with the same address may be whom it is for.
+    let mut shared = Sink::beside_others(&run.ledger, &[run.flow]);
+    shared.on_frame(0, &stray);
+    assert_eq!((shared.frames(), shared.foreign()), (1, 1));
     assert_eq!(
         run.judge(),
         Verdict {

@@ -289,9 +289,9 @@ impl Ledger {
         frame::build(books.seed, flow.0, &account.flow, number, length)
     }
 
-    /// Books a frame that arrived at the sink of `flows` with address `own`.
+    /// Books a frame that arrived at the sink of `flows`, whose own address is `own`.
     /// Returns whether it was one of the oracle's, or was meant for the sink.
-    pub(super) fn receive(&self, flows: &[FlowId], own: Mac, frame: &[u8]) -> bool {
+    pub(super) fn receive(&self, flows: &[FlowId], own: Option<Mac>, frame: &[u8]) -> bool {
         let books = &mut *lock(&self.0);
         match frame::read(books.seed, frame) {
             Seen::Sound { flow, number } => {
@@ -313,7 +313,7 @@ impl Ledger {
                 });
                 if let Some(owner) = owner {
                     books.changed(owner as u32);
-                } else if frame.get(..6) == Some(&own.0[..]) {
+                } else if own.is_some_and(|own| frame.get(..6) == Some(&own.0[..])) {
                     books.alien += 1;
                 } else {
                     return false;

@@ -6,7 +6,8 @@ use crate::{Endpoint, Frame, Mac};
 /// Takes flows. See [`crate::oracle`].
 pub struct Sink {
     ledger: Ledger,
-    mac: Mac,
+    /// Its address, if no other station has the same.
+    own: Option<Mac>,
     flows: Vec<FlowId>,
     frames: u64,
     foreign: u64,
@@ -17,8 +18,17 @@ impl Sink {
     /// that comes here, or an unknown frame for its address, is an alien.
     pub fn new(ledger: &Ledger, mac: Mac, flows: &[FlowId]) -> Self {
         Self {
+            own: Some(mac),
+            ..Self::beside_others(ledger, flows)
+        }
+    }
+
+    /// A sink that shares its address with hosts, as protocols above one adapter
+    /// do: a frame that is none of the oracle's is theirs and no alien.
+    pub fn beside_others(ledger: &Ledger, flows: &[FlowId]) -> Self {
+        Self {
             ledger: ledger.clone(),
-            mac,
+            own: None,
             flows: flows.to_vec(),
             frames: 0,
             foreign: 0,
@@ -40,7 +50,7 @@ impl Sink {
 impl Endpoint for Sink {
     fn on_frame(&mut self, _now: u64, frame: &[u8]) {
         self.frames += 1;
-        if !self.ledger.receive(&self.flows, self.mac, frame) {
+        if !self.ledger.receive(&self.flows, self.own, frame) {
             self.foreign += 1;
         }
     }

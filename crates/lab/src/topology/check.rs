@@ -62,10 +62,8 @@ const ENGINES: [(&str, Engine); 2] = [
     ("real-time", Engine::RealTime),
 ];
 
-const CAPABILITIES: [(&str, Capability); 5] = [
-    ("checksum", Capability::Checksum),
-    ("lso", Capability::Lso),
-    ("rsc", Capability::Rsc),
+const CAPABILITIES: [(&str, Capability); 3] = [
+    ("offload", Capability::Offload),
     ("rss", Capability::Rss),
     ("pm", Capability::Pm),
 ];
@@ -504,12 +502,11 @@ fn adapters(
             ) as u64,
             latency_us: field.number("latency_us", raw.latency_us.as_ref(), 0..=10_000_000, 10)
                 as u64,
-            queue_depth: field.number("queue_depth", raw.queue_depth.as_ref(), 1..=65_536, 512)
+            queue_depth: field.number("queue_depth", raw.queue_depth.as_ref(), 1..=65_536, 4_096)
                 as u32,
             pend_ratio: field.ratio("pend_ratio", raw.pend_ratio.as_ref(), 0.5),
             resources_ratio: field.ratio("resources_ratio", raw.resources_ratio.as_ref(), 0.1),
             out_of_order: raw.out_of_order.unwrap_or(true),
-            other_processor: raw.other_processor.unwrap_or(true),
             capabilities,
             wire: raw.wire.as_ref().map(|wire| wire.get_ref().clone()),
         });

@@ -54,6 +54,7 @@
 //! Pure functions of their input, except [`Topology::load`], which reads a file.
 
 mod check;
+pub mod endpoints;
 mod problem;
 mod raw;
 
@@ -134,12 +135,8 @@ pub enum Engine {
 /// Something that an adapter can do besides carrying frames.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Capability {
-    /// Checksums in hardware.
-    Checksum,
-    /// Large send offload.
-    Lso,
-    /// Receive segment coalescing.
-    Rsc,
+    /// Task offload: the capability structures, with nothing in them offloaded.
+    Offload,
     /// Receive side scaling.
     Rss,
     /// Wake-up patterns and protocol offloads.
@@ -159,16 +156,15 @@ pub struct Adapter {
     pub link_speed_mbps: u64,
     /// Microseconds to the far end of the wire.
     pub latency_us: u64,
-    /// Frames it holds before sends have to wait.
+    /// Frames from the wire that wait for a receive list before more are dropped.
     pub queue_depth: u32,
     /// Share of sends that are not completed within the call.
     pub pend_ratio: f64,
     /// Share of receives that are indicated with NDIS_RECEIVE_FLAGS_RESOURCES.
     pub resources_ratio: f64,
-    /// Whether sends that pend are completed in another order.
+    /// Whether sends that pend are completed in another order. On which processor
+    /// is up to the engine: mostly another one.
     pub out_of_order: bool,
-    /// Whether sends that pend are completed on another processor.
-    pub other_processor: bool,
     /// What else it can do, sorted.
     pub capabilities: Vec<Capability>,
     /// The wire it is plugged into; without one its link is down.

@@ -43,7 +43,6 @@ pub(super) struct Adapter {
     pub pend_ratio: Ratio,
     pub resources_ratio: Ratio,
     pub out_of_order: Option<bool>,
-    pub other_processor: Option<bool>,
     #[serde(default)]
     pub capabilities: Vec<Spanned<String>>,
     pub wire: Text,

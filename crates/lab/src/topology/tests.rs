@@ -73,11 +73,10 @@ fn defaults_are_filled_in() {
             mtu: 1500,
             link_speed_mbps: 10_000,
             latency_us: 10,
-            queue_depth: 512,
+            queue_depth: 4_096,
             pend_ratio: 0.5,
             resources_ratio: 0.1,
             out_of_order: true,
-            other_processor: true,
             capabilities: Vec::new(),
             wire: Some("w0".to_owned()),
         }]
@@ -117,8 +116,7 @@ fn everything_can_be_written_down() {
         pend_ratio = 0
         resources_ratio = 1.0
         out_of_order = false
-        other_processor = false
-        capabilities = ["rss", "checksum", "rss"]
+        capabilities = ["rss", "offload", "rss"]
         wire = "w0"
 
         [[wire]]
@@ -177,7 +175,7 @@ fn everything_can_be_written_down() {
     assert_eq!(topology.lab.ndis_version.to_string(), "6.89");
     assert_eq!(
         topology.adapters[0].capabilities,
-        [Capability::Checksum, Capability::Rss]
+        [Capability::Offload, Capability::Rss]
     );
     assert!(topology.adapters[0].pend_ratio.abs() < f64::EPSILON);
     let properties = &topology.miniports[0].properties;
@@ -213,7 +211,7 @@ fn the_shipped_topology_is_good() {
     let adapter = &topology.adapters[0];
     assert!((adapter.pend_ratio - 0.5).abs() < f64::EPSILON);
     assert!((adapter.resources_ratio - 0.1).abs() < f64::EPSILON);
-    assert!(adapter.out_of_order && adapter.other_processor);
+    assert!(adapter.out_of_order);
     assert_eq!(topology.bindings.len(), 1);
     assert_eq!(topology.hosts.len(), 2);
 }
@@ -259,7 +257,7 @@ fn unknown_section_and_key() {
         [
             "5:1: unknown key `mtuu` in [[adapter]]; did you mean `mtu`? (allowed: name, mac, mtu, \
              link_speed_mbps, latency_us, queue_depth, pend_ratio, resources_ratio, out_of_order, \
-             other_processor, capabilities, wire)"
+             capabilities, wire)"
         ]
     );
     assert_eq!(
@@ -354,11 +352,11 @@ fn unknown_choice() {
     assert_eq!(
         changed(
             "wire = \"w0\"",
-            "wire = \"w0\"\ncapabilities = [\"rss\", \"rcs\"]"
+            "wire = \"w0\"\ncapabilities = [\"rss\", \"rrs\"]"
         ),
         [
-            "5:24: `capabilities` = \"rcs\" in [[adapter]] is unknown; did you mean `rsc`? (allowed: \
-             checksum, lso, rsc, rss, pm)"
+            "5:24: `capabilities` = \"rrs\" in [[adapter]] is unknown; did you mean `rss`? (allowed: \
+             offload, rss, pm)"
         ]
     );
     assert_eq!(
