@@ -1,6 +1,25 @@
-//! The thin edge to the host library: its errors become the user's.
+//! The thin edge to the host library: its settings out of the job, its errors
+//! as the user's, its answer to a fault of the driver.
 
-use crate::trouble::Trouble;
+use std::collections::BTreeSet;
+
+use lab_host::{
+    Config, EngineKind, Host, LoadError,
+    report::{Crash, CrashKind, Event, StackSnapshot},
+};
+
+use crate::{
+    crash::{
+        handler::{ASK, Faults},
+        record::REGISTER_NAMES,
+    },
+    process::RunJob,
+    topology::Engine,
+    trouble::Trouble,
+};
+
+/// Most stack bytes that go into a report; beyond that a stack is a recursion.
+const STACK_BYTES: u64 = 16 << 10;
 
 /// One import of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +34,165 @@ pub struct Import {
 
 /// The imports of an image.
 pub fn imports(image: &[u8]) -> Result<Vec<Import>, Trouble> {
-    let _ = image;
-    Err(Trouble::host("this build has no image loader"))
+    let provided: BTreeSet<(&str, &str)> = lab_host::exports()
+        .iter()
+        .map(|api| (api.dll, api.name))
+        .collect();
+    let list = lab_host::image::imports(image).map_err(|error| load_trouble(&error))?;
+    Ok(list
+        .into_iter()
+        .map(|(dll, name)| Import {
+            // Since Windows 10 2004 hal.dll only forwards to the kernel.
+            provided: provided.contains(&(dll.as_str(), name.as_str()))
+                || (dll == "hal.dll" && provided.contains(&("ntoskrnl.exe", name.as_str()))),
+            dll,
+            name,
+        })
+        .collect())
+}
+
+/// Why an image cannot be loaded, and what to do about it.
+pub fn load_trouble(error: &LoadError) -> Trouble {
+    let what = match error {
+        LoadError::Imports(missing) => {
+            let mut what = format!("the image needs {} the lab lacks", count(missing.len()));
+            for import in missing {
+                what.push_str("\n  ");
+                what.push_str(import);
+                what.push_str(" is not provided");
+            }
+            what
+        }
+        other => other.to_string(),
+    };
+    match error {
+        LoadError::NotPe(_) | LoadError::Damaged(_) => {
+            Trouble::input(what).hint("build the package again: cargo xtask package <driver>")
+        }
+        LoadError::WrongMachine { .. } => {
+            Trouble::input(what).hint("build the driver for x86_64-pc-windows-msvc")
+        }
+        LoadError::NotADriver(_) => {
+            Trouble::input(what).hint("the package's `image` is the driver's .sys, nothing else")
+        }
+        LoadError::Imports(_) => Trouble::input(what)
+            .hint("`lab imports FILE.sys` lists every import; docs/lab.md says what is left out"),
+        LoadError::Map(_) => Trouble::host(what).hint("is there 1 GiB of address space?"),
+    }
+}
+
+fn count(number: usize) -> String {
+    if number == 1 {
+        "a function".into()
+    } else {
+        format!("{number} functions")
+    }
+}
+
+/// The host's settings of a job.
+pub fn config(job: &RunJob) -> Config {
+    let lab = &job.topology.lab;
+    let small = |number: u16| u8::try_from(number).unwrap_or(u8::MAX);
+    Config {
+        seed: job.seed,
+        processors: lab.processors,
+        engine: match lab.engine {
+            Engine::Deterministic => EngineKind::Deterministic,
+            Engine::RealTime => EngineKind::RealTime,
+        },
+        ndis_version: (small(lab.ndis_version.major), small(lab.ndis_version.minor)),
+        ..Config::default()
+    }
+}
+
+/// Tells the sink what the host knows when the driver faults.
+///
+/// Runs in the signal handler, on the thread that was in driver code: no lock of
+/// the host is held by it, for none is held across a call into the driver.
+pub struct Witness {
+    host: &'static Host,
+}
+
+// SAFETY: what a witness reads of the host lies behind a lock or is atomic; the
+// host's raw pointers are driver addresses, which are read through the arena only.
+unsafe impl Send for Witness {}
+// SAFETY: as above.
+unsafe impl Sync for Witness {}
+
+impl Witness {
+    /// A witness for a host that lives as long as the process.
+    pub fn new(host: &'static Host) -> Self {
+        Self { host }
+    }
+
+    fn stack(&self, rip: u64, rsp: u64, rbp: u64) -> Option<StackSnapshot> {
+        let image = self.host.image()?;
+        let arena = &self.host.arena;
+        let (low, size) = arena.stack(arena.stack_of(rsp)?);
+        let length = (low + size).saturating_sub(rsp).min(STACK_BYTES);
+        let mut bytes = vec![0; usize::try_from(length).ok()?];
+        // A stack pointer in the guard page still shows what lies above it.
+        if arena.read_bytes(rsp, &mut bytes).is_err() {
+            bytes.clear();
+        }
+        Some(StackSnapshot {
+            rip,
+            rsp,
+            rbp,
+            bytes,
+            image_base: image.base,
+            image_size: image.size,
+        })
+    }
+}
+
+impl Faults for Witness {
+    fn resume(&self, _: i32, _: &libc::siginfo_t, _: &mut libc::ucontext_t) -> bool {
+        // The host has no traps in driver code yet and emulates no instruction.
+        false
+    }
+
+    fn died(&self, signal: i32, address: u64, context: &libc::ucontext_t) {
+        let gregs = &context.uc_mcontext.gregs;
+        let register = |index: i32| gregs[index as usize] as u64;
+        let (rip, rsp) = (register(libc::REG_RIP), register(libc::REG_RSP));
+        let calls = self.host.calls();
+        // The last crossing was on this processor: nothing else ran since.
+        let (cpu, irql) = calls.last().map_or((0, 0), |call| (call.cpu, call.irql));
+        let inside = calls
+            .iter()
+            .rev()
+            .find(|call| call.kind == lab_host::report::CallKind::Callback)
+            .map(|call| format!("inside {}", call.name))
+            .unwrap_or_default();
+        let kind = match signal {
+            ASK | libc::SIGXCPU => CrashKind::Hang {
+                waiting: vec![
+                    "it runs in its own code without calling the host: a loop".into(),
+                    self.host.who_has_it(),
+                ],
+            },
+            // No address belongs to these: the record's words serve.
+            libc::SIGSYS => return,
+            _ => CrashKind::Fault {
+                signal,
+                address,
+                what: self.host.describe(address),
+            },
+        };
+        self.host.sink().event(Event::Crash(Crash {
+            kind,
+            message: inside,
+            registers: REGISTER_NAMES
+                .iter()
+                .zip(gregs)
+                .map(|(name, value)| ((*name).to_owned(), *value as u64))
+                .collect(),
+            time: self.host.now(),
+            cpu,
+            irql,
+            calls,
+            stack: self.stack(rip, rsp, register(libc::REG_RBP)),
+        }));
+    }
 }

@@ -1,53 +1,21 @@
 //! Bad input gets exit code 2 and a text that says what, where and what next.
 
+mod common;
+
 use std::{
     fs,
     path::Path,
     process::{Command, Output},
 };
 
+use common::{Image, TOPOLOGY, package};
 use lab::package::sha256;
-
-const TOPOLOGY: &str = r#"
-[[adapter]]
-name = "nic0"
-wire = "w0"
-[[wire]]
-name = "w0"
-[[miniport]]
-name = "vm0"
-[[binding]]
-adapter = "nic0"
-upper = ["vm0"]
-"#;
 
 fn lab(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_lab"))
         .args(arguments)
         .output()
         .expect("lab starts")
-}
-
-fn package(image: &[u8], topology: &str) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().expect("temporary directory");
-    let files = [
-        ("image", "driver.sys", image),
-        ("topology", "lab.toml", topology.as_bytes()),
-    ];
-    let entries: Vec<_> = files
-        .iter()
-        .map(|(role, path, bytes)| {
-            fs::write(dir.path().join(path), bytes).expect("write");
-            serde_json::json!({
-                "role": role, "path": path, "sha256": sha256(bytes), "size": bytes.len()
-            })
-        })
-        .collect();
-    let manifest = serde_json::json!({
-        "format": 1, "driver": "sample", "version": "0.1.0.0", "arch": "x64", "files": entries
-    });
-    fs::write(dir.path().join("manifest.json"), manifest.to_string()).expect("write");
-    dir
 }
 
 fn run(package: &Path, more: &[&str]) -> Output {
@@ -175,4 +143,92 @@ fn wrong_usage_is_exit_code_2_too() {
     for line in lab::exit::HELP.lines() {
         assert!(text.contains(line.trim()), "{line} is not in --help");
     }
+}
+
+#[test]
+fn an_image_that_is_no_pe() {
+    let dir = package(b"#!/bin/sh\n", TOPOLOGY);
+    assert_refused(
+        &run(dir.path(), &[]),
+        &["not a complete PE image", "23 21 2f 62", "help:"],
+    );
+}
+
+#[test]
+fn an_image_that_was_truncated_before_packaging() {
+    let whole = Image::driver(&[0xc3]).bytes();
+    for length in [0, 1, 0x3f, 0x41, 0x100, 0x3ff, 0x401, whole.len() - 1] {
+        let dir = package(&whole[..length], TOPOLOGY);
+        let output = run(dir.path(), &[]);
+        assert_refused(
+            &output,
+            &["not a complete PE image", "build the package again"],
+        );
+    }
+}
+
+#[test]
+fn an_image_for_another_machine_and_no_driver() {
+    let arm64 = Image {
+        machine: 0xaa64,
+        ..Image::driver(&[0xc3])
+    };
+    let dir = package(&arm64.bytes(), TOPOLOGY);
+    assert_refused(
+        &run(dir.path(), &[]),
+        &["machine 0xaa64", "x86_64-pc-windows-msvc"],
+    );
+    let program = Image {
+        subsystem: 3,
+        ..Image::driver(&[0xc3])
+    };
+    let dir = package(&program.bytes(), TOPOLOGY);
+    assert_refused(
+        &run(dir.path(), &[]),
+        &["subsystem 3", "not a kernel driver"],
+    );
+}
+
+#[test]
+fn imports_that_the_lab_lacks_are_all_named() {
+    let image = Image {
+        dll: "ndis.sys",
+        imports: vec!["NdisFoo", "NdisAllocateMemoryWithTagPriority", "NdisBar"],
+        ..Image::driver(&[0xc3])
+    }
+    .bytes();
+    let dir = package(&image, TOPOLOGY);
+    assert_refused(
+        &run(dir.path(), &[]),
+        &[
+            "2 functions the lab lacks",
+            "ndis.sys!NdisFoo is not provided",
+            "ndis.sys!NdisBar is not provided",
+            "lab imports",
+        ],
+    );
+    let file = dir.path().join("driver.sys");
+    let output = lab(&["imports", file.to_str().expect("UTF-8")]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("3 imports, 2 lacking"), "{text}");
+}
+
+#[test]
+fn imports_of_what_is_no_image() {
+    let dir = package(b"nothing", TOPOLOGY);
+    let file = dir.path().join("driver.sys");
+    assert_refused(
+        &lab(&["imports", file.to_str().expect("UTF-8")]),
+        &["not a complete PE image", "driver.sys"],
+    );
+}
+
+#[test]
+fn an_unknown_scenario() {
+    let dir = package(&Image::driver(&[0xc3]).bytes(), TOPOLOGY);
+    assert_refused(
+        &run(dir.path(), &["--scenario", "laod"]),
+        &["no scenario `laod`", "did you mean `load`?"],
+    );
 }

@@ -53,12 +53,17 @@ pub fn from_event(
             what,
         } => {
             details.push(crash.message.clone());
-            if what.is_empty() {
-                details.push(describe_address(*address));
+            if let Some(record) = record.filter(|record| record.is_protection()) {
+                details.push(protection_fault(record));
+                "the driver faulted: general protection".to_owned()
             } else {
-                details.push(format!("{address:#x} is {what}"));
+                details.push(if what.is_empty() {
+                    describe_address(*address)
+                } else {
+                    format!("{address:#x} is {what}")
+                });
+                format!("the driver faulted: {}", signal_words(*signal, *address))
             }
-            format!("the driver faulted: {}", signal_words(*signal, *address))
         }
         CrashKind::BugCheck { code, parameters } => {
             details.extend(bugcheck::explain(*code, *parameters));
@@ -136,11 +141,8 @@ pub fn from_record(record: &Record, calls: &[CallRecord], symbols: &mut Symbols)
             "the run used up its CPU time".to_owned(),
             Verdict::DriverFailed,
         ),
-        (libc::SIGSEGV, Where::Driver) if record.code == SI_KERNEL => {
-            details.push(protection_fault(
-                &record.code_bytes,
-                record.register("rcx").unwrap_or(0),
-            ));
+        (libc::SIGSEGV, Where::Driver) if record.is_protection() => {
+            details.push(protection_fault(record));
             (
                 "the driver faulted: general protection".to_owned(),
                 Verdict::DriverFailed,
@@ -229,12 +231,10 @@ fn signal_words(signal: i32, address: u64) -> String {
     }
 }
 
-/// `si_code` of a fault for which the processor gives no address.
-const SI_KERNEL: i32 = 128;
-
 /// Such a fault has two causes: an instruction that user mode may not execute,
 /// or an address that is none.
-fn protection_fault(code: &[u8], rcx: u64) -> String {
+fn protection_fault(record: &Record) -> String {
+    let code = &record.code_bytes;
     // Prefixes that may stand before `mov cr` and port instructions.
     let rest = code
         .iter()
@@ -243,6 +243,7 @@ fn protection_fault(code: &[u8], rcx: u64) -> String {
         .unwrap_or_default();
     let privileged = match rest {
         [0xcd, 0x29, ..] => {
+            let rcx = record.register("rcx").unwrap_or(0);
             return format!(
                 "fast fail (int 29h) with code {rcx}{}",
                 match rcx {
@@ -360,10 +361,16 @@ mod tests {
 
     #[test]
     fn protection_faults_name_the_instruction() {
-        assert!(protection_fault(&[0x44, 0x0f, 0x20, 0xc0], 0).contains("cr8"));
-        assert!(protection_fault(&[0xcd, 0x29, 0x90], 2).contains("stack cookie"));
-        assert!(protection_fault(&[0x48, 0x8b, 0x01], 0).contains("not canonical"));
-        assert!(protection_fault(&[], 0).contains("not canonical"));
+        let fault = |code: &[u8]| {
+            let mut record = record(libc::SIGSEGV, Where::Driver, 0);
+            code.clone_into(&mut record.code_bytes);
+            record.registers[14] = 2; // rcx
+            protection_fault(&record)
+        };
+        assert!(fault(&[0x44, 0x0f, 0x20, 0xc0]).contains("cr8"));
+        assert!(fault(&[0xcd, 0x29, 0x90]).contains("stack cookie"));
+        assert!(fault(&[0x48, 0x8b, 0x01]).contains("not canonical"));
+        assert!(fault(&[]).contains("not canonical"));
     }
 
     #[test]

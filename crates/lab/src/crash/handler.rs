@@ -1,10 +1,10 @@
 //! The signal handler of the child.
 //!
 //! Runs on an alternate stack, in whatever state the thread was in. It first
-//! writes the raw record with nothing but `pwrite`. Then, if the fault is the
-//! driver's (a synchronous fault at an instruction that is not the host's), the
-//! host's own code was not interrupted in the middle of anything, and the host
-//! may be asked for a full report in ordinary Rust. It never returns, unless
+//! writes the raw record with nothing but `pwrite`. Then, if the interrupted
+//! instruction is not the host's, the host's own code was not interrupted in the
+//! middle of anything (it holds no lock across a call into the driver), and may
+//! be asked for a full report in ordinary Rust. The handler never returns, unless
 //! the host says that the fault was one of its own traps or emulations.
 //!
 //! State is static here, and only here: a signal handler has no other.
@@ -50,8 +50,8 @@ pub trait Faults: Send + Sync {
     /// Called in a signal handler, on the thread that faulted.
     fn resume(&self, signal: i32, info: &libc::siginfo_t, context: &mut libc::ucontext_t) -> bool;
 
-    /// The driver is dead; tell whoever should know. Called at most once, only
-    /// when the fault is the driver's and synchronous.
+    /// The driver is dead, or hangs if the signal is [`ASK`]; tell whoever should
+    /// know. Called at most once, only when the instruction is not the host's.
     fn died(&self, signal: i32, address: u64, context: &libc::ucontext_t);
 }
 
@@ -177,12 +177,7 @@ extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *mut c_vo
     let address = unsafe { info.si_addr() } as u64;
     let place = whose(rip);
     write_record(signal, info, context, address, place);
-    let synchronous = matches!(
-        signal,
-        libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGTRAP | libc::SIGSYS
-    );
-    if synchronous
-        && place != Where::Host
+    if place != Where::Host
         && let Some(faults) = FAULTS.get()
     {
         faults.died(signal, address, context);

@@ -140,6 +140,12 @@ impl Record {
         })
     }
 
+    /// Whether the processor gave no address: a protection fault, not a page fault.
+    pub fn is_protection(&self) -> bool {
+        // `si_code` SI_KERNEL.
+        self.signal == libc::SIGSEGV && self.code == 128
+    }
+
     /// A register by name.
     pub fn register(&self, name: &str) -> Option<u64> {
         let index = REGISTER_NAMES.iter().position(|known| *known == name)?;

@@ -244,7 +244,10 @@ impl Symbols {
                     .enumerate()
                     .map(|(index, frame)| Frame {
                         function: frame.function,
-                        file: frame.file.map(std::borrow::Cow::into_owned),
+                        file: frame.file.map(|file| {
+                            // The build maps the repository's own directory to this.
+                            file.strip_prefix("/src/").unwrap_or(&file).to_owned()
+                        }),
                         line: frame.line,
                         inlined: index != last,
                         ..bare.clone()

@@ -87,7 +87,7 @@ impl Taken {
         }
         let result = match job.work {
             Work::Probe(which) => probe::run(which, &reporter),
-            Work::Run(run) => crate::drive::drive(*run, files, &reporter),
+            Work::Run(run) => crate::drive::drive(&run, files, &reporter),
         };
         match result {
             Ok(()) => {

@@ -7,7 +7,7 @@ use crate::trouble::Trouble;
 
 /// One line, child to parent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "message", rename_all = "snake_case")]
+#[serde(tag = "message", content = "body", rename_all = "snake_case")]
 pub enum Message {
     /// The child is confined and starts its work.
     Confined {
@@ -19,7 +19,6 @@ pub enum Message {
     /// An event of the host.
     Event {
         /// The event.
-        #[serde(flatten)]
         event: Event,
     },
     /// The work could not be done.
@@ -33,7 +32,29 @@ pub enum Message {
 
 #[cfg(test)]
 mod tests {
+    use lab_host::report::{Finding, Severity};
+
     use super::*;
+
+    #[test]
+    fn fields_of_an_event_do_not_collide_with_the_envelope() {
+        let event = Event::Finding(Finding {
+            rule: "SND-6".into(),
+            severity: Severity::Error,
+            message: "m".into(),
+            time: 0,
+            cpu: 0,
+            irql: 0,
+            calls: vec![],
+            stack: None,
+        });
+        let message = Message::Event { event };
+        let line = serde_json::to_string(&message).expect("serialises");
+        assert_eq!(
+            serde_json::from_str::<Message>(&line).expect("parses"),
+            message
+        );
+    }
 
     #[test]
     fn an_event_survives_the_pipe() {

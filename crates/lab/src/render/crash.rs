@@ -31,7 +31,7 @@ impl Screen {
                 .iter()
                 .map(|(name, value)| format!("{name:>6} {value:016x}"))
                 .collect();
-            lines.push(format!("  {}", cells.join("")));
+            lines.push(format!("  {}", cells.join(" ")));
         }
         if !report.code.is_empty() {
             let bytes: Vec<String> = report
