@@ -103,7 +103,10 @@ fn closest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
 }
 
 fn parse_version(text: &str) -> Result<[u16; 3]> {
-    let parts: Vec<u16> = text.split('.').map(str::parse).collect::<Result<_, _>>()?;
+    let parts: Vec<u16> = text
+        .split('.')
+        .map(str::parse::<u16>)
+        .collect::<Result<_, _>>()?;
     <[u16; 3]>::try_from(parts)
         .ok()
         .context("three numbers are expected")

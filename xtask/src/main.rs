@@ -28,11 +28,14 @@ use cli::{Cli, Command};
 use context::Context;
 
 fn main() -> ExitCode {
+    #[cfg(unix)]
     let result = if chain::linker::is_asked_for() {
         chain::linker::run()
     } else {
         run()
     };
+    #[cfg(not(unix))]
+    let result = run();
     match result {
         Ok(code) => u8::try_from(code).unwrap_or(1).into(),
         Err(e) => {

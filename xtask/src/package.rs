@@ -32,6 +32,8 @@ struct Manifest {
     profile: &'static str,
     /// The service that loads the image.
     service: String,
+    /// The service of the protocol edge, the name it registers with NDIS (PTR-3).
+    protocol: String,
     files: Vec<File>,
 }
 

@@ -6,6 +6,7 @@
 //! some of them in a temporary folder with a random name. So xtask lets rustc start
 //! xtask itself under the name `lld-link` ([`install`]); that turns the paths into ones
 //! relative to a fixed folder ([`run`]) and then starts the real rust-lld there.
+//! On Windows rustc finds Microsoft's linker by itself, and this module does not exist.
 
 use std::env;
 use std::ffi::OsString;
@@ -26,7 +27,6 @@ const SYSROOT_VAR: &str = "XTASK_LINK_SYSROOT";
 const REAL_VAR: &str = "XTASK_LINK_REAL";
 
 /// Lets `cmd`, a cargo command for `triple`, link by way of xtask.
-#[cfg(unix)]
 pub fn install(cx: &Context, cmd: &mut Cmd, triple: &str) -> Result<()> {
     let link = cx.chain_dir().join("bin").join(NAME);
     let xtask = env::current_exe().context("xtask does not know its own path")?;
@@ -54,12 +54,6 @@ pub fn install(cx: &Context, cmd: &mut Cmd, triple: &str) -> Result<()> {
     Ok(())
 }
 
-/// On Windows the Microsoft linker is used as rustc finds it.
-#[cfg(not(unix))]
-pub fn install(_cx: &Context, _cmd: &mut Cmd, _triple: &str) -> Result<()> {
-    Ok(())
-}
-
 /// Whether this process was started as the linker.
 pub fn is_asked_for() -> bool {
     let name = env::args_os().next().map(PathBuf::from);
@@ -68,7 +62,6 @@ pub fn is_asked_for() -> bool {
 }
 
 /// Links, with the arguments of this process, and returns the linker's exit code.
-#[cfg(unix)]
 pub fn run() -> Result<i32> {
     use std::os::unix::process::CommandExt as _;
 
@@ -105,12 +98,6 @@ pub fn run() -> Result<i32> {
     Ok(status.code().unwrap_or(1))
 }
 
-/// On Windows xtask is never the linker.
-#[cfg(not(unix))]
-pub fn run() -> Result<i32> {
-    anyhow::bail!("linking by way of xtask is for hosts that are not Windows")
-}
-
 /// rustc's temporary folder (`…/rustcAbCdEf`), if `arg` names a file in it, alone or
 /// after an option.
 fn temporary_folder(arg: &str) -> Option<PathBuf> {
@@ -137,7 +124,6 @@ fn relative(arg: &str, places: &[(PathBuf, String)]) -> String {
 }
 
 /// Makes `link` a symbolic link to `target`, replacing what is there.
-#[cfg(unix)]
 fn symlink(target: &Path, link: &Path) -> Result<()> {
     if fs::read_link(link).is_ok_and(|old| old == target) {
         return Ok(());

@@ -7,6 +7,7 @@
 pub mod apt;
 pub mod kit;
 pub mod libclang;
+#[cfg(unix)]
 pub mod linker;
 pub mod mend;
 pub mod std_lib;
@@ -83,6 +84,7 @@ impl Chain {
             .env_remove("Version_Number");
         self.libclang.apply(&mut cmd);
         self.std_lib.apply(&mut cmd);
+        #[cfg(unix)]
         linker::install(cx, &mut cmd, self.arch.triple())?;
         if let Some(mended) = &self.mended {
             mended.apply(cx, &mut cmd);
