@@ -67,6 +67,8 @@ impl Default for Impairment {
 /// What a wire did, both directions together.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct WireCounters {
+    /// Times that both ends were polled.
+    pub rounds: u64,
     /// Frames put on the wire.
     pub sent: u64,
     /// Frames that arrived, copies included.
@@ -205,6 +207,7 @@ impl Wire {
         mut done: impl FnMut(&A, &B) -> bool,
     ) -> bool {
         loop {
+            self.counters.rounds += 1;
             self.there.deliver(self.now, b, &mut self.counters);
             self.back.deliver(self.now, a, &mut self.counters);
             poll(&mut self.there, self.now, a, &mut self.counters);

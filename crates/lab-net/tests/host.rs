@@ -132,6 +132,17 @@ fn nobody_answers() {
 
 /// Moves `octets` in the directions given and returns the wall time.
 fn transfer(version: u8, there: u64, back: u64, impairment: Impairment, mtu: u16) -> f64 {
+    transfer_seeded(version, there, back, impairment, mtu, 3)
+}
+
+fn transfer_seeded(
+    version: u8,
+    there: u64,
+    back: u64,
+    impairment: Impairment,
+    mtu: u16,
+    seed: u64,
+) -> f64 {
     let (mut a, mut b) = (host(1, mtu), host(2, mtu));
     let order = Tcp {
         send: back,
@@ -141,7 +152,7 @@ fn transfer(version: u8, there: u64, back: u64, impairment: Impairment, mtu: u16
     let client = a
         .tcp(order.peer(SocketAddr::new(to(version), 5001)))
         .expect("reachable");
-    let mut wire = Wire::new(impairment, 3);
+    let mut wire = Wire::new(impairment, seed);
     let begin = Instant::now();
     let finished = wire.run(&mut a, &mut b, 600 * SECOND, |a, b| {
         a.is_done(client) && b.is_done(server)
@@ -150,6 +161,9 @@ fn transfer(version: u8, there: u64, back: u64, impairment: Impairment, mtu: u16
     let (up, down) = (tcp_of(a.report(client)), tcp_of(b.report(server)));
     println!("{up}\n{down}\n{:?}, {wall:.3} s", wire.counters());
     assert!(finished, "{up} / {down}");
+    // Nobody asks to be polled over and over without a reason.
+    let counters = wire.counters();
+    assert!(counters.rounds < 2 * counters.sent + 1_000, "{counters:?}");
     assert_eq!((up.state, down.state), (JobState::Done, JobState::Done));
     assert_eq!((up.sent, down.received), (there, there));
     assert_eq!((down.sent, up.received), (back, back));
@@ -180,6 +194,56 @@ fn tcp_survives_a_bad_wire() {
         ..Impairment::default()
     };
     transfer(4, 4 << 20, 1 << 20, bad, 1500);
+}
+
+#[test]
+fn tcp_survives_bad_wires_of_many_kinds() {
+    for seed in 0..24 {
+        let ratio = |shift: u32| {
+            20_000_u32
+                .checked_shr((seed as u32 + shift) % 12)
+                .unwrap_or(0)
+        };
+        let bad = Impairment {
+            loss: ratio(0),
+            duplicate: ratio(3),
+            reorder: ratio(5),
+            corrupt: ratio(7),
+            depth: 4 << (seed % 6),
+            ..Impairment::default()
+        };
+        transfer_seeded([4, 6][seed as usize % 2], 300_000, 100_000, bad, 1500, seed);
+    }
+}
+
+#[test]
+fn one_port_serves_one_job_after_the_other() {
+    let (mut a, mut b) = pair();
+    let mut wire = Wire::new(Impairment::default(), 1);
+    for round in 0..5 {
+        let order = Tcp::server(5001, 100_000, round);
+        let server = b.tcp(order).expect("free port");
+        let client = a
+            .tcp(order.peer(SocketAddr::new(to(4), 5001)))
+            .expect("reachable");
+        assert!(
+            wire.run(&mut a, &mut b, 60 * SECOND, |a, b| a.is_done(client)
+                && b.is_done(server))
+        );
+        assert_eq!(
+            *a.report(client).state(),
+            JobState::Done,
+            "{}",
+            a.report(client)
+        );
+        assert_eq!(
+            *b.report(server).state(),
+            JobState::Done,
+            "{}",
+            b.report(server)
+        );
+    }
+    assert_eq!((a.reports().count(), b.reports().count()), (5, 5));
 }
 
 #[test]

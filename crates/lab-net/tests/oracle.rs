@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use lab_net::mix::Chance;
 use lab_net::oracle::{Flow, FlowId, Generator, Ledger, Pace, Sink, Verdict};
 use lab_net::wire::{Impairment, Wire};
 use lab_net::{Endpoint, Frame, Mac};
@@ -403,4 +404,84 @@ fn pace_is_kept() {
     }
     let expected: Vec<u64> = (0..100).map(|n| 500 + n / 4 * 1_000).collect();
     assert_eq!(times, expected);
+}
+
+/// What arrives, frame by frame, as a test decides it.
+#[derive(Clone, Copy)]
+enum Arrival {
+    Sound(usize),
+    Changed(usize),
+}
+
+/// Any mixture of faults: the verdict is what a naive account of the arrivals
+/// says.
+#[test]
+fn any_mixture_of_faults_is_told_exactly() {
+    let run = sent(true);
+    for case in 0..400 {
+        let mut chance = Chance::new(case);
+        // Every frame once, some not, some twice, some changed, some late.
+        let mut arrivals: Vec<(usize, Arrival)> = Vec::new();
+        for number in 0..FRAMES as usize {
+            let late = if chance.hit(50_000) {
+                chance.between(1, 20) as usize
+            } else {
+                0
+            };
+            match chance.below(20) {
+                0 => {}
+                1 => arrivals.push((number + late, Arrival::Changed(number))),
+                2 => {
+                    arrivals.push((number + late, Arrival::Sound(number)));
+                    arrivals.push((number + late, Arrival::Sound(number)));
+                }
+                _ => arrivals.push((number + late, Arrival::Sound(number))),
+            }
+        }
+        arrivals.sort_by_key(|(at, _)| *at);
+
+        let ledger = Ledger::new(11);
+        let id = ledger.add_flow(flow(true));
+        let pace = Pace {
+            frames: FRAMES,
+            ..Pace::default()
+        };
+        let mut generator = Generator::new(&ledger, id, pace);
+        while !generator.is_done() {
+            generator.poll(0, &mut |_| true);
+        }
+        let mut sink = Sink::new(&ledger, Mac::local(2, 2), &[id]);
+        let mut expected = Verdict {
+            sent: FRAMES,
+            ..Verdict::default()
+        };
+        let (mut seen, mut highest) = (vec![false; FRAMES as usize], None);
+        for (_, arrival) in arrivals {
+            match arrival {
+                Arrival::Sound(number) => {
+                    sink.on_frame(0, &run.frames[number]);
+                    if seen[number] {
+                        expected.duplicated += 1;
+                        continue;
+                    }
+                    seen[number] = true;
+                    expected.received += 1;
+                    if highest.is_some_and(|highest| number < highest) {
+                        expected.reordered += 1;
+                        expected.misordered += 1;
+                    }
+                    highest = highest.max(Some(number));
+                }
+                Arrival::Changed(number) => {
+                    let mut frame = run.frames[number].clone();
+                    let bit = chance.below(frame.len() as u64 * 8) as usize;
+                    frame[bit / 8] ^= 1 << (bit % 8);
+                    sink.on_frame(0, &frame);
+                    expected.corrupted += 1;
+                }
+            }
+        }
+        expected.lost = FRAMES - expected.received - expected.corrupted;
+        assert_eq!(ledger.verdict(), expected, "case {case}");
+    }
 }

@@ -65,6 +65,11 @@ impl Generator {
         }
     }
 
+    /// Begins now.
+    pub fn begin(&mut self, now: u64) {
+        self.next_burst = now;
+    }
+
     /// Frames sent so far.
     pub fn sent(&self) -> u64 {
         self.sent
