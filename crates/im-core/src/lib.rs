@@ -1,1 +1,68 @@
-//! im-core
+//! What the intermediate drivers of this workspace have in common: the
+//! contract with NDIS, and everything that does not depend on how virtual
+//! miniports map to adapters. A driver adds a [`Topology`]: constants and pure
+//! decisions.
+//!
+//! | Concern | File |
+//! |---|---|
+//! | DriverEntry, unload, the driver's one static | `driver` |
+//! | bind, unbind, open, close | `bind` |
+//! | virtual miniports: request, initialise, halt | `instance`, `attributes` |
+//! | pause and restart of both edges | `pause`, tables in `state` |
+//! | data | `send`, `receive`, `path`, `gate`, `flow` |
+//! | OID requests | `oid`, table in `oid_table`, own ones in `own_request` |
+//! | status indications | `status`, table in `status_table` |
+//! | PnP and power | `pnp`, table in `pnp_table` |
+//! | events, control device | `events`, `control` |
+//!
+//! # Concurrency
+//!
+//! Handlers of both edges run at the same time on any processor, up to
+//! DISPATCH_LEVEL (VMI-9). What orders them:
+//!
+//! * The data path takes no lock. It counts itself in on its processor's slot
+//!   and then reads one word, the gate (`flow`, `gate`); whoever closes the
+//!   gate waits for the counts.
+//! * `Lower::core` (a spin lock) holds a binding's state and the list of its
+//!   virtual miniports; `Upper::core` a miniport's state. Order: lower before
+//!   upper. Gate bits change under the lock of the edge they speak for.
+//! * `Driver::bindings` holds the table of bindings; it is taken alone.
+//! * Every other lock is a leaf. No lock is held across a call into NDIS
+//!   (LCK-6), and no handler returns with one held (IRQ-24).
+//!
+//! A `Lower` lives from bind to the end of unbind, its `Upper`s no longer than
+//! it. NDIS unbinds only after it paused, and halts a miniport before unbind
+//! goes on; threads that come from elsewhere (the control device, a sweep after
+//! Reconfigure) hold the run-down `Lower::users`.
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod attributes;
+mod bind;
+mod driver;
+mod edges;
+pub mod events;
+pub mod facts;
+pub mod flow;
+pub mod gate;
+mod instance;
+pub mod oid_slot;
+pub mod oid_table;
+mod path;
+mod pause;
+pub mod pnp_table;
+mod receive;
+mod send;
+pub mod state;
+pub mod status_table;
+mod topology;
+pub mod undo;
+
+pub use attributes::Shown;
+pub use driver::Driver;
+pub use edges::{Lower, Upper};
+pub use facts::Facts;
+pub use topology::{Identity, Notice, Topology};

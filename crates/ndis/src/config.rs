@@ -9,7 +9,7 @@ use crate::{Error, Result};
 use core::marker::PhantomData;
 use ndis_sys::{
     NDIS_CONFIGURATION_OBJECT, NDIS_CONFIGURATION_PARAMETER, NDIS_HANDLE,
-    NDIS_OBJECT_TYPE_CONFIGURATION_OBJECT, NDIS_PARAMETER_TYPE, NDIS_STATUS,
+    NDIS_OBJECT_TYPE_CONFIGURATION_OBJECT, NDIS_PARAMETER_TYPE, NDIS_STATUS_SUCCESS,
     NdisCloseConfiguration, NdisOpenConfigurationEx, NdisParameterMultiString,
     NdisReadConfiguration,
 };
@@ -54,7 +54,7 @@ impl Configuration<'_> {
         kind: NDIS_PARAMETER_TYPE,
     ) -> Result<&NDIS_CONFIGURATION_PARAMETER> {
         let mut name = counted(name)?;
-        let mut status = 0_i32;
+        let mut status = NDIS_STATUS_SUCCESS;
         let mut value: *mut NDIS_CONFIGURATION_PARAMETER = core::ptr::null_mut();
         // SAFETY: (CFG-2) the handle is open; out parameters are ours.
         unsafe {
@@ -66,7 +66,7 @@ impl Configuration<'_> {
                 kind,
             );
         }
-        check(NDIS_STATUS(status))?;
+        check(status)?;
         if value.is_null() {
             return Err(Error::NotFound);
         }

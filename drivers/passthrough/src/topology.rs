@@ -38,7 +38,11 @@ impl Topology for Passthrough {
     }
 
     fn accepts(facts: &Facts) -> Result<()> {
-        if facts.medium == NdisMedium802_3 { Ok(()) } else { Err(Error::UnsupportedMedium) }
+        if facts.medium == NdisMedium802_3 {
+            Ok(())
+        } else {
+            Err(Error::UnsupportedMedium)
+        }
     }
 
     fn shown(facts: &Facts) -> Shown {
@@ -46,11 +50,19 @@ impl Topology for Passthrough {
     }
 
     fn send_route(paths: usize) -> core::result::Result<usize, DropReason> {
-        if paths == 0 { Err(DropReason::SendNoBinding) } else { Ok(0) }
+        if paths == 0 {
+            Err(DropReason::SendNoBinding)
+        } else {
+            Ok(0)
+        }
     }
 
     fn receive_route(paths: usize) -> core::result::Result<usize, DropReason> {
-        if paths == 0 { Err(DropReason::ReceiveNoMiniport) } else { Ok(0) }
+        if paths == 0 {
+            Err(DropReason::ReceiveNoMiniport)
+        } else {
+            Ok(0)
+        }
     }
 }
 
@@ -63,13 +75,19 @@ mod tests {
         assert_eq!(Passthrough::send_route(1), Ok(0));
         assert_eq!(Passthrough::receive_route(1), Ok(0));
         assert_eq!(Passthrough::send_route(0), Err(DropReason::SendNoBinding));
-        assert_eq!(Passthrough::receive_route(0), Err(DropReason::ReceiveNoMiniport));
+        assert_eq!(
+            Passthrough::receive_route(0),
+            Err(DropReason::ReceiveNoMiniport)
+        );
     }
 
     /// PTR-3: the protocol's name is the service of the protocol INF. The packager looks for it
     /// in the image as well.
     #[test]
     fn the_protocol_is_named_like_the_service_of_its_inf() {
-        assert_eq!(String::from_utf16_lossy(Passthrough::IDENTITY.service), "ImPassthrough");
+        assert_eq!(
+            String::from_utf16_lossy(Passthrough::IDENTITY.service),
+            "ImPassthrough"
+        );
     }
 }

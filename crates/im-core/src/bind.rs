@@ -1,0 +1,281 @@
+//! Binding to an adapter below and unbinding from it.
+//!
+//! Bind and unbind of one adapter do not overlap; those of different adapters
+//! may. Both run at PASSIVE_LEVEL and wait for NDIS where an open or a close
+//! pends (BND-3, UNB-2), so that each is one straight function with its undoing
+//! beside it; bind parameters and configuration stay valid meanwhile (BND-9).
+
+use crate::edges::Lower;
+use crate::facts::Facts;
+use crate::instance;
+use crate::state::LowerMove;
+use crate::topology::{Notice, Topology};
+use alloc::vec::Vec;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+use im_control::EventKind;
+use ndis::config::Configuration;
+use ndis::header::{Zeroed, header};
+use ndis::memory::PoolBox;
+use ndis::multi_sz::names;
+use ndis::nbl::Chain;
+use ndis::status::{check, status_of};
+use ndis::string::wide;
+use ndis::sys::{
+    NDIS_BIND_PARAMETERS, NDIS_HANDLE, NDIS_OBJECT_TYPE_OPEN_PARAMETERS, NDIS_OPEN_PARAMETERS,
+    NDIS_OPEN_PARAMETERS_REVISION_1, NDIS_STATUS, NDIS_STATUS_PENDING, NDIS_STATUS_SUCCESS,
+    NdisCloseAdapterEx, NdisMedium802_3, NdisOpenAdapterEx,
+};
+use ndis::{Error, Result};
+
+/// Frame types that we want: all of them, so the array is empty.
+const UPPER_BINDINGS: [u16; 13] = wide(b"UpperBindings");
+
+/// ProtocolBindAdapterEx. IRQL = PASSIVE_LEVEL. Synchronous: it never returns
+/// PENDING, so nothing completes the bind a second time (BND-5).
+pub(crate) unsafe extern "efiapi" fn bind<T: Topology>(
+    _driver: NDIS_HANDLE,
+    bind_context: NDIS_HANDLE,
+    parameters: *mut NDIS_BIND_PARAMETERS,
+) -> NDIS_STATUS {
+    // SAFETY: (BND-9) the structure is valid until the bind ends, which is
+    // when this returns.
+    let bound = unsafe { try_bind::<T>(bind_context, parameters) };
+    match bound {
+        Ok(index) => T::notice(Notice::Bound(index)),
+        Err(error) => {
+            let status = error.status();
+            T::driver().event(EventKind::BindFailed, 0, u64::from(status.0 as u32));
+            T::notice(Notice::NotBound(status.0));
+        }
+    }
+    status_of(bound.map(|_| ()))
+}
+
+/// # Safety
+/// `parameters` is valid until the bind ends (BND-9).
+unsafe fn try_bind<T: Topology>(
+    bind_context: NDIS_HANDLE,
+    parameters: *mut NDIS_BIND_PARAMETERS,
+) -> Result<u32> {
+    let driver = T::driver();
+    // SAFETY: (BND-9) the caller's promise.
+    let facts = unsafe { Facts::read(parameters) }?;
+    T::accepts(&facts)?;
+    // SAFETY: (BND-12) before the open the bind parameters are the handle, and
+    // they outlive the configuration, which ends with this statement.
+    let upper_names = unsafe { Configuration::open(parameters.cast()) }
+        .and_then(|configuration| read_names(&configuration));
+    let upper_names = upper_names.unwrap_or_else(|error| {
+        // An adapter without miniports yet: NetEventReconfigure brings them.
+        let status = u64::from(error.status().0 as u32);
+        driver.event(EventKind::NoUpperBindings, facts.if_index, status);
+        Vec::new()
+    });
+
+    let lower = PoolBox::try_new(driver.pool(), Lower::new(driver, facts))?;
+    // SAFETY: (IRQ-9) in its box, which does not move it; not shared yet.
+    unsafe { lower.init() };
+    // SAFETY: (BND-2, BND-3) the name lasts until the call returns, the rest is
+    // in the box; BND-4: the box is freed if this fails.
+    unsafe { open(&lower, bind_context, parameters) }?;
+
+    let raw = NonNull::new(lower.into_raw()).ok_or(Error::NoResources)?;
+    // SAFETY: (BND-14) the binding is freed only by `destroy` below or unbind.
+    let lower = unsafe { raw.as_ref() };
+    let listed = {
+        let mut bindings = driver.bindings.lock();
+        bindings.try_push(raw).is_ok()
+    };
+    let result = if listed {
+        add_miniports(lower, &upper_names)
+    } else {
+        Err(Error::NoResources)
+    };
+    if let Err(error) = result {
+        // BND-8: the driver closes inside the bind and waits for it.
+        // SAFETY: (BND-14) nobody else has the binding once it is off the table.
+        unsafe { destroy(raw) };
+        return Err(error);
+    }
+    driver.event(EventKind::Bound, facts.if_index, 0);
+    Ok(facts.if_index)
+}
+
+/// Creates and requests a virtual miniport for every name that has none yet
+/// (BND-13). Fails only if there were names and not one could be used.
+pub(crate) fn add_miniports<T: Topology>(lower: &Lower<T>, units: &[u16]) -> Result<()> {
+    let mut left_out = 0_u64;
+    let mut added = 0_u64;
+    let mut first_error = None;
+    for name in names(units) {
+        if lower
+            .uppers()
+            .any(|upper| ndis::string::same_name(&upper.name, name))
+        {
+            added += 1;
+            continue;
+        }
+        match instance::create(lower, name) {
+            Ok(true) => added += 1,
+            Ok(false) => left_out += 1,
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    if left_out > 0 {
+        lower
+            .driver
+            .event(EventKind::TooManyMiniports, lower.if_index(), left_out);
+    }
+    if let (0, Some(error)) = (added, first_error) {
+        return Err(error);
+    }
+    if lower.driver.is_associated() {
+        instance::request_all(lower);
+    }
+    Ok(())
+}
+
+/// The units of UpperBindings in memory of our own (CFG-2).
+pub(crate) fn read_names(configuration: &Configuration<'_>) -> Result<Vec<u16>> {
+    let units = configuration.multi_string(&UPPER_BINDINGS)?;
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(units.len())
+        .map_err(|_| Error::NoResources)?;
+    copy.extend_from_slice(units);
+    Ok(copy)
+}
+
+/// Opens the adapter and waits until the open is complete.
+///
+/// # Safety
+/// The parameters are those of the bind under way; `lower` does not move.
+unsafe fn open<T: Topology>(
+    lower: &Lower<T>,
+    bind_context: NDIS_HANDLE,
+    parameters: *const NDIS_BIND_PARAMETERS,
+) -> Result<()> {
+    lower.step(LowerMove::Open)?;
+    let mut media = [NdisMedium802_3];
+    let mut open = NDIS_OPEN_PARAMETERS::zeroed();
+    open.Header = header(
+        NDIS_OBJECT_TYPE_OPEN_PARAMETERS as u8,
+        NDIS_OPEN_PARAMETERS_REVISION_1 as u8,
+        size_of::<NDIS_OPEN_PARAMETERS>(),
+    );
+    // SAFETY: (BND-2) read just now as valid; the name is part of the bind.
+    open.AdapterName = unsafe { (*parameters).AdapterName };
+    open.MediumArray = media.as_mut_ptr();
+    open.MediumArraySize = media.len() as u32;
+    open.SelectedMediumIndex = lower.medium_index.as_ptr();
+    let context: NDIS_HANDLE = core::ptr::from_ref(lower).cast_mut().cast();
+    // SAFETY: (BND-1) inside ProtocolBindAdapterEx, with its context; storage
+    // for handle and index lives in the binding (BND-3).
+    let mut status = unsafe {
+        NdisOpenAdapterEx(
+            lower.driver.protocol_handle(),
+            context,
+            &raw mut open,
+            bind_context,
+            lower.handle_storage(),
+        )
+    };
+    if status == NDIS_STATUS_PENDING {
+        lower.opened.wait();
+        status = NDIS_STATUS(lower.open_status.load(Ordering::Acquire));
+    }
+    if let Err(error) = check(status) {
+        lower.step(LowerMove::OpenFailed)?; // BND-4
+        return Err(error);
+    }
+    lower.step(LowerMove::Opened)?;
+    lower.requests.open(); // BND-7, PBS-5
+    let early = lower.early.lock().take();
+    early.return_down(lower.handle(), 0);
+    Ok(())
+}
+
+/// ProtocolOpenAdapterCompleteEx. IRQL = PASSIVE_LEVEL. The bind waits.
+pub(crate) unsafe extern "efiapi" fn open_complete<T: Topology>(
+    context: NDIS_HANDLE,
+    status: NDIS_STATUS,
+) {
+    // SAFETY: (BND-14) the context of an open that is under way.
+    let lower = unsafe { &*context.cast::<Lower<T>>() };
+    lower.open_status.store(status.0, Ordering::Release);
+    lower.opened.set(); // last: the bind goes on and may free the binding
+}
+
+/// ProtocolUnbindAdapterEx. IRQL = PASSIVE_LEVEL. Synchronous and unable to
+/// fail (UNB-1); NDIS has paused the binding.
+pub(crate) unsafe extern "efiapi" fn unbind<T: Topology>(
+    _unbind_context: NDIS_HANDLE,
+    context: NDIS_HANDLE,
+) -> NDIS_STATUS {
+    let Some(raw) = NonNull::new(context.cast::<Lower<T>>()) else {
+        return NDIS_STATUS_SUCCESS;
+    };
+    // SAFETY: (BND-14) the binding lives until `destroy` has closed it.
+    let index = unsafe { raw.as_ref() }.if_index();
+    // SAFETY: (BND-14) NDIS unbinds a binding once.
+    unsafe { destroy(raw) };
+    T::driver().event(EventKind::Unbound, index, 0);
+    T::notice(Notice::Unbound(index));
+    NDIS_STATUS_SUCCESS
+}
+
+/// Takes an open binding down: miniports first (UNB-7), then the adapter, then
+/// the memory.
+///
+/// # Safety
+/// The binding is open, nobody else takes it down, and it is not used after.
+unsafe fn destroy<T: Topology>(mut raw: NonNull<Lower<T>>) {
+    {
+        // SAFETY: (BND-14) alive until the end of this function.
+        let lower = unsafe { raw.as_ref() };
+        let driver = lower.driver;
+        {
+            let mut bindings = driver.bindings.lock();
+            bindings.retain(|entry| *entry != raw);
+        }
+        lower.users.close_and_wait();
+        for upper in lower.uppers() {
+            instance::withdraw(upper); // CAN-1, UNB-7
+        }
+        lower.requests.close_and_wait(); // UNB-5, OID-17
+        close(lower); // UNB-2
+    }
+    // SAFETY: (BND-14) closed: NDIS calls nothing on this binding any more, and
+    // the miniports are halted (HLT-4).
+    let uppers = unsafe { raw.as_mut() }.take_uppers();
+    for upper in uppers {
+        // SAFETY: (VMI-4) came from a box; nobody uses it any more.
+        drop(unsafe { PoolBox::from_raw(upper) });
+    }
+    // SAFETY: (BND-14) came from a box; nobody uses it any more.
+    drop(unsafe { PoolBox::from_raw(raw) });
+}
+
+/// Closes the adapter and waits until the close is complete (UNB-2, UNB-3).
+fn close<T: Topology>(lower: &Lower<T>) {
+    // A move that is not in the table is reported and does not stop us: an
+    // unbind cannot fail (UNB-1).
+    let _closing = lower.step(LowerMove::Close);
+    // SAFETY: (UNB-3, UNB-5) inside bind or unbind; nothing of ours is
+    // outstanding on the binding.
+    let status = unsafe { NdisCloseAdapterEx(lower.handle().0) };
+    if status == NDIS_STATUS_PENDING {
+        lower.closed.wait();
+    }
+    let _closed = lower.step(LowerMove::Closed);
+    // Early receives exist only before the open, which returned them.
+    let early = lower.early.lock().take();
+    debug_assert!(early.is_empty());
+    core::mem::forget::<Chain<_>>(early);
+}
+
+/// ProtocolCloseAdapterCompleteEx. IRQL = PASSIVE_LEVEL. The unbind waits.
+pub(crate) unsafe extern "efiapi" fn close_complete<T: Topology>(context: NDIS_HANDLE) {
+    // SAFETY: (BND-14) the binding lives until the close is complete.
+    unsafe { &*context.cast::<Lower<T>>() }.closed.set(); // last use
+}

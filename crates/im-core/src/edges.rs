@@ -1,0 +1,381 @@
+//! The two edges: a binding ([`Lower`]) and a virtual miniport ([`Upper`]).
+//!
+//! State and list of miniports of a binding are behind `Lower::core`, the state
+//! of a miniport behind `Upper::core`; gate bits of an edge change under its
+//! lock (see the crate's description). Both objects stay where they are until
+//! they are freed: NDIS has their addresses as contexts.
+
+use crate::driver::Driver;
+use crate::facts::Facts;
+use crate::gate::bit;
+use crate::path::Path;
+use crate::state::{
+    Lower as LowerState, LowerMove, Upper as UpperState, UpperMove, lower_after, upper_after,
+    upper_indicates, upper_sends,
+};
+use crate::topology::Topology;
+use arrayvec::ArrayVec;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
+use im_control::EventKind;
+use ndis::event::Event;
+use ndis::lock::SpinLock;
+use ndis::memory::{PoolArray, PoolBox};
+use ndis::nbl::{BindingHandle, Chain, FromBelow, MiniportHandle};
+use ndis::rundown::Rundown;
+use ndis::sys::{NdisDeviceStateD0, VOID};
+use ndis::{Error, Result};
+
+/// Virtual miniports that one binding can carry, whatever the topology.
+pub const MAX_UPPERS: usize = 64;
+
+/// What is guarded together on the lower edge.
+pub(crate) struct LowerCore<T: Topology> {
+    pub state: LowerState,
+    /// The lower edge's bits, as they are in the gate of every path.
+    pub bits: u32,
+    pub uppers: ArrayVec<NonNull<Upper<T>>, MAX_UPPERS>,
+}
+
+/// A binding to an adapter below.
+pub struct Lower<T: Topology> {
+    pub(crate) driver: &'static Driver<T>,
+    pub(crate) core: SpinLock<LowerCore<T>>,
+    /// The one virtual miniport of a 1:1 topology, for the data path.
+    sole: AtomicPtr<Upper<T>>,
+    handle: AtomicPtr<VOID>,
+    /// Storage that NdisOpenAdapterEx may write late (BND-3).
+    pub(crate) medium_index: AtomicU32,
+    pub(crate) opened: Event,
+    pub(crate) open_status: AtomicI32,
+    pub(crate) closed: Event,
+    /// Set by whoever finds a draining path empty (PBS-2).
+    pub(crate) drained: Event,
+    /// Users that do not come through NDIS's serialisation.
+    pub(crate) users: Rundown,
+    /// OID requests that are below; closed while none may go (PBS-5).
+    pub(crate) requests: Rundown,
+    pub(crate) facts: SpinLock<Facts>,
+    pub(crate) power: AtomicI32,
+    /// The adapter's OID list, read once after the open.
+    pub(crate) supported: Option<PoolArray<u32>>,
+    /// Receives that came before the binding handle was known (RCV-14).
+    pub(crate) early: SpinLock<Chain<FromBelow>>,
+}
+
+// SAFETY: (VMI-9) the pointers lead to `Upper`s, which are shared by design and
+// live as long as the binding; all else is synchronised by type.
+unsafe impl<T: Topology> Send for Lower<T> {}
+// SAFETY: (VMI-9) as above.
+unsafe impl<T: Topology> Sync for Lower<T> {}
+// SAFETY: (VMI-9) as above; the list is reached under its lock only.
+unsafe impl<T: Topology> Send for LowerCore<T> {}
+
+impl<T: Topology> Lower<T> {
+    /// A binding that is not open yet. [`Lower::init`] follows once it is where
+    /// it stays.
+    pub(crate) fn new(driver: &'static Driver<T>, facts: Facts) -> Self {
+        Self {
+            driver,
+            core: SpinLock::new(LowerCore {
+                state: LowerState::Unbound,
+                bits: bit::LOWER_NO_SENDS | bit::LOWER_NO_RECEIVES,
+                uppers: ArrayVec::new_const(),
+            }),
+            sole: AtomicPtr::new(core::ptr::null_mut()),
+            handle: AtomicPtr::new(core::ptr::null_mut()),
+            medium_index: AtomicU32::new(0),
+            opened: Event::new(),
+            open_status: AtomicI32::new(0),
+            closed: Event::new(),
+            drained: Event::new(),
+            users: Rundown::new(true),
+            requests: Rundown::new(false),
+            facts: SpinLock::new(facts),
+            power: AtomicI32::new(NdisDeviceStateD0.0),
+            supported: None,
+            early: SpinLock::new(Chain::empty()),
+        }
+    }
+
+    /// Initialises the events in place.
+    ///
+    /// # Safety
+    /// The binding has its final address and is not shared yet.
+    pub(crate) unsafe fn init(&self) {
+        // SAFETY: (IRQ-9) the caller's promise covers each of them.
+        unsafe {
+            self.opened.init();
+            self.closed.init();
+            self.drained.init();
+            self.users.init();
+            self.requests.init();
+        }
+    }
+
+    /// The binding's handle; null until NDIS wrote it.
+    pub(crate) fn handle(&self) -> BindingHandle {
+        BindingHandle(self.handle.load(Ordering::Acquire))
+    }
+
+    /// Where NDIS writes the handle (BND-3).
+    pub(crate) fn handle_storage(&self) -> *mut *mut VOID {
+        self.handle.as_ptr()
+    }
+
+    /// The state at this moment.
+    pub(crate) fn state(&self) -> LowerState {
+        self.core.lock().state
+    }
+
+    /// Makes a move, with the gate bits that go with it on every path.
+    pub(crate) fn step(&self, step: LowerMove) -> Result<LowerState> {
+        let moved = {
+            let mut core = self.core.lock();
+            match lower_after(core.state, step) {
+                Some(next) => {
+                    core.state = next;
+                    let mask = bit::LOWER_NO_SENDS | bit::LOWER_NO_RECEIVES;
+                    core.apply(state_bits(next), mask);
+                    Ok(next)
+                }
+                None => Err(core.state),
+            }
+        };
+        match moved {
+            Ok(next) => {
+                if matches!(next, LowerState::Running | LowerState::Paused) {
+                    self.driver
+                        .event(EventKind::BindingState, self.if_index(), next.code().into());
+                }
+                Ok(next)
+            }
+            Err(state) => {
+                let value = u64::from(state.code()) << 8 | step as u64;
+                self.driver
+                    .event(EventKind::BadMove, self.if_index(), value);
+                Err(Error::BadState)
+            }
+        }
+    }
+
+    /// Sets and clears bits of the lower edge on every path.
+    pub(crate) fn set_bits(&self, set: u32, clear: u32) {
+        self.core.lock().apply(set, set | clear);
+    }
+
+    /// The virtual miniport at an index, if there is one. Not for the data path.
+    pub(crate) fn upper_at(&self, index: usize) -> Option<&Upper<T>> {
+        let found = self.core.lock().uppers.get(index).copied();
+        // SAFETY: (VMI-4) miniports live until the end of the unbind, and so
+        // does whoever holds `self`.
+        found.map(|upper| unsafe { upper.as_ref() })
+    }
+
+    /// All virtual miniports, one after the other, without holding the lock.
+    pub(crate) fn uppers(&self) -> impl Iterator<Item = &Upper<T>> {
+        (0..MAX_UPPERS).map_while(|index| self.upper_at(index))
+    }
+
+    /// The path that a topology picked for the data path; no lock.
+    pub(crate) fn route(&self, index: usize) -> Option<&Upper<T>> {
+        if index != 0 {
+            return None;
+        }
+        // SAFETY: (VMI-4) published when complete, freed after the close.
+        unsafe { self.sole.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Puts a complete virtual miniport on the binding.
+    pub(crate) fn add(
+        &self,
+        upper: PoolBox<Upper<T>>,
+    ) -> core::result::Result<(), PoolBox<Upper<T>>> {
+        let mut core = self.core.lock();
+        if core.uppers.len() >= T::UPPERS_PER_LOWER || core.uppers.is_full() {
+            drop(core);
+            return Err(upper);
+        }
+        upper
+            .path
+            .gate
+            .clear(bit::LOWER_NO_SENDS | bit::LOWER_NO_RECEIVES);
+        upper.path.gate.set(core.bits);
+        upper.path.set_binding(self.handle());
+        let raw = upper.into_raw();
+        if let Some(upper) = NonNull::new(raw) {
+            let first = core.uppers.is_empty();
+            // There is room: looked at above.
+            let _room = core.uppers.try_push(upper);
+            if first {
+                self.sole.store(raw, Ordering::Release);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes all virtual miniports off a closed binding, to free them.
+    pub(crate) fn take_uppers(&mut self) -> ArrayVec<NonNull<Upper<T>>, MAX_UPPERS> {
+        self.sole.store(core::ptr::null_mut(), Ordering::Release);
+        core::mem::take(&mut self.core.get_mut().uppers)
+    }
+
+    /// Interface index of the adapter, for events.
+    pub(crate) fn if_index(&self) -> u32 {
+        self.facts.lock().if_index
+    }
+
+    /// A copy of what is known about the adapter.
+    pub(crate) fn facts(&self) -> Facts {
+        *self.facts.lock()
+    }
+}
+
+/// The gate bits of a lower state (PBS-1, PBS-3).
+const fn state_bits(state: LowerState) -> u32 {
+    match state {
+        LowerState::Running => 0,
+        LowerState::Restarting => bit::LOWER_NO_SENDS,
+        _ => bit::LOWER_NO_SENDS | bit::LOWER_NO_RECEIVES,
+    }
+}
+
+impl<T: Topology> LowerCore<T> {
+    /// Gives the bits of `mask` the values in `bits`, here and on every path.
+    fn apply(&mut self, bits: u32, mask: u32) {
+        self.bits = self.bits & !mask | bits & mask;
+        for upper in &self.uppers {
+            // SAFETY: (VMI-4) on the list, hence alive.
+            let gate = unsafe { &upper.as_ref().path.gate };
+            gate.set(bits & mask);
+            gate.clear(mask & !bits);
+        }
+    }
+}
+
+/// What is guarded together on the upper edge.
+pub(crate) struct UpperCore {
+    pub state: UpperState,
+}
+
+/// A virtual miniport. Its address is the DeviceContext that NDIS hands out
+/// (VMI-4) and the MiniportAdapterContext (ATR-3).
+pub struct Upper<T: Topology> {
+    pub(crate) driver: &'static Driver<T>,
+    lower: NonNull<Lower<T>>,
+    pub(crate) core: SpinLock<UpperCore>,
+    pub(crate) path: Path,
+    /// The device name from UpperBindings.
+    pub(crate) name: PoolArray<u16>,
+    /// Set when MiniportInitializeEx is over, either way, or was called off.
+    pub(crate) settled: Event,
+    /// Set when MiniportHaltEx is over.
+    pub(crate) halted: Event,
+    /// Calls up that must be over before halt and low power: status (STS-2,
+    /// PWR-2), PnP events.
+    pub(crate) indications: Rundown,
+    /// Interface index of the miniport; zero before it is known.
+    pub(crate) if_index: AtomicU32,
+    /// The lower index that was entered into the interface stack (IFS-2).
+    pub(crate) stacked_on: AtomicU32,
+    pub(crate) power: AtomicI32,
+}
+
+// SAFETY: (VMI-9) the binding outlives its miniports; all else is synchronised
+// by type.
+unsafe impl<T: Topology> Send for Upper<T> {}
+// SAFETY: (VMI-9) as above.
+unsafe impl<T: Topology> Sync for Upper<T> {}
+
+impl<T: Topology> Upper<T> {
+    /// A virtual miniport that NDIS has not heard of. [`Upper::init`] follows.
+    pub(crate) fn try_new(lower: &Lower<T>, name: &[u16]) -> Result<Self> {
+        let pool = lower.driver.pool();
+        Ok(Self {
+            driver: lower.driver,
+            lower: NonNull::from(lower),
+            core: SpinLock::new(UpperCore {
+                state: UpperState::Halted,
+            }),
+            path: Path::try_new(pool)?,
+            name: PoolArray::try_with(pool, name.len(), |index| {
+                name.get(index).copied().unwrap_or(0)
+            })?,
+            settled: Event::new(),
+            halted: Event::new(),
+            indications: Rundown::new(false),
+            if_index: AtomicU32::new(0),
+            stacked_on: AtomicU32::new(0),
+            power: AtomicI32::new(NdisDeviceStateD0.0),
+        })
+    }
+
+    /// Initialises the events in place.
+    ///
+    /// # Safety
+    /// The miniport has its final address and is not shared yet.
+    pub(crate) unsafe fn init(&self) {
+        // SAFETY: (IRQ-9) the caller's promise covers each of them.
+        unsafe {
+            self.settled.init();
+            self.halted.init();
+            self.indications.init();
+        }
+    }
+
+    /// The binding that the miniport stands on.
+    pub(crate) fn lower(&self) -> &Lower<T> {
+        // SAFETY: (VMI-4) the binding outlives its miniports.
+        unsafe { self.lower.as_ref() }
+    }
+
+    /// The handle.
+    pub(crate) fn handle(&self) -> MiniportHandle {
+        self.path.miniport()
+    }
+
+    /// The state at this moment.
+    pub(crate) fn state(&self) -> UpperState {
+        self.core.lock().state
+    }
+
+    /// Makes a move, with the gate bits that go with it.
+    pub(crate) fn step(&self, step: UpperMove) -> Result<UpperState> {
+        let moved = {
+            let mut core = self.core.lock();
+            match upper_after(core.state, step) {
+                Some(next) => {
+                    core.state = next;
+                    let mut closed = 0;
+                    if !upper_sends(next) {
+                        closed |= bit::UPPER_NO_SENDS;
+                    }
+                    if !upper_indicates(next) {
+                        closed |= bit::UPPER_NO_RECEIVES;
+                    }
+                    self.path.gate.set(closed);
+                    self.path
+                        .gate
+                        .clear((bit::UPPER_NO_SENDS | bit::UPPER_NO_RECEIVES) & !closed);
+                    Ok(next)
+                }
+                None => Err(core.state),
+            }
+        };
+        let index = self.if_index.load(Ordering::Relaxed);
+        match moved {
+            Ok(next) => {
+                if matches!(step, UpperMove::Restarted | UpperMove::Paused) {
+                    self.driver
+                        .event(EventKind::MiniportState, index, next.code().into());
+                }
+                Ok(next)
+            }
+            Err(state) => {
+                let value = 1 << 16 | u64::from(state.code()) << 8 | step as u64;
+                self.driver.event(EventKind::BadMove, index, value);
+                Err(Error::BadState)
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Virtual miniports: asked for, initialised, halted, called off.
+//!
+//! MiniportInitializeEx may run inside NdisIMInitializeDeviceInstanceEx, later
+//! on another thread, or never (VMI-3); several may run in parallel (VMI-5).
+//! `Upper::core` decides which of a cancel and an initialisation comes first.
+//! Everything here is at PASSIVE_LEVEL.
+
+use crate::attributes;
+use crate::edges::{Lower, Upper};
+use crate::gate::bit;
+use crate::state::{Upper as UpperState, UpperMove};
+use crate::topology::Topology;
+use core::sync::atomic::Ordering;
+use im_control::EventKind;
+use ndis::memory::PoolBox;
+use ndis::nbl::MiniportHandle;
+use ndis::status::check;
+use ndis::string::counted;
+use ndis::sys::{
+    NDIS_HALT_ACTION, NDIS_HANDLE, NDIS_MINIPORT_INIT_PARAMETERS, NDIS_STATUS, NDIS_STATUS_FAILURE,
+    NDIS_STATUS_NOT_ACCEPTED, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS, NdisDeviceStateD0,
+    NdisIMCancelInitializeDeviceInstance, NdisIMDeInitializeDeviceInstance,
+    NdisIMInitializeDeviceInstanceEx, NdisIfAddIfStackEntry, NdisIfDeleteIfStackEntry,
+};
+use ndis::{Error, Result};
+
+/// Makes the state of a virtual miniport, complete before NDIS hears of it
+/// (VMI-3), and puts it on the binding. False if the topology has no room.
+pub(crate) fn create<T: Topology>(lower: &Lower<T>, name: &[u16]) -> Result<bool> {
+    counted(name)?; // too long to be a name: refuse now
+    let upper = PoolBox::try_new(lower.driver.pool(), Upper::try_new(lower, name)?)?;
+    // SAFETY: (IRQ-9) in its box, which does not move it; not shared yet.
+    unsafe { upper.init() };
+    Ok(lower.add(upper).is_ok())
+}
+
+/// Asks NDIS for every virtual miniport of a binding that is not there.
+pub(crate) fn request_all<T: Topology>(lower: &Lower<T>) {
+    for upper in lower.uppers() {
+        // One that is there already refuses the move; that is no event.
+        if upper.state() == UpperState::Halted {
+            let _requested = request(upper);
+        }
+    }
+}
+
+/// Asks NDIS for a virtual miniport (BND-13, VMI-1).
+pub(crate) fn request<T: Topology>(upper: &Upper<T>) -> Result<()> {
+    let driver = upper.driver;
+    // The events are reset before the state lets anybody set them.
+    {
+        let mut core = upper.core.lock();
+        if core.state != UpperState::Halted {
+            return Err(Error::NotAccepted); // VMI-2: never twice
+        }
+        core.state = UpperState::Requested;
+    }
+    upper.settled.reset();
+    upper.halted.reset();
+    let mut name = counted(&upper.name)?;
+    let context: NDIS_HANDLE = core::ptr::from_ref(upper).cast_mut().cast();
+    driver.event(EventKind::MiniportRequested, upper.lower().if_index(), 0);
+    // SAFETY: (VMI-1, VMI-4) PASSIVE_LEVEL, the miniport driver handle, a name
+    // from UpperBindings, a context that outlives the miniport.
+    let status = unsafe {
+        NdisIMInitializeDeviceInstanceEx(driver.miniport_handle(), &raw mut name, context)
+    };
+    if let Err(error) = check(status) {
+        // VMI-2: NOT_ACCEPTED means that it exists, but not as ours.
+        if upper.state() == UpperState::Requested {
+            let _withdrawn = upper.step(UpperMove::Withdraw);
+            upper.settled.set();
+        }
+        let index = upper.lower().if_index();
+        driver.event(
+            EventKind::MiniportRefused,
+            index,
+            u64::from(status.0 as u32),
+        );
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// Undoes the request of a virtual miniport, whatever has become of it, and
+/// returns when nothing of it is left in NDIS (CAN-1 to CAN-4, UNB-7).
+pub(crate) fn withdraw<T: Topology>(upper: &Upper<T>) {
+    loop {
+        match upper.state() {
+            UpperState::Halted => return,
+            UpperState::Requested => {
+                let Ok(mut name) = counted(&upper.name) else {
+                    return;
+                };
+                // SAFETY: (CAN-2) the driver handle and the very same name.
+                let status = unsafe {
+                    NdisIMCancelInitializeDeviceInstance(
+                        upper.driver.miniport_handle(),
+                        &raw mut name,
+                    )
+                };
+                if status == NDIS_STATUS_SUCCESS {
+                    // CAN-4: no halt will come.
+                    let _withdrawn = upper.step(UpperMove::Withdraw);
+                    return;
+                }
+                upper.settled.wait(); // CAN-3: let it finish
+            }
+            UpperState::Initializing => upper.settled.wait(),
+            _ => {
+                // SAFETY: (HLT-1, VMI-8) PASSIVE_LEVEL, no lock held, the handle
+                // of the initialised instance.
+                let _status = unsafe { NdisIMDeInitializeDeviceInstance(upper.handle().0) };
+                // The halt may have come inside the call, comes later, or is
+                // under way for a reason of its own.
+                upper.halted.wait();
+            }
+        }
+    }
+}
+
+/// MiniportInitializeEx. IRQL = PASSIVE_LEVEL.
+pub(crate) unsafe extern "efiapi" fn initialize<T: Topology>(
+    handle: NDIS_HANDLE,
+    _driver: NDIS_HANDLE,
+    parameters: *mut NDIS_MINIPORT_INIT_PARAMETERS,
+) -> NDIS_STATUS {
+    if parameters.is_null() {
+        return NDIS_STATUS_FAILURE; // MEM-3
+    }
+    // SAFETY: (VMI-4) the context that the request gave.
+    let upper = unsafe {
+        (*parameters)
+            .IMDeviceInstanceContext
+            .cast::<Upper<T>>()
+            .as_ref()
+    };
+    let Some(upper) = upper else {
+        return NDIS_STATUS_NOT_ACCEPTED;
+    };
+    if upper.step(UpperMove::Initialize).is_err() {
+        return NDIS_STATUS_NOT_ACCEPTED;
+    }
+    // SAFETY: (VER-4) IfIndex is part of revision 1.
+    let if_index = unsafe { (*parameters).IfIndex };
+    upper.if_index.store(if_index, Ordering::Relaxed);
+    let status = match bring_up(upper, MiniportHandle(handle)) {
+        Ok(()) => {
+            upper.driver.event(EventKind::MiniportReady, if_index, 0);
+            NDIS_STATUS_SUCCESS
+        }
+        Err(error) => {
+            // VMI-7: what was taken is back already; VMI-6: four statuses.
+            let status = match error {
+                Error::NoResources => NDIS_STATUS_RESOURCES,
+                Error::Refused(status) if status == NDIS_STATUS_RESOURCES => NDIS_STATUS_RESOURCES,
+                _ => NDIS_STATUS_FAILURE,
+            };
+            upper.driver.event(
+                EventKind::MiniportFailed,
+                if_index,
+                u64::from(status.0 as u32),
+            );
+            let _failed = upper.step(UpperMove::InitializeFailed);
+            status
+        }
+    };
+    upper.settled.set();
+    status
+}
+
+/// What initialisation does, undone in reverse by [`halt`].
+fn bring_up<T: Topology>(upper: &Upper<T>, handle: MiniportHandle) -> Result<()> {
+    let lower = upper.lower();
+    let facts = lower.facts();
+    let context: NDIS_HANDLE = core::ptr::from_ref(upper).cast_mut().cast();
+    attributes::register(handle, context)?; // ATR-1: first
+    attributes::show(handle, &T::shown(&facts))?; // ATR-2
+
+    // IFS-1, IFS-3: the layering that NDIS cannot see.
+    let above = upper.if_index.load(Ordering::Relaxed);
+    if above != 0 && facts.if_index != 0 {
+        // SAFETY: (IFS-3) PASSIVE_LEVEL; both indexes are registered.
+        check(unsafe { NdisIfAddIfStackEntry(above, facts.if_index) })?;
+        upper.stacked_on.store(facts.if_index, Ordering::Relaxed);
+    }
+    upper.path.set_miniport(handle);
+    upper
+        .path
+        .gate
+        .clear(bit::UPPER_LOW_POWER | bit::UPPER_REMOVED);
+    upper.path.gate.set(bit::NO_FILTER); // RCV-14
+    upper.power.store(NdisDeviceStateD0.0, Ordering::Relaxed);
+    if upper.step(UpperMove::Initialized).is_err() {
+        unstack(upper);
+        return Err(Error::BadState);
+    }
+    upper.indications.open(); // STS-2
+    Ok(())
+}
+
+/// Takes the entry out of the interface stack, if there is one (IFS-2).
+fn unstack<T: Topology>(upper: &Upper<T>) {
+    let below = upper.stacked_on.swap(0, Ordering::Relaxed);
+    if below != 0 {
+        // SAFETY: (IFS-2) PASSIVE_LEVEL; the pair that was added.
+        unsafe { NdisIfDeleteIfStackEntry(upper.if_index.load(Ordering::Relaxed), below) };
+    }
+}
+
+/// MiniportHaltEx. IRQL = PASSIVE_LEVEL. NDIS has paused the miniport.
+pub(crate) unsafe extern "efiapi" fn halt<T: Topology>(
+    context: NDIS_HANDLE,
+    _action: NDIS_HALT_ACTION,
+) {
+    // SAFETY: (VMI-4) the MiniportAdapterContext; alive until `halted` is set.
+    let upper = unsafe { &*context.cast::<Upper<T>>() };
+    upper.indications.close_and_wait(); // STS-2, HLT-3
+    unstack(upper); // HLT-2: reverse order
+    upper
+        .path
+        .set_miniport(MiniportHandle(core::ptr::null_mut())); // HLT-4
+    let index = upper.if_index.swap(0, Ordering::Relaxed);
+    upper.driver.event(EventKind::MiniportHalted, index, 0);
+    let _halted = upper.step(UpperMove::Halt);
+    upper.halted.set(); // last: an unbind may free the miniport
+}

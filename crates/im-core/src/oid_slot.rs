@@ -1,0 +1,206 @@
+//! The one regular request that a virtual miniport handles at a time (OID-1),
+//! and the race between its completion and its cancel.
+//!
+//! Pure: kept behind a spin lock by the miniport. A number that counts requests
+//! tells an old one from a new one that looks the same.
+
+use ndis::sys::PVOID;
+
+/// Where the request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// There is none.
+    None,
+    /// Here, about to go down.
+    Here,
+    /// Below; a cancel is passed on.
+    Below,
+}
+
+/// What a cancel has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelStep {
+    /// The request is not here (any more).
+    Nothing,
+    /// It is below: pass the cancel on (OID-18).
+    PassOn,
+    /// It is on its way: whoever sends it sees the mark.
+    Marked,
+}
+
+/// What whoever sends the request down has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendStep {
+    /// Go on.
+    Go,
+    /// It was cancelled: abort it (OID-18).
+    Abort,
+}
+
+/// See the module's description.
+#[derive(Debug)]
+pub struct OidSlot {
+    place: Place,
+    id: PVOID,
+    cancelled: bool,
+    number: u64,
+}
+
+// SAFETY: (OID-18) the id is a name, never dereferenced.
+unsafe impl Send for OidSlot {}
+
+impl OidSlot {
+    /// No request.
+    pub const fn new() -> Self {
+        Self {
+            place: Place::None,
+            id: core::ptr::null_mut(),
+            cancelled: false,
+            number: 0,
+        }
+    }
+
+    /// A request arrived. Its number, or `None` if there is one already, which
+    /// NDIS does not do (OID-1).
+    pub fn begin(&mut self, id: PVOID) -> Option<u64> {
+        if self.place != Place::None {
+            return None;
+        }
+        self.number = self.number.wrapping_add(1);
+        self.place = Place::Here;
+        self.id = id;
+        self.cancelled = false;
+        Some(self.number)
+    }
+
+    /// The request is about to go down.
+    pub fn sending(&mut self) -> SendStep {
+        if self.cancelled {
+            return SendStep::Abort;
+        }
+        self.place = Place::Below;
+        SendStep::Go
+    }
+
+    /// The request ended: completed, answered or aborted. Called once for each
+    /// [`OidSlot::begin`], before the original is completed.
+    pub fn end(&mut self) {
+        self.place = Place::None;
+        self.id = core::ptr::null_mut();
+        self.cancelled = false;
+    }
+
+    /// NDIS cancels the request with this id.
+    pub fn cancel(&mut self, id: PVOID) -> CancelStep {
+        match self.place {
+            Place::None => CancelStep::Nothing,
+            _ if self.id != id => CancelStep::Nothing,
+            Place::Here => {
+                self.cancelled = true;
+                CancelStep::Marked
+            }
+            Place::Below => {
+                self.cancelled = true;
+                CancelStep::PassOn
+            }
+        }
+    }
+
+    /// After the call that sent a request down has returned PENDING: whether it
+    /// is still there and was cancelled meanwhile, so that the cancel has to be
+    /// passed on again. A cancel that came between [`OidSlot::sending`] and the
+    /// moment NDIS knew the request found nothing to cancel.
+    pub fn cancelled_meanwhile(&self, number: u64) -> bool {
+        self.place == Place::Below && self.number == number && self.cancelled
+    }
+
+    /// Whether a request is pending (OID-9).
+    pub fn is_busy(&self) -> bool {
+        self.place != Place::None
+    }
+}
+
+impl Default for OidSlot {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn id(number: usize) -> PVOID {
+        core::ptr::without_provenance_mut(number)
+    }
+
+    #[test]
+    fn one_at_a_time() {
+        let mut slot = OidSlot::new();
+        let first = slot.begin(id(1)).unwrap();
+        assert_eq!(slot.begin(id(2)), None);
+        slot.end();
+        assert_ne!(slot.begin(id(1)).unwrap(), first);
+    }
+
+    /// OID-18 at each moment: before, on the way, below, after.
+    #[test]
+    fn cancel_at_every_moment() {
+        let mut slot = OidSlot::new();
+        assert_eq!(slot.cancel(id(1)), CancelStep::Nothing);
+        let number = slot.begin(id(1)).unwrap();
+        assert_eq!(slot.cancel(id(9)), CancelStep::Nothing, "another request's");
+        assert_eq!(slot.cancel(id(1)), CancelStep::Marked);
+        assert_eq!(slot.sending(), SendStep::Abort);
+        slot.end();
+
+        let second = slot.begin(id(1)).unwrap();
+        assert_eq!(slot.sending(), SendStep::Go);
+        assert!(!slot.cancelled_meanwhile(second));
+        assert_eq!(slot.cancel(id(1)), CancelStep::PassOn);
+        assert!(slot.cancelled_meanwhile(second));
+        assert!(!slot.cancelled_meanwhile(number), "an older request");
+        slot.end();
+        assert_eq!(slot.cancel(id(1)), CancelStep::Nothing);
+        assert!(!slot.cancelled_meanwhile(second));
+    }
+
+    proptest! {
+        /// Any order of events: a cancel that names the pending request is
+        /// either passed on or stops the request, never both, never neither.
+        #[test]
+        fn no_cancel_is_lost(steps in prop::collection::vec(0_usize..5, 0..60)) {
+            let mut slot = OidSlot::new();
+            let (mut pending, mut below, mut wanted) = (None, false, false);
+            for step in steps {
+                match step {
+                    0 => {
+                        let begun = slot.begin(id(7));
+                        prop_assert_eq!(begun.is_some(), pending.is_none());
+                        if begun.is_some() { pending = begun; below = false; wanted = false; }
+                    }
+                    1 if pending.is_some() && !below => match slot.sending() {
+                        SendStep::Go => { prop_assert!(!wanted); below = true; }
+                        SendStep::Abort => { prop_assert!(wanted); slot.end(); pending = None; }
+                    },
+                    2 if pending.is_some() && below => {
+                        slot.end();
+                        pending = None;
+                    }
+                    3 => {
+                        let expected = match (pending, below) {
+                            (None, _) => CancelStep::Nothing,
+                            (Some(_), true) => CancelStep::PassOn,
+                            (Some(_), false) => CancelStep::Marked,
+                        };
+                        prop_assert_eq!(slot.cancel(id(7)), expected);
+                        wanted |= pending.is_some();
+                    }
+                    _ => prop_assert_eq!(slot.cancel(id(8)), CancelStep::Nothing),
+                }
+                prop_assert_eq!(slot.is_busy(), pending.is_some());
+            }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Receives: from the adapter below to the protocols above, and their way back.
+//!
+//! Any number of indications and returns run at once on any processor, up to
+//! DISPATCH_LEVEL; lists come back in any order and before the indication has
+//! returned (RCV-7). Chains with the RESOURCES flag are borrowed: they go up
+//! with the same flag and are put back before the handler returns (RCV-2,
+//! RCV-3, RCV-8). No lock and no allocation on the way, except for lists
+//! without context room.
+
+use crate::edges::{Lower, Upper};
+use crate::flow::Waiters;
+use crate::gate::{Verdict, bit, receive_verdict};
+use crate::pause::tell;
+use crate::topology::Topology;
+use core::sync::atomic::Ordering;
+use im_control::DropReason;
+use ndis::lock::Irql;
+use ndis::nbl::{Chain, FromBelow, Lent, List, Load};
+use ndis::nbl_context::{Room, Saved, pop, push};
+use ndis::sys::{
+    NDIS_HANDLE, NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL, NDIS_RECEIVE_FLAGS_RESOURCES,
+    NDIS_RETURN_FLAGS_DISPATCH_LEVEL, NDIS_STATUS_FAILURE, NET_BUFFER_LIST, PVOID,
+};
+
+/// Return flags for a known or unknown IRQL (IRQ-21).
+const fn return_flags(irql: Irql) -> u32 {
+    match irql {
+        Irql::Dispatch => NDIS_RETURN_FLAGS_DISPATCH_LEVEL,
+        Irql::Unknown => 0,
+    }
+}
+
+/// ProtocolReceiveNetBufferLists. IRQL <= DISPATCH_LEVEL.
+pub(crate) unsafe extern "efiapi" fn receive<T: Topology>(
+    context: NDIS_HANDLE,
+    lists: *mut NET_BUFFER_LIST,
+    port: u32,
+    count: u32,
+    flags: u32,
+) {
+    // SAFETY: (BND-14) the ProtocolBindingContext.
+    let lower = unsafe { &*context.cast::<Lower<T>>() };
+    let route = T::receive_route(1)
+        .and_then(|index| lower.route(index).ok_or(DropReason::ReceiveNoMiniport));
+    if flags & NDIS_RECEIVE_FLAGS_RESOURCES != 0 {
+        if let Ok(upper) = route {
+            // SAFETY: (RCV-2) ours until this handler returns.
+            let lent = unsafe { Lent::borrow(lists) };
+            lend::<T>(upper, lent, port, count, flags);
+        }
+        return; // RCV-2: back with the return, no call
+    }
+    // SAFETY: (RCV-1) ours until they are returned.
+    let chain: Chain<FromBelow> = unsafe { Chain::adopt(lists) };
+    match route {
+        Ok(upper) => forward(upper, chain, port, flags),
+        Err(_) if lower.handle().0.is_null() => lower.early.lock().append(chain), // RCV-14
+        Err(_) => {
+            let irql = Irql::from_flag(flags, NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL);
+            chain.return_down(lower.handle(), return_flags(irql)); // PBS-3
+        }
+    }
+}
+
+/// Makes a list ready for the way up. False if there is no context space.
+fn prepare<T: Topology>(
+    upper: &Upper<T>,
+    list: &mut List,
+    load: &mut Load,
+    allocated: &mut u64,
+) -> bool {
+    let owner: PVOID = core::ptr::from_ref(upper).cast_mut().cast();
+    let saved = Saved {
+        source: list.source(),
+        path: owner,
+    };
+    match push(list, saved, T::IDENTITY.tag) {
+        Ok(room) => {
+            *allocated += u64::from(room == Room::Allocated);
+            list.set_source(upper.handle().0); // RCV-5
+            load.add(list.load());
+            true
+        }
+        Err(_) => false,
+    }
+}
+
+/// Puts a list back as it came (RCV-6).
+fn restore(list: &mut List) {
+    // SAFETY: (NBL-5) every list that went up has our context on top.
+    let saved = unsafe { pop(list) };
+    list.set_source(saved.source);
+}
+
+/// What to do with a batch, its port considered.
+fn verdict(word: u32, port: u32) -> Verdict {
+    if port == 0 {
+        receive_verdict(word)
+    } else {
+        // PRT-1: we activate no port but the default one.
+        Verdict::Refuse(NDIS_STATUS_FAILURE, DropReason::ReceivePort)
+    }
+}
+
+/// Shows a borrowed chain to the protocols above (RCV-3).
+fn lend<T: Topology>(upper: &Upper<T>, mut lent: Lent<'_>, port: u32, count: u32, flags: u32) {
+    let path = &upper.path;
+    let slot = path.flow.here();
+    let counted = slot.enter(); // MPS-3: the call is waited for
+    let reason = match verdict(path.gate.word(), port) {
+        Verdict::Pass if counted => None,
+        Verdict::Pass => Some(DropReason::ReceivePaused),
+        Verdict::Hold => Some(DropReason::ReceiveReset), // cannot be kept
+        Verdict::Refuse(_, reason) => Some(reason),
+    };
+    if let Some(reason) = reason {
+        path.dropped(reason, count);
+    } else {
+        let (mut load, mut allocated) = (Load::default(), 0);
+        let up = lent.indicate_up(
+            upper.handle(),
+            port,
+            flags,
+            |list| prepare(upper, list, &mut load, &mut allocated),
+            restore,
+        );
+        slot.received.add(load);
+        if allocated != 0 {
+            slot.allocations.fetch_add(allocated, Ordering::Relaxed);
+        }
+        if up < count {
+            path.dropped(DropReason::ReceiveNoContext, count.wrapping_sub(up));
+        }
+    }
+    if counted {
+        tell(upper, path.change_on(slot, -1));
+    }
+}
+
+/// Shows a chain that is ours to the protocols above, or holds it or gives it
+/// back.
+fn forward<T: Topology>(upper: &Upper<T>, mut chain: Chain<FromBelow>, port: u32, flags: u32) {
+    let irql = Irql::from_flag(flags, NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL); // IRQ-20
+    let path = &upper.path;
+    let slot = path.flow.here();
+    let counted = slot.enter();
+    let reason = match verdict(path.gate.word(), port) {
+        Verdict::Pass if counted => None,
+        Verdict::Hold if counted => {
+            let count = chain.count();
+            // The call stays counted, so the path stays while we look at it.
+            let told = path.change_on(slot, i64::from(count));
+            debug_assert!(told == Waiters::NONE);
+            path.held_receives.lock_at(irql).append(chain);
+            if path.gate.word() & bit::LOWER_RESETTING == 0 {
+                release_held(upper); // the reset ended in between
+            }
+            tell(upper, path.change_on(slot, -1));
+            return;
+        }
+        Verdict::Refuse(_, reason) => Some(reason),
+        // A pause is taking the slots over, or a restart gives them back.
+        Verdict::Pass | Verdict::Hold => Some(DropReason::ReceivePaused),
+    };
+    if let Some(reason) = reason {
+        path.dropped(reason, chain.count());
+        chain.return_down(path.binding(), return_flags(irql)); // PBS-3
+        if counted {
+            tell(upper, path.change_on(slot, -1));
+        }
+        return;
+    }
+    let (mut load, mut allocated, mut failed) = (Load::default(), 0, 0_u32);
+    let rejected = chain.reject(|list| {
+        let ready = prepare(upper, list, &mut load, &mut allocated);
+        failed = failed.wrapping_add(u32::from(!ready));
+        ready
+    });
+    slot.received.add(load);
+    if allocated != 0 {
+        slot.allocations.fetch_add(allocated, Ordering::Relaxed);
+    }
+    // The call stays counted until the indication has returned (MPS-3).
+    let told = path.change_on(slot, i64::from(load.lists));
+    debug_assert!(told == Waiters::NONE);
+    // RCV-12: the chain is as it came or a part of it, so its flags stay true.
+    chain.indicate_up(path.miniport(), port, load.lists, flags);
+    if failed != 0 {
+        path.dropped(DropReason::ReceiveNoContext, failed);
+        rejected.return_down(path.binding(), return_flags(irql));
+    } else {
+        core::mem::forget(rejected); // empty
+    }
+    tell(upper, path.change_on(slot, -1));
+}
+
+/// Shows what was held, after the reset or because it must go now: then the
+/// gate is closed and it is given back (RST-2, RST-3).
+pub(crate) fn release_held<T: Topology>(upper: &Upper<T>) {
+    let held = upper.path.held_receives.lock().take();
+    if held.is_empty() {
+        core::mem::forget(held);
+        return;
+    }
+    let count = held.count();
+    forward(upper, held, 0, 0);
+    tell(upper, upper.path.change(-i64::from(count)));
+}
+
+/// MiniportReturnNetBufferLists. IRQL <= DISPATCH_LEVEL.
+pub(crate) unsafe extern "efiapi" fn give_back<T: Topology>(
+    context: NDIS_HANDLE,
+    lists: *mut NET_BUFFER_LIST,
+    flags: u32,
+) {
+    // SAFETY: (VMI-4) the MiniportAdapterContext.
+    let upper = unsafe { &*context.cast::<Upper<T>>() };
+    // SAFETY: (RCV-7) ours again.
+    let mut chain: Chain<FromBelow> = unsafe { Chain::adopt(lists) };
+    let mut count = 0_u32;
+    chain.for_each(|list| {
+        restore(list); // RCV-6
+        count = count.wrapping_add(1);
+    });
+    // RCV-9: all of them came from the one binding below.
+    chain.return_down(
+        upper.path.binding(),
+        flags & NDIS_RETURN_FLAGS_DISPATCH_LEVEL,
+    );
+    tell(upper, upper.path.change(-i64::from(count)));
+}

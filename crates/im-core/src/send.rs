@@ -1,0 +1,227 @@
+//! Sends: from the protocols above to the adapter below, and their completions
+//! back.
+//!
+//! Any number of sends and completions run at once on any processor, up to
+//! DISPATCH_LEVEL; completions come in any order and before the send has
+//! returned (SND-8). No lock and no allocation on the way, except for lists
+//! without the context room that our attributes ask for.
+
+use crate::edges::{Lower, Upper};
+use crate::flow::Waiters;
+use crate::gate::{Verdict, bit, send_verdict};
+use crate::pause::tell;
+use crate::topology::Topology;
+use core::sync::atomic::Ordering;
+use im_control::DropReason;
+use ndis::lock::Irql;
+use ndis::nbl::{Chain, FromAbove, Load};
+use ndis::nbl_context::{Room, Saved, pop, push};
+use ndis::sys::{
+    NDIS_HANDLE, NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL, NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK,
+    NDIS_SEND_FLAGS_DISPATCH_LEVEL, NDIS_STATUS, NDIS_STATUS_INVALID_PORT, NDIS_STATUS_PAUSED,
+    NDIS_STATUS_RESOURCES, NDIS_STATUS_SEND_ABORTED, NET_BUFFER_LIST, NdisCancelSendNetBufferLists,
+    PVOID,
+};
+
+/// Completion flags for a known or unknown IRQL (IRQ-21).
+const fn completion_flags(irql: Irql) -> u32 {
+    match irql {
+        Irql::Dispatch => NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL,
+        Irql::Unknown => 0,
+    }
+}
+
+/// MiniportSendNetBufferLists. IRQL <= DISPATCH_LEVEL.
+pub(crate) unsafe extern "efiapi" fn send<T: Topology>(
+    context: NDIS_HANDLE,
+    lists: *mut NET_BUFFER_LIST,
+    port: u32,
+    flags: u32,
+) {
+    // SAFETY: (VMI-4) the MiniportAdapterContext.
+    let upper = unsafe { &*context.cast::<Upper<T>>() };
+    // SAFETY: (SND-1) ours from here on.
+    let chain = unsafe { Chain::adopt(lists) };
+    forward(upper, chain, port, flags);
+}
+
+/// Sends a chain that is ours down, or holds or completes it.
+fn forward<T: Topology>(upper: &Upper<T>, chain: Chain<FromAbove>, port: u32, flags: u32) {
+    let irql = Irql::from_flag(flags, NDIS_SEND_FLAGS_DISPATCH_LEVEL); // IRQ-20
+    let path = &upper.path;
+    let slot = path.flow.here();
+    let counted = slot.enter();
+    let verdict = match T::send_route(1) {
+        Ok(0) if port == 0 => send_verdict(path.gate.word()),
+        Ok(0) => Verdict::Refuse(NDIS_STATUS_INVALID_PORT, DropReason::SendPort), // PRT-1
+        Ok(_) => Verdict::Refuse(NDIS_STATUS_RESOURCES, DropReason::SendNoBinding),
+        Err(reason) => Verdict::Refuse(NDIS_STATUS_RESOURCES, reason),
+    };
+    match verdict {
+        Verdict::Pass if counted => {}
+        Verdict::Hold if counted => {
+            let count = chain.count();
+            // The call stays counted, so the path stays while we look at it.
+            let told = path.change_on(slot, i64::from(count));
+            debug_assert!(told == Waiters::NONE);
+            path.held_sends.lock_at(irql).append(chain);
+            if path.gate.word() & bit::LOWER_RESETTING == 0 {
+                release_held(upper); // the reset ended in between
+            }
+            tell(upper, path.change_on(slot, -1));
+            return;
+        }
+        Verdict::Refuse(status, reason) => {
+            refuse(upper, chain, status, reason, irql);
+            if counted {
+                // Only now: a pause waits for the completion (MPS-3).
+                tell(upper, path.change_on(slot, -1));
+            }
+            return;
+        }
+        // A pause is taking the slots over, or a restart gives them back.
+        Verdict::Pass | Verdict::Hold => {
+            refuse(
+                upper,
+                chain,
+                NDIS_STATUS_PAUSED,
+                DropReason::SendPaused,
+                irql,
+            ); // MPS-4
+            return;
+        }
+    }
+
+    let mut chain = chain;
+    let binding = path.binding();
+    let owner: PVOID = core::ptr::from_ref(upper).cast_mut().cast();
+    let mut load = Load::default();
+    let mut allocated = 0_u64;
+    let mut failed = 0_u32;
+    let rejected = chain.reject(|list| {
+        let saved = Saved {
+            source: list.source(),
+            path: owner,
+        };
+        match push(list, saved, T::IDENTITY.tag) {
+            Ok(room) => {
+                allocated += u64::from(room == Room::Allocated);
+                list.set_source(binding.0); // SND-6
+                load.add(list.load());
+                true
+            }
+            Err(_) => {
+                list.set_status(NDIS_STATUS_RESOURCES); // SND-4
+                failed = failed.wrapping_add(1);
+                false
+            }
+        }
+    });
+    slot.sent.add(load);
+    if allocated != 0 {
+        slot.allocations.fetch_add(allocated, Ordering::Relaxed);
+    }
+    // The call becomes its lists, and is not counted any more.
+    let told = path.change_on(slot, i64::from(load.lists) + i64::from(failed) - 1);
+    debug_assert!(told == Waiters::NONE || load.lists + failed == 0);
+    // SND-18, SND-19: NDIS loops sends of the miniport back itself; asking the
+    // binding for it too would bring our own sends up again.
+    chain.send_down(binding, port, flags & !NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK);
+    if failed != 0 {
+        path.dropped(DropReason::SendNoContext, failed);
+        rejected.complete_up(path.miniport(), completion_flags(irql));
+        tell(upper, path.change(-i64::from(failed)));
+    } else {
+        core::mem::forget(rejected); // empty
+    }
+}
+
+/// Completes a chain that never went down (SND-4, MPS-4).
+fn refuse<T: Topology>(
+    upper: &Upper<T>,
+    mut chain: Chain<FromAbove>,
+    status: NDIS_STATUS,
+    reason: DropReason,
+    irql: Irql,
+) {
+    let mut count = 0_u32;
+    chain.for_each(|list| {
+        list.set_status(status);
+        count = count.wrapping_add(1);
+    });
+    upper.path.dropped(reason, count);
+    chain.complete_up(upper.handle(), completion_flags(irql));
+}
+
+/// Sends again what was held, after the reset or because it must go now: then
+/// the gate is closed and it is completed with the reason (RST-3).
+pub(crate) fn release_held<T: Topology>(upper: &Upper<T>) {
+    let held = upper.path.held_sends.lock().take();
+    if held.is_empty() {
+        core::mem::forget(held);
+        return;
+    }
+    let count = held.count();
+    forward(upper, held, 0, 0);
+    tell(upper, upper.path.change(-i64::from(count)));
+}
+
+/// ProtocolSendNetBufferListsComplete. IRQL <= DISPATCH_LEVEL.
+pub(crate) unsafe extern "efiapi" fn send_complete<T: Topology>(
+    context: NDIS_HANDLE,
+    lists: *mut NET_BUFFER_LIST,
+    flags: u32,
+) {
+    // SAFETY: (BND-14) the ProtocolBindingContext.
+    let lower = unsafe { &*context.cast::<Lower<T>>() };
+    // SAFETY: (SND-8) ours again.
+    let mut chain: Chain<FromAbove> = unsafe { Chain::adopt(lists) };
+    let Some(upper) = lower.route(0) else {
+        core::mem::forget(chain); // cannot be: a list went down through it
+        return;
+    };
+    let mut count = 0_u32;
+    chain.for_each(|list| {
+        // SAFETY: (NBL-5) every list that went down has our context on top.
+        let saved = unsafe { pop(list) };
+        list.set_source(saved.source); // SND-7
+        count = count.wrapping_add(1);
+    });
+    // SND-2: one completion, on the miniport that it came through. The dispatch
+    // bit has the same value in both sets of flags, and nothing else is passed.
+    chain.complete_up(
+        upper.handle(),
+        flags & NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL,
+    );
+    tell(upper, upper.path.change(-i64::from(count)));
+}
+
+/// MiniportCancelSend. IRQL <= DISPATCH_LEVEL. Completes what is held under the
+/// id, then passes the cancel on for what is below (SND-13). The binding cannot
+/// be closed meanwhile: its unbind waits for this miniport's halt (SND-15).
+pub(crate) unsafe extern "efiapi" fn cancel<T: Topology>(context: NDIS_HANDLE, id: PVOID) {
+    // SAFETY: (VMI-4) the MiniportAdapterContext.
+    let upper = unsafe { &*context.cast::<Upper<T>>() };
+    let path = &upper.path;
+    let mut count = 0_u32;
+    let cancelled = path.held_sends.lock().reject(|list| {
+        let keep = list.cancel_id() != id;
+        if !keep {
+            list.set_status(NDIS_STATUS_SEND_ABORTED);
+            count = count.wrapping_add(1);
+        }
+        keep
+    });
+    let binding = path.binding();
+    if !binding.0.is_null() {
+        // SAFETY: (SND-13, SND-15) the binding is open, see above.
+        unsafe { NdisCancelSendNetBufferLists(binding.0, id) };
+    }
+    if count != 0 {
+        path.dropped(DropReason::SendCancelled, count);
+        cancelled.complete_up(upper.handle(), 0);
+        tell(upper, path.change(-i64::from(count)));
+    } else {
+        core::mem::forget(cancelled); // empty
+    }
+}

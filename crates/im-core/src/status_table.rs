@@ -1,0 +1,167 @@
+//! What becomes of a status indication from below: a pure table, the 1:1
+//! column of the contract's table (section 15).
+
+use crate::oid_table::Below;
+use ndis::sys::{
+    NDIS_STATUS, NDIS_STATUS_LINK_STATE, NDIS_STATUS_OPER_STATUS,
+    NDIS_STATUS_PM_CAPABILITIES_CHANGE, NDIS_STATUS_PM_HARDWARE_CAPABILITIES,
+    NDIS_STATUS_PM_OFFLOAD_REJECTED, NDIS_STATUS_PM_WOL_PATTERN_REJECTED, NDIS_STATUS_RESET_END,
+    NDIS_STATUS_RESET_START, NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG,
+    NDIS_STATUS_TASK_OFFLOAD_HARDWARE_CAPABILITIES,
+};
+
+/// What becomes of a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusRule {
+    /// Rebuilt and indicated above (STS-1, STS-7).
+    PassOn,
+    /// The link: noted, and indicated when it differs from what was shown.
+    Link,
+    /// Wake-up capabilities: passed on within ATR-6.
+    Power,
+    /// Offload as configured: noted and passed on.
+    Offload,
+    /// Starts to hold data (RST-2); not indicated (STS-3).
+    ResetStart,
+    /// Lets held data go.
+    ResetEnd,
+    /// Not indicated: NDIS makes its own (STS-3), or it is about a feature that
+    /// the miniport does not show.
+    Keep,
+}
+
+/// The 1:1 column.
+pub const fn one_to_one(code: NDIS_STATUS, below: Below) -> StatusRule {
+    match code {
+        NDIS_STATUS_RESET_START => StatusRule::ResetStart,
+        NDIS_STATUS_RESET_END => StatusRule::ResetEnd,
+        NDIS_STATUS_OPER_STATUS | NDIS_STATUS_PM_CAPABILITIES_CHANGE => StatusRule::Keep,
+        NDIS_STATUS_LINK_STATE => StatusRule::Link,
+        NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG
+        | NDIS_STATUS_TASK_OFFLOAD_HARDWARE_CAPABILITIES => {
+            if below.offload {
+                StatusRule::Offload
+            } else {
+                StatusRule::Keep
+            }
+        }
+        NDIS_STATUS_PM_HARDWARE_CAPABILITIES => {
+            if below.pm {
+                StatusRule::Power
+            } else {
+                StatusRule::Keep
+            }
+        }
+        // Patterns go down only to a PM-aware adapter.
+        NDIS_STATUS_PM_WOL_PATTERN_REJECTED | NDIS_STATUS_PM_OFFLOAD_REJECTED => {
+            if below.pm {
+                StatusRule::PassOn
+            } else {
+                StatusRule::Keep
+            }
+        }
+        _ if unexposed(code) => StatusRule::Keep,
+        _ => StatusRule::PassOn,
+    }
+}
+
+/// Status of features that the miniport does not show: receive filters, NIC
+/// switch, QoS, GFT, header-data split.
+const fn unexposed(code: NDIS_STATUS) -> bool {
+    matches!(
+        code.0 as u32,
+        // HD_SPLIT_CURRENT_CONFIG, RECEIVE_QUEUE_STATE, RECEIVE_FILTER_xxx,
+        // NIC_SWITCH_xxx, RECEIVE_FILTER_QUEUE_STATE_CHANGE.
+        0x4003_000C | 0x4003_000D | 0x4003_0010..=0x4003_0060
+            | 0x4003_0070
+            // QOS_xxx, QOS_OFFLOAD_xxx, GFT_xxx.
+            | 0x4003_00A0..=0x4003_00A1
+            | 0x4003_0300..=0x4003_03FF
+            | 0x4003_0400..=0x4003_04FF
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndis::sys::{
+        NDIS_STATUS_GFT_OFFLOAD_CURRENT_CAPABILITIES, NDIS_STATUS_MEDIA_SPECIFIC_INDICATION,
+        NDIS_STATUS_NETWORK_CHANGE, NDIS_STATUS_NIC_SWITCH_CURRENT_CAPABILITIES,
+        NDIS_STATUS_QOS_OPERATIONAL_PARAMETERS_CHANGE,
+        NDIS_STATUS_RECEIVE_FILTER_CURRENT_CAPABILITIES,
+    };
+
+    const ALL: Below = Below {
+        pm: true,
+        rss: true,
+        offload: true,
+    };
+    const NONE: Below = Below {
+        pm: false,
+        rss: false,
+        offload: false,
+    };
+
+    /// STS-3: never indicated, whatever is below.
+    #[test]
+    fn what_ndis_makes_itself_is_kept() {
+        for below in [ALL, NONE] {
+            assert_eq!(
+                one_to_one(NDIS_STATUS_RESET_START, below),
+                StatusRule::ResetStart
+            );
+            assert_eq!(
+                one_to_one(NDIS_STATUS_RESET_END, below),
+                StatusRule::ResetEnd
+            );
+            assert_eq!(one_to_one(NDIS_STATUS_OPER_STATUS, below), StatusRule::Keep);
+            assert_eq!(
+                one_to_one(NDIS_STATUS_PM_CAPABILITIES_CHANGE, below),
+                StatusRule::Keep
+            );
+        }
+    }
+
+    #[test]
+    fn features_follow_what_is_shown() {
+        for code in [
+            NDIS_STATUS_PM_WOL_PATTERN_REJECTED,
+            NDIS_STATUS_PM_OFFLOAD_REJECTED,
+        ] {
+            assert_eq!(one_to_one(code, ALL), StatusRule::PassOn);
+            assert_eq!(one_to_one(code, NONE), StatusRule::Keep);
+        }
+        assert_eq!(
+            one_to_one(NDIS_STATUS_PM_HARDWARE_CAPABILITIES, ALL),
+            StatusRule::Power
+        );
+        assert_eq!(
+            one_to_one(NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG, ALL),
+            StatusRule::Offload
+        );
+        assert_eq!(
+            one_to_one(NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG, NONE),
+            StatusRule::Keep
+        );
+        for code in [
+            NDIS_STATUS_RECEIVE_FILTER_CURRENT_CAPABILITIES,
+            NDIS_STATUS_NIC_SWITCH_CURRENT_CAPABILITIES,
+            NDIS_STATUS_QOS_OPERATIONAL_PARAMETERS_CHANGE,
+            NDIS_STATUS_GFT_OFFLOAD_CURRENT_CAPABILITIES,
+        ] {
+            assert_eq!(one_to_one(code, ALL), StatusRule::Keep, "{code:?}");
+        }
+    }
+
+    /// STS-7: no reason to change it.
+    #[test]
+    fn the_rest_is_passed_on() {
+        for code in [
+            NDIS_STATUS_NETWORK_CHANGE,
+            NDIS_STATUS_MEDIA_SPECIFIC_INDICATION,
+        ] {
+            assert_eq!(one_to_one(code, NONE), StatusRule::PassOn);
+        }
+        assert_eq!(one_to_one(NDIS_STATUS_LINK_STATE, NONE), StatusRule::Link);
+    }
+}

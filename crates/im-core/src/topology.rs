@@ -1,0 +1,75 @@
+//! What makes one driver differ from another: constants and pure decisions.
+//!
+//! The 1:1 driver answers most of them with the tables of this crate. The trait
+//! speaks of indexes, facts and verdicts only, so that an implementation can be
+//! tested on any host.
+
+use crate::attributes::Shown;
+use crate::driver::Driver;
+use crate::facts::Facts;
+use im_control::DropReason;
+use ndis::Result;
+use ndis::memory::Tag;
+
+/// Names and numbers of a driver.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity {
+    /// The service name, which is the protocol's name too (PTR-3), in UTF-16.
+    pub service: &'static [u16],
+    /// Name of the control device.
+    pub device: &'static [u16],
+    /// Its symbolic link.
+    pub link: &'static [u16],
+    /// Driver version.
+    pub major: u8,
+    /// Driver version.
+    pub minor: u8,
+    /// Pool tag of everything the driver allocates (MEM-1).
+    pub tag: Tag,
+}
+
+/// What a driver may want to say in the debugger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// DriverEntry succeeded; the registered NDIS version.
+    Loaded(u8, u8),
+    /// DriverEntry failed with this status.
+    NotLoaded(i32),
+    /// The driver is about to go; how many chains were lost.
+    Unloaded(usize),
+    /// An adapter was bound; its interface index.
+    Bound(u32),
+    /// A bind failed with this status.
+    NotBound(i32),
+    /// An adapter was unbound; its interface index.
+    Unbound(u32),
+}
+
+/// A shape: which virtual miniports stand on which adapters.
+pub trait Topology: Sized + Send + Sync + 'static {
+    /// Names and numbers.
+    const IDENTITY: Identity;
+
+    /// How many virtual miniports one adapter may carry.
+    const UPPERS_PER_LOWER: usize;
+
+    /// The driver's one static.
+    fn driver() -> &'static Driver<Self>;
+
+    /// Says something in the debugger. IRQL = PASSIVE_LEVEL.
+    fn notice(notice: Notice);
+
+    /// Whether an adapter with these facts can be used.
+    fn accepts(facts: &Facts) -> Result<()>;
+
+    /// What a virtual miniport shows of the adapter below (ATR-*).
+    fn shown(facts: &Facts) -> Shown;
+
+    /// Which of a virtual miniport's `paths` a chain takes down. Asked once a
+    /// batch, without a lock.
+    fn send_route(paths: usize) -> core::result::Result<usize, DropReason>;
+
+    /// Which of an adapter's `paths` a chain takes up.
+    fn receive_route(paths: usize) -> core::result::Result<usize, DropReason>;
+}
