@@ -43,8 +43,6 @@ scalars! {
     /// A signed byte or a character.
     CHAR = i8;
     /// A signed 32-bit number.
-    INT = i32;
-    /// A signed 32-bit number.
     LONG = i32;
     /// A signed 64-bit number.
     LONG64 = i64;

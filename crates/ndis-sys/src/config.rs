@@ -5,7 +5,7 @@
 //! * [NdisReadConfiguration](https://learn.microsoft.com/windows-hardware/drivers/ddi/ndis/nf-ndis-ndisreadconfiguration)
 
 use crate::{
-    INT, NDIS_HANDLE, NDIS_OBJECT_HEADER, NDIS_STATUS, NDIS_STRING, PVOID, UINT, ULONG, ULONG_PTR,
+    NDIS_HANDLE, NDIS_OBJECT_HEADER, NDIS_STATUS, NDIS_STRING, PVOID, UINT, ULONG, ULONG_PTR,
     UNICODE_STRING, USHORT,
 };
 
@@ -73,26 +73,26 @@ imports! {
     /// Opens the configuration of an owner. IRQL: `PASSIVE_LEVEL`.
     fn NdisOpenConfigurationEx(
         ConfigObject: *mut NDIS_CONFIGURATION_OBJECT,
-        ConfigurationHandle: *mut PVOID,
+        ConfigurationHandle: *mut NDIS_HANDLE,
     ) -> NDIS_STATUS;
     /// Opens a key below a configuration by its number. IRQL: `< DISPATCH_LEVEL`.
     fn NdisOpenConfigurationKeyByIndex(
-        Status: *mut INT,
+        Status: *mut NDIS_STATUS,
         ConfigurationHandle: NDIS_HANDLE,
         Index: ULONG,
         KeyName: *mut UNICODE_STRING,
-        KeyHandle: *mut PVOID,
+        KeyHandle: *mut NDIS_HANDLE,
     );
     /// Opens a key below a configuration by its name. IRQL: `< DISPATCH_LEVEL`.
     fn NdisOpenConfigurationKeyByName(
-        Status: *mut INT,
+        Status: *mut NDIS_STATUS,
         ConfigurationHandle: NDIS_HANDLE,
         SubKeyName: *mut UNICODE_STRING,
-        SubKeyHandle: *mut PVOID,
+        SubKeyHandle: *mut NDIS_HANDLE,
     );
     /// Reads a configuration value. IRQL: `PASSIVE_LEVEL`.
     fn NdisReadConfiguration(
-        Status: *mut INT,
+        Status: *mut NDIS_STATUS,
         ParameterValue: *mut *mut NDIS_CONFIGURATION_PARAMETER,
         ConfigurationHandle: NDIS_HANDLE,
         Keyword: *mut UNICODE_STRING,
@@ -100,14 +100,14 @@ imports! {
     );
     /// Reads the address that the administrator set. IRQL: `PASSIVE_LEVEL`.
     fn NdisReadNetworkAddress(
-        Status: *mut INT,
+        Status: *mut NDIS_STATUS,
         NetworkAddress: *mut PVOID,
         NetworkAddressLength: *mut UINT,
         ConfigurationHandle: NDIS_HANDLE,
     );
     /// Writes a configuration value. IRQL: `PASSIVE_LEVEL`.
     fn NdisWriteConfiguration(
-        Status: *mut INT,
+        Status: *mut NDIS_STATUS,
         ConfigurationHandle: NDIS_HANDLE,
         Keyword: *mut UNICODE_STRING,
         ParameterValue: *mut NDIS_CONFIGURATION_PARAMETER,

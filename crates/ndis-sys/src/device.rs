@@ -43,6 +43,6 @@ imports! {
         NdisHandle: NDIS_HANDLE,
         DeviceObjectAttributes: *mut NDIS_DEVICE_OBJECT_ATTRIBUTES,
         pDeviceObject: *mut *mut DEVICE_OBJECT,
-        NdisDeviceHandle: *mut PVOID,
+        NdisDeviceHandle: *mut NDIS_HANDLE,
     ) -> NDIS_STATUS;
 }

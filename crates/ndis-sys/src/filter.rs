@@ -339,7 +339,7 @@ imports! {
         DriverObject: *mut DRIVER_OBJECT,
         FilterDriverContext: NDIS_HANDLE,
         FilterDriverCharacteristics: *mut NDIS_FILTER_DRIVER_CHARACTERISTICS,
-        NdisFilterDriverHandle: *mut PVOID,
+        NdisFilterDriverHandle: *mut NDIS_HANDLE,
     ) -> NDIS_STATUS;
     /// Completes a restart that was pending. IRQL: `PASSIVE_LEVEL`.
     fn NdisFRestartComplete(NdisFilterHandle: NDIS_HANDLE, Status: NDIS_STATUS);

@@ -191,7 +191,7 @@ structs! {
         0 Length: USHORT,
         2 Address: [UCHAR; 32],
     }
-    /// One filter module in [`NDIS_ENUM_FILTERS`].
+    /// One filter module in [`NDIS_ENUM_FILTERS`](crate::NDIS_ENUM_FILTERS).
     struct NDIS_FILTER_INTERFACE [64, 8] {
         0 Header: NDIS_OBJECT_HEADER,
         4 Flags: ULONG,
@@ -325,6 +325,6 @@ imports! {
     fn NdisIfRegisterProvider(
         ProviderCharacteristics: *mut NDIS_IF_PROVIDER_CHARACTERISTICS,
         IfProviderContext: NDIS_HANDLE,
-        pNdisIfProviderHandle: *mut PVOID,
+        pNdisIfProviderHandle: *mut NDIS_HANDLE,
     ) -> NDIS_STATUS;
 }

@@ -15,7 +15,7 @@ opaque! {
 
 constants! {
     /// Flag of a read/write lock.
-    ULONG {
+    UCHAR {
         NDIS_RWL_AT_DISPATCH_LEVEL = 1,
     }
 }

@@ -97,7 +97,7 @@ imports! {
     fn NdisAllocateSharedMemory(
         NdisHandle: NDIS_HANDLE,
         SharedMemoryParameters: *mut NDIS_SHARED_MEMORY_PARAMETERS,
-        pAllocationHandle: *mut PVOID,
+        pAllocationHandle: *mut NDIS_HANDLE,
     ) -> NDIS_STATUS;
     /// Frees an owner for NDIS resources. IRQL: `<= DISPATCH_LEVEL`.
     fn NdisFreeGenericObject(NdisObject: *mut NDIS_GENERIC_OBJECT);

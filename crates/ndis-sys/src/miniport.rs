@@ -264,7 +264,7 @@ imports! {
         RegistryPath: *mut UNICODE_STRING,
         MiniportDriverContext: NDIS_HANDLE,
         MiniportDriverCharacteristics: *mut NDIS_MINIPORT_DRIVER_CHARACTERISTICS,
-        NdisMiniportDriverHandle: *mut PVOID,
+        NdisMiniportDriverHandle: *mut NDIS_HANDLE,
     ) -> NDIS_STATUS;
     /// Asks for the removal of a failed adapter. IRQL: `<= DISPATCH_LEVEL`.
     fn NdisMRemoveMiniport(MiniportHandle: NDIS_HANDLE) -> NDIS_STATUS;

@@ -234,7 +234,7 @@ imports! {
         ProtocolBindingContext: NDIS_HANDLE,
         OpenParameters: *mut NDIS_OPEN_PARAMETERS,
         BindContext: NDIS_HANDLE,
-        NdisBindingHandle: *mut PVOID,
+        NdisBindingHandle: *mut NDIS_HANDLE,
     ) -> NDIS_STATUS;
     /// Returns the name of the adapter of a binding. IRQL: `<= DISPATCH_LEVEL`.
     fn NdisQueryAdapterInstanceName(
@@ -252,7 +252,7 @@ imports! {
     fn NdisRegisterProtocolDriver(
         ProtocolDriverContext: NDIS_HANDLE,
         ProtocolCharacteristics: *mut NDIS_PROTOCOL_DRIVER_CHARACTERISTICS,
-        NdisProtocolHandle: *mut PVOID,
+        NdisProtocolHandle: *mut NDIS_HANDLE,
     ) -> NDIS_STATUS;
     /// Asks NDIS to unbind a binding. IRQL: `<= DISPATCH_LEVEL`.
     fn NdisUnbindAdapter(NdisBindingHandle: NDIS_HANDLE) -> NDIS_STATUS;

@@ -55,7 +55,7 @@ structs! {
         60 SupportedStatistics: ULONG,
         64 DataBackFillSize: ULONG,
         68 ContextBackFillSize: ULONG,
-        72 SupportedOidList: *mut ULONG,
+        72 SupportedOidList: *mut NDIS_OID,
         80 SupportedOidListLength: ULONG,
         84 MaxLookaheadSizeAccessed: ULONG,
     }

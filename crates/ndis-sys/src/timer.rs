@@ -46,7 +46,7 @@ imports! {
     fn NdisAllocateTimerObject(
         NdisHandle: NDIS_HANDLE,
         TimerCharacteristics: *mut NDIS_TIMER_CHARACTERISTICS,
-        pTimerObject: *mut PVOID,
+        pTimerObject: *mut NDIS_HANDLE,
     ) -> NDIS_STATUS;
     /// Cancels a timer object; false if it was not pending.
     ///

@@ -298,7 +298,10 @@ fn constants(facts: &Facts, report: &mut Report) {
         };
         report.constants += 1;
         // Signed or not is a matter of taste up to 32 bits, not above.
-        let same = if matches!(constant.ty, "ULONG64" | "ULONGLONG" | "LONGLONG") {
+        let same = if matches!(
+            constant.ty,
+            "ULONG64" | "ULONGLONG" | "LONGLONG" | "POOL_FLAGS"
+        ) {
             value == constant.value
         } else {
             value as u32 == constant.value as u32

@@ -12,7 +12,7 @@ scalars! {
 
 constants! {
     /// Flag of `ExAllocatePool2`.
-    ULONG {
+    POOL_FLAGS {
         POOL_FLAG_REQUIRED_START = 1,
         POOL_FLAG_USE_QUOTA = 1,
         POOL_FLAG_UNINITIALIZED = 2,
@@ -29,9 +29,6 @@ constants! {
         POOL_FLAG_REQUIRED_END = 0x8000_0000,
         POOL_FLAG_UNUSED_REQUIRED_BITS = 0xFFFF_F800,
         POOL_FLAG_REQUIRED_MASK = 0xFFFF_FFFF,
-    }
-    /// Flag of `ExAllocatePool2`.
-    ULONG64 {
         POOL_FLAG_OPTIONAL_START = 0x0001_0000_0000,
         POOL_FLAG_SPECIAL_POOL = 0x0001_0000_0000,
         POOL_FLAG_OPTIONAL_END = 0x8000_0000_0000_0000,
@@ -90,7 +87,7 @@ imports! {
     /// Allocates memory from pool; deprecated since Windows 10 2004. IRQL: `<= DISPATCH_LEVEL`.
     fn ExAllocatePoolWithTag(PoolType: POOL_TYPE, NumberOfBytes: SIZE_T, Tag: ULONG) -> PVOID;
     /// Frees memory of pool. IRQL: `<= DISPATCH_LEVEL`.
-    fn ExFreePool(a: PVOID);
+    fn ExFreePool(P: PVOID);
     /// Frees memory of pool and checks its tag. IRQL: `<= DISPATCH_LEVEL`.
     fn ExFreePoolWithTag(P: PVOID, Tag: ULONG);
 }
