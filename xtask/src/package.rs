@@ -64,7 +64,7 @@ pub fn package(cx: &Context, driver: &Driver, request: &Request) -> Result<PathB
     };
     // Looked at before the build, which takes longer.
     check_replaceable(&out)?;
-    let service = service(cx, driver)?;
+    let (service, protocol) = services(cx, driver)?;
     let built = build::build(cx, driver, request.arch, request.profile)?;
 
     let parent = out.parent().context("a package needs a folder to lie in")?;
@@ -111,6 +111,7 @@ pub fn package(cx: &Context, driver: &Driver, request: &Request) -> Result<PathB
         target: request.arch.triple(),
         profile: request.profile.name(),
         service,
+        protocol,
         files,
     };
     let mut json = serde_json::to_vec_pretty(&manifest)?;
@@ -186,20 +187,21 @@ fn judge(package: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The image's service, from the driver's data for its INFs.
-fn service(cx: &Context, driver: &Driver) -> Result<String> {
+/// The services of the image and of the protocol edge, from the driver's data for its INFs.
+fn services(cx: &Context, driver: &Driver) -> Result<(String, String)> {
     #[derive(Deserialize)]
     struct Data {
-        miniport: Miniport,
+        miniport: Edge,
+        protocol: Edge,
     }
     #[derive(Deserialize)]
-    struct Miniport {
+    struct Edge {
         service: String,
     }
     let path = cx.root.join("inf").join(format!("{}.toml", driver.name));
     let data: Data =
         toml::from_str(&fs::read_to_string(&path)?).with_context(|| path.display().to_string())?;
-    Ok(data.miniport.service)
+    Ok((data.miniport.service, data.protocol.service))
 }
 
 /// The manifest has every file's hash, so equal manifests over present files are enough.
