@@ -19,7 +19,7 @@ constants! {
     ULONG {
         ETHERNET_LENGTH_OF_ADDRESS = 6,
         ETH_LENGTH_OF_ADDRESS = 6,
-        NDIS_MAX_PHYS_ADDRESS_LENGTH = 0x20,
+        NDIS_MAX_PHYS_ADDRESS_LENGTH = 32,
     }
 }
 

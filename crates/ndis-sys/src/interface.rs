@@ -103,9 +103,9 @@ constants! {
     /// Limit or default of an interface.
     ULONG {
         UNSPECIFIED_COMPARTMENT_ID = 0,
-        IF_MAX_PHYS_ADDRESS_LENGTH = 0x20,
-        IF_MAX_STRING_SIZE = 0x100,
-        NDIS_IF_MAX_STRING_SIZE = 0x100,
+        IF_MAX_PHYS_ADDRESS_LENGTH = 32,
+        IF_MAX_STRING_SIZE = 256,
+        NDIS_IF_MAX_STRING_SIZE = 256,
     }
     /// Revision of a structure, for `NDIS_OBJECT_HEADER::Revision`.
     UCHAR {

@@ -66,13 +66,6 @@ constants! {
         NBL_PROT_RSVD_FLAGS = 0xFFF0_0003,
     }
     /// Flag of a pool.
-    UCHAR {
-        NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1 = 1,
-        NET_BUFFER_POOL_PARAMETERS_REVISION_1 = 1,
-        NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_2 = 2,
-        NET_BUFFER_POOL_PARAMETERS_REVISION_2 = 2,
-    }
-    /// Flag of a pool.
     ULONG {
         NET_BUFFER_LIST_POOL_FLAG_VERIFY = 1,
         NET_BUFFER_POOL_FLAG_VERIFY = 1,
@@ -85,6 +78,13 @@ constants! {
     /// Says that the number of lists in a chain is not known.
     ULONG {
         NDIS_ANY_NUMBER_OF_NBLS = 0xFFFF_FFFF,
+    }
+    /// Revision of a structure, for `NDIS_OBJECT_HEADER::Revision`.
+    UCHAR {
+        NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1 = 1,
+        NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_2 = 2,
+        NET_BUFFER_POOL_PARAMETERS_REVISION_1 = 1,
+        NET_BUFFER_POOL_PARAMETERS_REVISION_2 = 2,
     }
     /// Size of a revision, for `NDIS_OBJECT_HEADER::Size`.
     USHORT {

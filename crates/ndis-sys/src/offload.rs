@@ -62,7 +62,7 @@ constants! {
         NDIS_TCP_LARGE_SEND_OFFLOAD_V2_TYPE = 1,
         NDIS_UDP_SEGMENTATION_OFFLOAD_IPV6 = 1,
         NDIS_OFFLOAD_SET_OFF = 2,
-        NDIS_LARGE_SEND_OFFLOAD_MAX_HEADER_LENGTH = 0x80,
+        NDIS_LARGE_SEND_OFFLOAD_MAX_HEADER_LENGTH = 128,
     }
     /// Revision of a structure, for `NDIS_OBJECT_HEADER::Revision`.
     UCHAR {

@@ -14,7 +14,7 @@ constants! {
     ULONG {
         NDIS_OID_REQUEST_TIMEOUT_INFINITE = 0,
         NDIS_OID_REQUEST_FLAGS_VPORT_ID_VALID = 1,
-        NDIS_OID_REQUEST_NDIS_RESERVED_SIZE = 0x10,
+        NDIS_OID_REQUEST_NDIS_RESERVED_SIZE = 16,
     }
     /// Revision of a structure, for `NDIS_OBJECT_HEADER::Revision`.
     UCHAR {

@@ -64,7 +64,7 @@ constants! {
         NDIS_PM_WAKE_PACKET_INDICATION_SUPPORTED = 1,
         NDIS_PM_SELECTIVE_SUSPEND_SUPPORTED = 2,
         NDIS_PM_SELECTIVE_SUSPEND_ENABLED = 0x10,
-        NDIS_PM_MAX_STRING_SIZE = 0x40,
+        NDIS_PM_MAX_STRING_SIZE = 64,
         NDIS_PM_MAX_PATTERN_ID = 0xFFFF,
     }
     /// Revision of a structure, for `NDIS_OBJECT_HEADER::Revision`.

@@ -11,14 +11,14 @@ use crate::{
 
 constants! {
     /// Flag of a PnP event.
-    UCHAR {
-        NET_PNP_EVENT_NOTIFICATION_REVISION_1 = 1,
-        NET_PNP_EVENT_NOTIFICATION_REVISION_2 = 2,
-    }
-    /// Flag of a PnP event.
     ULONG {
         NET_EVENT_HALT_MINIPORT_ON_LOW_POWER = 1,
         NET_EVENT_FLAGS_VPORT_ID_VALID = 2,
+    }
+    /// Revision of a structure, for `NDIS_OBJECT_HEADER::Revision`.
+    UCHAR {
+        NET_PNP_EVENT_NOTIFICATION_REVISION_1 = 1,
+        NET_PNP_EVENT_NOTIFICATION_REVISION_2 = 2,
     }
     /// Size of a revision, for `NDIS_OBJECT_HEADER::Size`.
     USHORT {

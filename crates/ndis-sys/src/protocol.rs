@@ -24,7 +24,7 @@ constants! {
         NDIS_PROTOCOL_ID_IP6 = 3,
         NDIS_PROTOCOL_ID_IPX = 6,
         NDIS_PROTOCOL_ID_NBF = 7,
-        NDIS_PROTOCOL_ID_MASK = 15,
+        NDIS_PROTOCOL_ID_MASK = 0xF,
         NDIS_PROTOCOL_ID_MAX = 15,
     }
     /// Flag of `NDIS_PROTOCOL_DRIVER_CHARACTERISTICS::Flags`.

@@ -29,7 +29,7 @@ constants! {
     /// Limit or right of objects that can be waited for.
     ULONG {
         THREAD_WAIT_OBJECTS = 3,
-        MAXIMUM_WAIT_OBJECTS = 0x40,
+        MAXIMUM_WAIT_OBJECTS = 64,
         EVENT_ALL_ACCESS = 0x001F_0003,
     }
 }

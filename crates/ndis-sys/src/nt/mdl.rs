@@ -39,7 +39,7 @@ constants! {
     /// Size of a page.
     ULONG {
         PAGE_SHIFT = 12,
-        PAGE_SIZE = 0x1000,
+        PAGE_SIZE = 4096,
     }
 }
 

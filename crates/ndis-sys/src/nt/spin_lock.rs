@@ -31,7 +31,7 @@ imports! {
     fn ExAcquireSpinLockExclusive(SpinLock: *mut LONG) -> KIRQL;
     /// The same, for a caller at `DISPATCH_LEVEL`. IRQL: `>= DISPATCH_LEVEL`.
     fn ExAcquireSpinLockExclusiveAtDpcLevel(SpinLock: *mut LONG);
-    /// Takes a reader/writer spin lock for reading. IRQL: `DISPATCH_LEVEL`.
+    /// Takes a reader/writer spin lock for reading. IRQL: `<= DISPATCH_LEVEL`.
     fn ExAcquireSpinLockShared(SpinLock: *mut LONG) -> KIRQL;
     /// The same, for a caller at `DISPATCH_LEVEL`. IRQL: `>= DISPATCH_LEVEL`.
     fn ExAcquireSpinLockSharedAtDpcLevel(SpinLock: *mut LONG);
