@@ -1,10 +1,13 @@
 //! Which panics are left in the release image.
 //!
 //! An image without a reachable panic does not even import `KeBugCheckEx`, which the
-//! panic handler calls. What remains is printed with the functions that lead there:
-//! callers found by decoding direct calls, named by the PDB.
+//! panic handler calls. What remains is printed: every place outside of `core` that
+//! calls one of `core`'s functions that panic, with file and line. Calls are found by
+//! decoding direct ones; the PDB names functions and lines.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use pdb_addr2line::{Context, ContextPdbData, pdb::PDB};
 
 use super::pe::{Package, packages};
 
@@ -17,63 +20,55 @@ fn panic_paths_of_the_release_image() {
         if package.manifest["profile"] != "release" {
             continue;
         }
-        let Some((_, _, slot)) = package
-            .imports()
-            .into_iter()
-            .find(|(_, f, _)| f == "KeBugCheckEx")
-        else {
+        let imports = package.imports();
+        let Some((_, _, slot)) = imports.iter().find(|(_, f, _)| f == "KeBugCheckEx") else {
             println!(
-                "{}: no panic path is left: KeBugCheckEx is not imported",
+                "{}: no panic is left: KeBugCheckEx is not imported",
                 package.name
             );
             continue;
         };
-        let map = Map::of(&package);
-        let direct = map.callers_of_slot(slot);
+        let file = std::fs::File::open(&package.pdb).expect("PDB");
+        let pdb = PDB::open(file).expect("PDB can be read");
+        let data = ContextPdbData::try_from_pdb(pdb).expect("PDB has symbols");
+        let context = data.make_context().expect("context");
+        let map = Map::of(&package, &context);
+        let places = map.places(*slot);
         assert!(
-            !direct.is_empty(),
-            "{}: KeBugCheckEx is imported and called by nothing that was found",
+            !places.is_empty(),
+            "{}: KeBugCheckEx is imported, and no call of it was found",
             package.name
         );
-        println!(
-            "{}: panic paths are left; who leads to the panic handler:",
-            package.name
-        );
-        for (function, callees) in map.paths_to(&direct) {
-            println!("  {function}");
-            for callee in callees {
-                println!("    -> {callee}");
-            }
+        println!("{}: {} places can panic:", package.name, places.len());
+        for place in places {
+            println!("  {place}");
         }
     }
 }
 
 /// Who calls whom in an image.
-struct Map {
+struct Map<'c, 'a, 's> {
+    context: &'c Context<'a, 's>,
     names: BTreeMap<u32, String>,
-    /// Caller and callee, as starts of functions.
-    calls: BTreeSet<(u32, u32)>,
+    /// Where, caller and callee; functions by their start.
+    calls: BTreeSet<(u32, u32, u32)>,
     /// Function and the RVA of a slot that it calls or jumps through.
     slots: BTreeSet<(u32, u32)>,
 }
 
-impl Map {
-    fn of(package: &Package) -> Self {
-        let file = std::fs::File::open(&package.pdb).expect("PDB");
-        let pdb = pdb_addr2line::pdb::PDB::open(file).expect("PDB can be read");
-        let data = pdb_addr2line::ContextPdbData::try_from_pdb(pdb).expect("PDB has symbols");
-        let context = data.make_context().expect("context");
-        let names: BTreeMap<u32, String> = context
+impl<'c, 'a, 's> Map<'c, 'a, 's> {
+    fn of(package: &Package, context: &'c Context<'a, 's>) -> Self {
+        let names = context
             .functions()
             .map(|f| {
                 (
                     f.start_rva,
-                    f.name
-                        .unwrap_or_else(|| format!("function at {:#x}", f.start_rva)),
+                    f.name.unwrap_or_else(|| format!("{:#x}", f.start_rva)),
                 )
             })
             .collect();
         let mut map = Self {
+            context,
             names,
             calls: BTreeSet::new(),
             slots: BTreeSet::new(),
@@ -98,27 +93,17 @@ impl Map {
             let Some(function) = self.function_at(here) else {
                 continue;
             };
-            match code[at..] {
-                // call rel32, jmp rel32
-                [0xe8 | 0xe9, ..] => {
-                    if let Some(target) = target(1).filter(|t| self.names.contains_key(t)) {
-                        self.calls.insert((function, target));
-                    }
-                }
-                // jcc rel32
-                [0x0f, 0x80..=0x8f, ..] => {
-                    if let Some(target) = target(2).filter(|t| self.names.contains_key(t)) {
-                        self.calls.insert((function, target));
-                    }
-                }
-                // call [rip+disp32], jmp [rip+disp32]
-                [0xff, 0x15 | 0x25, ..] => {
-                    if let Some(target) = target(2) {
-                        self.slots.insert((function, target));
-                    }
-                }
-                _ => {}
+            // call rel32, jmp rel32; jcc rel32; call and jmp through [rip+disp32].
+            let (direct, slot) = match code[at..] {
+                [0xe8 | 0xe9, ..] => (target(1), None),
+                [0x0f, 0x80..=0x8f, ..] => (target(2), None),
+                [0xff, 0x15 | 0x25, ..] => (None, target(2)),
+                _ => continue,
+            };
+            if let Some(target) = direct.filter(|t| self.names.contains_key(t)) {
+                self.calls.insert((here, function, target));
             }
+            self.slots.extend(slot.map(|s| (function, s)));
         }
     }
 
@@ -129,44 +114,61 @@ impl Map {
             .map(|(start, _)| *start)
     }
 
-    fn callers_of_slot(&self, slot: u32) -> BTreeSet<u32> {
-        self.slots
+    /// Calls from outside of `core` and the panic handler into functions of theirs from
+    /// which the panic handler is reached, as "file:line (function) -> function of core".
+    fn places(&self, slot: u32) -> BTreeSet<String> {
+        let direct = self
+            .slots
             .iter()
             .filter(|(_, s)| *s == slot)
-            .map(|(f, _)| *f)
-            .collect()
-    }
-
-    /// Every function from which one of `ends` is reached, with the next steps there.
-    fn paths_to(&self, ends: &BTreeSet<u32>) -> Vec<(String, BTreeSet<String>)> {
-        let mut reaching = ends.clone();
+            .map(|(f, _)| *f);
+        let mut reaching: BTreeSet<u32> = direct.collect();
         loop {
-            let more: Vec<u32> = self
-                .calls
-                .iter()
-                .filter(|(f, t)| reaching.contains(t) && !reaching.contains(f))
-                .map(|(f, _)| *f)
-                .collect();
+            let more = self.calls.iter().filter(|(_, f, t)| {
+                reaching.contains(t) && !reaching.contains(f) && self.is_machinery(*f)
+            });
+            let more: Vec<u32> = more.map(|(_, f, _)| *f).collect();
             if more.is_empty() {
                 break;
             }
             reaching.extend(more);
         }
-        let name = |rva: &u32| {
-            self.names
-                .get(rva)
-                .cloned()
-                .unwrap_or_else(|| format!("{rva:#x}"))
-        };
-        reaching
+        self.calls
             .iter()
-            .map(|function| {
-                let steps = self
-                    .calls
-                    .iter()
-                    .filter(|(f, t)| f == function && t != f && reaching.contains(t));
-                (name(function), steps.map(|(_, t)| name(t)).collect())
-            })
+            .filter(|(_, f, t)| reaching.contains(t) && !self.is_machinery(*f))
+            .map(|(at, _, t)| format!("{} -> {}", self.line(*at), self.names[t]))
             .collect()
     }
+
+    fn is_machinery(&self, function: u32) -> bool {
+        let name = &self.names[&function];
+        name.starts_with("core::") || name.starts_with("wdk_panic::") || name == "KeBugCheckEx"
+    }
+
+    /// The frames of a call that was inlined, up to the first outside of the library.
+    fn line(&self, rva: u32) -> String {
+        let Ok(Some(found)) = self.context.find_frames(rva) else {
+            return format!("{rva:#x}");
+        };
+        let mut text = Vec::new();
+        for frame in found.frames {
+            let name = frame.function.unwrap_or_default();
+            let inner = name.starts_with("core::") || name.starts_with("alloc::");
+            let file = frame.file.map(|f| f.replace('\\', "/")).unwrap_or_default();
+            text.push(format!(
+                "{file}:{} ({})",
+                frame.line.unwrap_or(0),
+                short(&name)
+            ));
+            if !inner {
+                break;
+            }
+        }
+        text.join(" in ")
+    }
+}
+
+/// A name without its parameters.
+fn short(name: &str) -> &str {
+    name.split(['<', '(']).next().unwrap_or(name)
 }
