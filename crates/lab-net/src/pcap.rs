@@ -7,7 +7,7 @@
 //!
 //! # fn main() -> Result<(), lab_net::pcap::PcapError> {
 //! let mut recorder = Recorder::new(Vec::new(), &[Interface::new("nic0"), Interface::new("vm0")])?;
-//! recorder.record(0, 1_500, Direction::In, &[0xff; 60], Some("pended"))?;
+//! recorder.record(0, 1_500, Direction::Inbound, &[0xff; 60], Some("pended"))?;
 //! let file = recorder.finish()?;
 //!
 //! let replay = Replay::read(&file[..], Some("nic0"))?;
@@ -115,9 +115,9 @@ impl Interface {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Direction {
     /// It was received.
-    In,
+    Inbound,
     /// It was sent.
-    Out,
+    Outbound,
 }
 
 /// Writes a capture. See the module's documentation.
@@ -198,7 +198,11 @@ impl<W: Write> Recorder<W> {
             return Err(PcapError::NoSuchInterface(interface, self.interfaces));
         }
         // The two low bits of the flags word: 1 inbound, 2 outbound.
-        let flags = if direction == Direction::In { 1 } else { 2 };
+        let flags = if direction == Direction::Inbound {
+            1
+        } else {
+            2
+        };
         let mut options = vec![EnhancedPacketOption::Flags(flags)];
         if let Some(comment) = comment {
             options.push(EnhancedPacketOption::Common(CommonOption::Comment(
@@ -386,9 +390,9 @@ mod tests {
         for number in 0..20_u64 {
             let frame = vec![number as u8; 60 + number as usize];
             let direction = if number % 2 == 0 {
-                Direction::In
+                Direction::Inbound
             } else {
-                Direction::Out
+                Direction::Outbound
             };
             let comment = (number == 3).then_some("third");
             recorder
@@ -508,7 +512,7 @@ mod tests {
         ));
         let mut recorder = Recorder::new(Full(300), &[Interface::new("nic0")]).expect("room");
         let results: Vec<_> = (0..5)
-            .map(|now| recorder.record(0, now, Direction::In, &[0; 60], None))
+            .map(|now| recorder.record(0, now, Direction::Inbound, &[0; 60], None))
             .collect();
         assert!(results[0].is_ok());
         let failed = results
@@ -524,7 +528,7 @@ mod tests {
     fn an_interface_has_to_be_declared() {
         let mut recorder = Recorder::new(Vec::new(), &[Interface::new("nic0")]).expect("memory");
         let error = recorder
-            .record(1, 0, Direction::In, &[], None)
+            .record(1, 0, Direction::Inbound, &[], None)
             .expect_err("undeclared");
         assert_eq!(error.to_string(), "interface 1 of a capture with 1");
     }

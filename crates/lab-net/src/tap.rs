@@ -15,6 +15,8 @@
 //! # }
 //! ```
 //!
+//! [`TapEndpoint`] makes it the far end of a wire.
+//!
 //! Reads and writes never block; wait with `poll` on [`AsFd`]. Each call moves one
 //! whole frame, so that threads may share a `Tap`. Real time only: a TAP has no
 //! place in a deterministic run.
@@ -26,7 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::ETHERNET_HEADER;
+use crate::{ETHERNET_HEADER, Endpoint, Frame};
 
 /// Octets that hold any frame Linux sends: the largest MTU and a header with a
 /// VLAN tag.
@@ -97,6 +99,99 @@ impl Tap {
     /// Waits until there is a frame to read, at most `milliseconds`.
     pub fn wait(&self, milliseconds: u16) -> io::Result<bool> {
         wait(&[self], milliseconds)
+    }
+}
+
+/// A TAP device as an [`Endpoint`]: what Linux sends comes in at polls.
+///
+/// A device wakes nobody here; the endpoint asks to be polled again soon, the
+/// later the longer it has been quiet. For the real-time engine only.
+#[derive(Debug)]
+pub struct TapEndpoint {
+    tap: Tap,
+    buffer: Vec<u8>,
+    /// Nanoseconds to the next look.
+    pause: u64,
+    due: u64,
+    counters: TapCounters,
+}
+
+/// What a [`TapEndpoint`] moved.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct TapCounters {
+    /// Frames and octets that Linux sent.
+    pub from_linux: (u64, u64),
+    /// Frames and octets that Linux took.
+    pub to_linux: (u64, u64),
+    /// Frames that Linux had no room for, or refused.
+    pub dropped: u64,
+    /// Reads that failed: the device is gone.
+    pub failed: u64,
+}
+
+impl TapEndpoint {
+    /// The shortest time to the next look, in nanoseconds.
+    const SOON: u64 = 10_000;
+
+    /// The longest.
+    const LATE: u64 = 500_000;
+
+    /// Puts an endpoint on a device.
+    pub fn new(tap: Tap) -> Self {
+        Self {
+            tap,
+            buffer: vec![0; LARGEST],
+            pause: Self::SOON,
+            due: 0,
+            counters: TapCounters::default(),
+        }
+    }
+
+    /// What it moved so far.
+    pub fn counters(&self) -> TapCounters {
+        self.counters
+    }
+}
+
+impl Endpoint for TapEndpoint {
+    fn on_frame(&mut self, now: u64, frame: &[u8]) {
+        match self.tap.write_frame(frame) {
+            Ok(true) => {
+                self.counters.to_linux.0 += 1;
+                self.counters.to_linux.1 += frame.len() as u64;
+                // An answer is likely.
+                self.pause = Self::SOON;
+                self.due = self.due.min(now + Self::SOON);
+            }
+            Ok(false) | Err(_) => self.counters.dropped += 1,
+        }
+    }
+
+    fn poll(&mut self, now: u64, out: &mut dyn FnMut(Frame) -> bool) {
+        loop {
+            match self.tap.read_frame(&mut self.buffer) {
+                Ok(Some(length)) => {
+                    self.counters.from_linux.0 += 1;
+                    self.counters.from_linux.1 += length as u64;
+                    self.pause = Self::SOON;
+                    if !out(self.buffer[..length].to_vec()) {
+                        self.due = now;
+                        return;
+                    }
+                }
+                Ok(None) => break,
+                Err(_) => {
+                    self.counters.failed += 1;
+                    break;
+                }
+            }
+        }
+        self.due = now + self.pause;
+        self.pause = (self.pause * 2).min(Self::LATE);
+    }
+
+    fn next_poll(&mut self, now: u64) -> Option<u64> {
+        Some(self.due.max(now))
     }
 }
 

@@ -221,25 +221,47 @@ fn a_cut_frame_is_corrupted() {
 #[test]
 fn frames_of_others_are_told_apart() {
     let run = sent(false);
-    let mut sink = Sink::new(&run.ledger, Mac::local(2, 2), &[run.flow]);
+    let own = Mac::local(2, 2);
+    let mut strict = Sink::new(&run.ledger, own, &[run.flow]).strict();
     let mut broadcast = vec![0xff; 60];
     broadcast[6..12].copy_from_slice(&Mac::local(9, 9).0);
-    sink.on_frame(0, &broadcast);
-    assert_eq!((sink.frames(), sink.foreign()), (1, 1));
+    strict.on_frame(0, &broadcast);
+    assert_eq!((strict.frames(), strict.foreign()), (1, 1));
     let mut stray = broadcast;
-    stray[..6].copy_from_slice(&Mac::local(2, 2).0);
-    sink.on_frame(0, &stray);
-    // A host with the same address may be whom it is for.
-    let mut shared = Sink::beside_others(&run.ledger, &[run.flow]);
+    stray[..6].copy_from_slice(&own.0);
+    strict.on_frame(0, &stray);
+    assert_eq!(run.ledger.verdict().alien, 1);
+    // A host with the same address may be whom it is for ...
+    let mut shared = Sink::new(&run.ledger, own, &[run.flow]);
     shared.on_frame(0, &stray);
     assert_eq!((shared.frames(), shared.foreign()), (1, 1));
+    assert_eq!(run.ledger.verdict().alien, 1);
+    // ... but no host sends frames of the oracle's type.
+    stray[12..14].copy_from_slice(&[0x88, 0xb5]);
+    shared.on_frame(0, &stray);
     assert_eq!(
         run.judge(),
         Verdict {
-            alien: 1,
+            alien: 2,
             ..clean()
         }
     );
+}
+
+#[test]
+fn hosts_may_have_the_addresses_of_a_flows_ends() {
+    // As above one miniport: TCP between the same two stations is no oracle's.
+    for udp in [false, true] {
+        let run = sent(udp);
+        let mut sink = Sink::new(&run.ledger, Mac::local(2, 2), &[run.flow]);
+        let mut other = run.frames[0].clone();
+        other.truncate(60);
+        other[12..14].copy_from_slice(&[8, 0]);
+        other[14..].fill(0x45);
+        sink.on_frame(0, &other);
+        assert_eq!(sink.foreign(), 1);
+        assert_eq!(run.judge(), clean());
+    }
 }
 
 #[test]
@@ -484,4 +506,22 @@ fn any_mixture_of_faults_is_told_exactly() {
         expected.lost = FRAMES - expected.received - expected.corrupted;
         assert_eq!(ledger.verdict(), expected, "case {case}");
     }
+}
+
+#[test]
+fn a_generator_may_wait_for_the_word() {
+    let ledger = Ledger::new(1);
+    let id = ledger.add_flow(flow(false));
+    let mut generator = Generator::starting_at(&ledger, id, Pace::default(), u64::MAX);
+    generator.poll(1_000_000, &mut |_| unreachable!("it waits"));
+    assert_eq!(
+        (generator.next_poll(1_000_000), generator.is_done()),
+        (None, false)
+    );
+    generator.begin(5);
+    assert_eq!(generator.next_poll(5), Some(5));
+    generator.poll(5, &mut |_| true);
+    assert_eq!(generator.sent(), 32);
+    generator.stop();
+    assert_eq!((generator.next_poll(6), generator.is_done()), (None, true));
 }

@@ -16,14 +16,14 @@ struct Tapped {
 
 impl Endpoint for Tapped {
     fn on_frame(&mut self, now: u64, frame: &[u8]) {
-        self.seen.push((now, Direction::In, frame.to_vec()));
+        self.seen.push((now, Direction::Inbound, frame.to_vec()));
         self.host.on_frame(now, frame);
     }
 
     fn poll(&mut self, now: u64, out: &mut dyn FnMut(Frame) -> bool) {
         let seen = &mut self.seen;
         self.host.poll(now, &mut |frame| {
-            seen.push((now, Direction::Out, frame.clone()));
+            seen.push((now, Direction::Outbound, frame.clone()));
             out(frame)
         });
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use lab_net::host::{HostConfig, IpHost, JobState, Ping, SECOND, Tcp};
 use lab_net::netns::{Lan, Namespace, Port, pair};
-use lab_net::tap::{Forwarded, LARGEST, Tap, forward};
+use lab_net::tap::{Forwarded, LARGEST, Tap, TapEndpoint, forward};
 use lab_net::{Endpoint, Mac};
 
 const V6_A: [u16; 8] = [0xfd00, 0, 0, 0, 0, 0, 0, 1];
@@ -214,6 +214,58 @@ fn the_embedded_host_and_linux_understand_each_other() {
             .to_string()
             .ends_with("no connection was made")
     );
+}
+
+/// Linux below and above, with the endpoints that a real-time run uses.
+#[test]
+fn a_tap_is_an_endpoint() {
+    let test = "a_tap_is_an_endpoint";
+    let Some((a, b)) = lans(test).filter(|_| has(test, "ping")) else {
+        return;
+    };
+    let ((a, a_tap), (b, b_tap)) = (a.split(), b.split());
+    let (mut near, mut far) = (TapEndpoint::new(a_tap), TapEndpoint::new(b_tap));
+    let mut command = a.command("ping");
+    command.args(["-c", "20", "-i", "0.01", "-W", "2", "fd00::2"]);
+    let mut ping = command.stdout(Stdio::piped()).spawn().expect("ping runs");
+    let begin = Instant::now();
+    while ping.try_wait().expect("waited").is_none() {
+        let now = begin.elapsed().as_nanos() as u64;
+        assert!(now < 20 * SECOND, "ping does not end");
+        let mut there = Vec::new();
+        let mut back = Vec::new();
+        near.poll(now, &mut |frame| {
+            there.push(frame);
+            there.len() < 4
+        });
+        far.poll(now, &mut |frame| {
+            back.push(frame);
+            back.len() < 4
+        });
+        for frame in &there {
+            far.on_frame(now, frame);
+        }
+        for frame in &back {
+            near.on_frame(now, frame);
+        }
+        let next = near
+            .next_poll(now)
+            .into_iter()
+            .chain(far.next_poll(now))
+            .min()
+            .expect("always");
+        std::thread::sleep(Duration::from_nanos(next.saturating_sub(now)));
+    }
+    let output = ping.wait_with_output().expect("waited");
+    assert!(text(&output).contains("20 received"), "{}", text(&output));
+    let (near, far) = (near.counters(), far.counters());
+    assert_eq!(
+        (near.from_linux, near.to_linux),
+        (far.to_linux, far.from_linux)
+    );
+    assert_eq!((near.dropped, near.failed), (0, 0));
+    let linux = b.counters("lab2").expect("counters");
+    assert_eq!((linux.frames_in, linux.octets_in), far.to_linux);
 }
 
 #[test]

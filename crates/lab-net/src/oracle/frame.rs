@@ -96,6 +96,30 @@ pub(super) fn build(seed: u64, id: u32, flow: &Flow, number: u64, length: usize)
     frame
 }
 
+/// Whether a frame has a flow's header, in all that no other traffic has: the
+/// record may be broken, but it is one of the flow's.
+pub(super) fn is_headed(flow: &Flow, frame: &[u8]) -> bool {
+    let part = |range: std::ops::Range<usize>| frame.get(range).unwrap_or_default();
+    if part(0..6) != flow.destination.0 || part(6..12) != flow.source.0 {
+        return false;
+    }
+    match flow.carrier {
+        Carrier::Private => is_private(frame),
+        Carrier::Udp { from, to } => {
+            part(12..14) == ETHERTYPE_IPV4.to_be_bytes()
+                && part(26..30) == from.ip().octets()
+                && part(30..34) == to.ip().octets()
+                && part(34..36) == from.port().to_be_bytes()
+                && part(36..38) == to.port().to_be_bytes()
+        }
+    }
+}
+
+/// Whether a frame has the oracle's type: no host sends it.
+pub(super) fn is_private(frame: &[u8]) -> bool {
+    frame.get(12..14) == Some(&ETHERTYPE.to_be_bytes()[..])
+}
+
 /// What a frame turns out to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Seen {

@@ -49,7 +49,8 @@ impl Generator {
         Self::starting_at(ledger, flow, pace, 0)
     }
 
-    /// A generator that begins at `start`.
+    /// A generator that begins at `start`; `u64::MAX`: not before
+    /// [`Generator::begin`].
     pub fn starting_at(ledger: &Ledger, flow: FlowId, pace: Pace, start: u64) -> Self {
         let carrier = ledger.carrier(flow);
         Self {
@@ -65,7 +66,7 @@ impl Generator {
         }
     }
 
-    /// Begins now.
+    /// Begins now. Whoever calls it lets its place be polled.
     pub fn begin(&mut self, now: u64) {
         self.next_burst = now;
     }
@@ -127,7 +128,8 @@ impl Endpoint for Generator {
     }
 
     fn next_poll(&mut self, now: u64) -> Option<u64> {
-        (!self.is_done()).then(|| self.next_burst.max(now))
+        let waits = self.next_burst == u64::MAX;
+        (!self.is_done() && !waits).then(|| self.next_burst.max(now))
     }
 }
 

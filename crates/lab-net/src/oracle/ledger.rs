@@ -306,14 +306,15 @@ impl Ledger {
             Seen::Changed { flow } => books.changed(flow),
             Seen::Other => {
                 // The record itself may be what changed: the header still tells.
-                let owner = books.accounts.iter().position(|account| {
-                    let flow = &account.flow;
-                    frame.get(..6) == Some(&flow.destination.0[..])
-                        && frame.get(6..12) == Some(&flow.source.0[..])
-                });
+                let owner = books
+                    .accounts
+                    .iter()
+                    .position(|account| frame::is_headed(&account.flow, frame));
                 if let Some(owner) = owner {
                     books.changed(owner as u32);
-                } else if own.is_some_and(|own| frame.get(..6) == Some(&own.0[..])) {
+                } else if frame::is_private(frame)
+                    || own.is_some_and(|own| frame.get(..6) == Some(&own.0[..]))
+                {
                     books.alien += 1;
                 } else {
                     return false;

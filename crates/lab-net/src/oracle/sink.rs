@@ -6,33 +6,34 @@ use crate::{Endpoint, Frame, Mac};
 /// Takes flows. See [`crate::oracle`].
 pub struct Sink {
     ledger: Ledger,
-    /// Its address, if no other station has the same.
-    own: Option<Mac>,
+    mac: Mac,
+    strict: bool,
     flows: Vec<FlowId>,
     frames: u64,
     foreign: u64,
 }
 
 impl Sink {
-    /// A sink with address `mac` to which `flows` lead. A frame of another flow
-    /// that comes here, or an unknown frame for its address, is an alien.
+    /// A sink with address `mac` to which `flows` lead. Hosts may have the same
+    /// address, as protocols above one adapter do: what does not look like a frame
+    /// of the oracle is theirs.
     pub fn new(ledger: &Ledger, mac: Mac, flows: &[FlowId]) -> Self {
         Self {
-            own: Some(mac),
-            ..Self::beside_others(ledger, flows)
-        }
-    }
-
-    /// A sink that shares its address with hosts, as protocols above one adapter
-    /// do: a frame that is none of the oracle's is theirs and no alien.
-    pub fn beside_others(ledger: &Ledger, flows: &[FlowId]) -> Self {
-        Self {
             ledger: ledger.clone(),
-            own: None,
+            mac,
+            strict: false,
             flows: flows.to_vec(),
             frames: 0,
             foreign: 0,
         }
+    }
+
+    /// Nobody else has its address: whatever is sent to it and is none of the
+    /// oracle's is an alien.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.strict = true;
+        self
     }
 
     /// Frames that arrived.
@@ -40,8 +41,8 @@ impl Sink {
         self.frames
     }
 
-    /// Of these, frames that are none of the oracle's and were for other
-    /// stations: broadcasts of hosts on the same wire, for instance.
+    /// Of these, frames that are none of the oracle's: those of hosts at the same
+    /// place.
     pub fn foreign(&self) -> u64 {
         self.foreign
     }
@@ -50,7 +51,8 @@ impl Sink {
 impl Endpoint for Sink {
     fn on_frame(&mut self, _now: u64, frame: &[u8]) {
         self.frames += 1;
-        if !self.ledger.receive(&self.flows, self.own, frame) {
+        let own = self.strict.then_some(self.mac);
+        if !self.ledger.receive(&self.flows, own, frame) {
             self.foreign += 1;
         }
     }

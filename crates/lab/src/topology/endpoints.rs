@@ -25,7 +25,8 @@
 //! # }
 //! ```
 //!
-//! Hosts of stack `linux` are left out: the caller has their TAP devices.
+//! Hosts of stack `linux` are left out: whoever may open devices makes one for
+//! [`Topology::port`], and [`Endpoints::attach`] takes it.
 //! Generators are there from the start but send nothing until
 //! [`Endpoints::start_generators`].
 //!
@@ -40,7 +41,7 @@ use lab_net::hub::Hub;
 use lab_net::mix::derive;
 use lab_net::oracle::{self, Flow, FlowId, Ledger, Pace};
 use lab_net::pcap::{self, PcapError};
-use lab_net::{Endpoint, Frame, Mac, lock};
+use lab_net::{Endpoint, Mac, lock};
 
 use super::{Carrier, Generator, Host, Place, Replay, Stack, Topology};
 
@@ -74,30 +75,6 @@ pub struct Station {
     pub mtu: u32,
 }
 
-/// A generator that waits for the word.
-struct Gated {
-    open: Arc<Mutex<bool>>,
-    generator: Arc<Mutex<oracle::Generator>>,
-}
-
-impl Endpoint for Gated {
-    fn on_frame(&mut self, _now: u64, _frame: &[u8]) {}
-
-    fn poll(&mut self, now: u64, out: &mut dyn FnMut(Frame) -> bool) {
-        if *lock(&self.open) {
-            self.generator.poll(now, out);
-        }
-    }
-
-    fn next_poll(&mut self, now: u64) -> Option<u64> {
-        if *lock(&self.open) {
-            self.generator.next_poll(now)
-        } else {
-            None
-        }
-    }
-}
-
 /// The endpoints of a topology. See the module's documentation.
 pub struct Endpoints {
     /// The oracle's books.
@@ -106,7 +83,6 @@ pub struct Endpoints {
     generators: Vec<(String, Arc<Mutex<oracle::Generator>>)>,
     replays: Vec<(String, Arc<Mutex<pcap::Replay>>)>,
     hubs: Vec<(Place, Hub)>,
-    started: Arc<Mutex<bool>>,
 }
 
 impl Endpoints {
@@ -123,7 +99,6 @@ impl Endpoints {
             generators: Vec::new(),
             replays: Vec::new(),
             hubs: Vec::new(),
-            started: Arc::new(Mutex::new(false)),
         };
         for (index, host) in topology.hosts.iter().enumerate() {
             if host.stack == Stack::Embedded {
@@ -140,16 +115,13 @@ impl Endpoints {
                 .filter(|(generator, _)| generator.to == sink.name)
                 .map(|(_, flow)| *flow)
                 .collect();
+            let mac = topology.sink_station(index).mac;
+            let taker = oracle::Sink::new(&endpoints.ledger, mac, &mine);
             // On a wire the address is the sink's alone; above an adapter it is
-            // the adapter's, and hosts may have it too.
-            if let Place::Wire(_) = sink.on {
-                let mac = topology.sink_station(index).mac;
-                let taker = oracle::Sink::new(&endpoints.ledger, mac, &mine);
-                endpoints.hub(&sink.on).add(Some(mac), taker);
-            } else {
-                let taker = oracle::Sink::beside_others(&endpoints.ledger, &mine);
-                endpoints.hub(&sink.on).add(None, taker);
-            }
+            // the adapter's, and hosts have it too.
+            let alone = matches!(sink.on, Place::Wire(_));
+            let taker = if alone { taker.strict() } else { taker };
+            endpoints.hub(&sink.on).add(Some(mac), taker);
         }
         for replay in &topology.replays {
             let read = open(replay).map_err(|error| BuildError::Replay {
@@ -225,14 +197,11 @@ impl Endpoints {
             interval: generator.interval_us * 1_000,
             burst: generator.burst,
         };
-        let made = Arc::new(Mutex::new(oracle::Generator::new(&self.ledger, flow, pace)));
+        let made = oracle::Generator::starting_at(&self.ledger, flow, pace, u64::MAX);
+        let made = Arc::new(Mutex::new(made));
         self.generators
             .push((generator.name.clone(), Arc::clone(&made)));
-        let gated = Gated {
-            open: Arc::clone(&self.started),
-            generator: made,
-        };
-        self.hub(&generator.on).add(Some(from.mac), gated);
+        self.hub(&generator.on).add(Some(from.mac), made);
         flow
     }
 
@@ -246,6 +215,12 @@ impl Endpoints {
                 self.hubs.len() - 1
             });
         &mut self.hubs[index].1
+    }
+
+    /// Adds one more at a place, such as the TAP device of a `linux` host. With an
+    /// address it gets frames for that address and groups only.
+    pub fn attach(&mut self, place: &Place, mac: Option<Mac>, endpoint: impl Endpoint + 'static) {
+        self.hub(place).add(mac, endpoint);
     }
 
     /// Everything that stands at each place, once.
@@ -265,9 +240,12 @@ impl Endpoints {
             .map(|(_, host)| host)
     }
 
-    /// Lets the generators send. Whoever calls it lets their places be polled.
-    pub fn start_generators(&self) {
-        *lock(&self.started) = true;
+    /// Lets the generators send from `now` on. Whoever calls it lets their places
+    /// be polled.
+    pub fn start_generators(&self, now: u64) {
+        for (_, generator) in &self.generators {
+            lock(generator).begin(now);
+        }
     }
 
     /// Whether every generator has sent what it was ordered to.
@@ -341,6 +319,20 @@ impl Topology {
         }
     }
 
+    /// The TAP device that a host of stack `linux` needs: interface `lab0` for the
+    /// first host of the file, and so on.
+    #[cfg(target_os = "linux")]
+    pub fn port(&self, index: usize) -> lab_net::netns::Port {
+        let (host, station) = (&self.hosts[index], self.host_station(index));
+        lab_net::netns::Port {
+            name: format!("lab{index}"),
+            mac: station.mac,
+            mtu: station.mtu as u16,
+            ipv4: host.ipv4,
+            ipv6: host.ipv6,
+        }
+    }
+
     /// Who a generator is.
     pub fn generator_station(&self, index: usize) -> Station {
         self.station(&self.generators[index].on, GENERATOR, index)
@@ -382,6 +374,13 @@ mod tests {
         );
         assert_eq!(Some(topology.host_station(1).mac), topology.hosts[1].mac);
         assert_eq!(topology.generator_station(0).mac, nic);
+        #[cfg(target_os = "linux")]
+        assert_eq!(
+            topology.port(0),
+            lab_net::netns::Port::new("lab0", nic)
+                .ipv4([10, 0, 0, 1].into(), 24)
+                .ipv6([0xfd00, 0x6c61, 0x6200, 0, 0, 0, 0, 1].into(), 64)
+        );
         assert_eq!(topology.generator_station(1).mac, Mac::local(GENERATOR, 1));
         assert_eq!(topology.sink_station(0).mac, Mac::local(SINK, 0));
         assert_eq!(topology.sink_station(1).mac, nic);
@@ -456,7 +455,7 @@ mod tests {
         }
         assert!(endpoints.generated().all(|(_, sent)| sent == 0));
 
-        endpoints.start_generators();
+        endpoints.start_generators(wire.now());
         wire.run(&mut near, &mut far, 100 * SECOND, |_, _| {
             endpoints.generators_done() && endpoints.ledger.missing() == 0
         });
