@@ -8,6 +8,7 @@
 use crate::edges::Lower;
 use crate::facts::Facts;
 use crate::instance;
+use crate::own_request::{clean_up, interview};
 use crate::state::LowerMove;
 use crate::topology::{Notice, Topology};
 use alloc::vec::Vec;
@@ -80,6 +81,8 @@ unsafe fn try_bind<T: Topology>(
     // in the box; BND-4: the box is freed if this fails.
     unsafe { open(&lower, bind_context, parameters) }?;
 
+    let mut lower = lower;
+    lower.supported = interview(&lower);
     let raw = NonNull::new(lower.into_raw()).ok_or(Error::NoResources)?;
     // SAFETY: (BND-14) the binding is freed only by `destroy` below or unbind.
     let lower = unsafe { raw.as_ref() };
@@ -242,6 +245,7 @@ unsafe fn destroy<T: Topology>(mut raw: NonNull<Lower<T>>) {
         for upper in lower.uppers() {
             instance::withdraw(upper); // CAN-1, UNB-7
         }
+        clean_up(lower); // UNB-4
         lower.requests.close_and_wait(); // UNB-5, OID-17
         close(lower); // UNB-2
     }

@@ -9,7 +9,7 @@ use crate::edges::Lower;
 use crate::events::EventRing;
 use crate::topology::{Notice, Topology};
 use crate::undo::UndoStack;
-use crate::{bind, instance, pause, receive, send};
+use crate::{bind, instance, oid, pause, pnp, receive, send, status};
 use arrayvec::ArrayVec;
 use core::mem::offset_of;
 use core::ptr::NonNull;
@@ -281,6 +281,12 @@ fn miniport_characteristics<T: Topology>(
     c.UnloadHandler = Some(unload::<T>);
     c.PauseHandler = Some(pause::miniport_pause::<T>);
     c.RestartHandler = Some(pause::miniport_restart::<T>);
+    c.OidRequestHandler = Some(oid::request::<T>);
+    c.CancelOidRequestHandler = Some(oid::cancel::<T>);
+    c.DirectOidRequestHandler = Some(oid::direct_request::<T>); // MPR-7
+    c.CancelDirectOidRequestHandler = Some(oid::cancel_direct::<T>);
+    c.DevicePnPEventNotifyHandler = Some(pnp::device_event::<T>);
+    c.ShutdownHandlerEx = Some(pnp::shutdown);
     c.SendNetBufferListsHandler = Some(send::send::<T>);
     c.ReturnNetBufferListsHandler = Some(receive::give_back::<T>);
     c.CancelSendHandler = Some(send::cancel::<T>);
@@ -308,6 +314,10 @@ fn protocol_characteristics<T: Topology>(
     c.OpenAdapterCompleteHandlerEx = Some(bind::open_complete::<T>);
     c.CloseAdapterCompleteHandlerEx = Some(bind::close_complete::<T>);
     c.UninstallHandler = Some(uninstall::<T>);
+    c.NetPnPEventHandler = Some(pnp::event::<T>);
+    c.StatusHandlerEx = Some(status::status::<T>);
+    c.OidRequestCompleteHandler = Some(oid::complete::<T>);
+    c.DirectOidRequestCompleteHandler = Some(oid::direct_complete::<T>);
     c.ReceiveNetBufferListsHandler = Some(receive::receive::<T>);
     c.SendNetBufferListsCompleteHandler = Some(send::send_complete::<T>);
     Ok(c)

@@ -6,8 +6,12 @@
 //! they are freed: NDIS has their addresses as contexts.
 
 use crate::driver::Driver;
-use crate::facts::Facts;
+use crate::facts::{Facts, Link};
 use crate::gate::bit;
+use crate::oid::Awaited;
+use crate::oid_slot::OidSlot;
+use crate::oid_table::Below;
+use crate::own_request::{OwnRequest, WakeUp};
 use crate::path::Path;
 use crate::state::{
     Lower as LowerState, LowerMove, Upper as UpperState, UpperMove, lower_after, upper_after,
@@ -59,6 +63,10 @@ pub struct Lower<T: Topology> {
     pub(crate) power: AtomicI32,
     /// The adapter's OID list, read once after the open.
     pub(crate) supported: Option<PoolArray<u32>>,
+    /// The binding's own requests, made by bind and unbind.
+    pub(crate) own: OwnRequest,
+    /// What was added below through us (UNB-4).
+    pub(crate) wake_ups: SpinLock<ArrayVec<WakeUp, 32>>,
     /// Receives that came before the binding handle was known (RCV-14).
     pub(crate) early: SpinLock<Chain<FromBelow>>,
 }
@@ -94,6 +102,8 @@ impl<T: Topology> Lower<T> {
             facts: SpinLock::new(facts),
             power: AtomicI32::new(NdisDeviceStateD0.0),
             supported: None,
+            own: OwnRequest::new(),
+            wake_ups: SpinLock::new(ArrayVec::new_const()),
             early: SpinLock::new(Chain::empty()),
         }
     }
@@ -110,6 +120,7 @@ impl<T: Topology> Lower<T> {
             self.drained.init();
             self.users.init();
             self.requests.init();
+            self.own.init();
         }
     }
 
@@ -225,6 +236,16 @@ impl<T: Topology> Lower<T> {
         self.facts.lock().if_index
     }
 
+    /// What the tables ask about the adapter.
+    pub(crate) fn below(&self) -> Below {
+        let facts = self.facts.lock();
+        Below {
+            pm: facts.pm_aware(),
+            rss: facts.rss.is_some(),
+            offload: facts.offload.is_some(),
+        }
+    }
+
     /// A copy of what is known about the adapter.
     pub(crate) fn facts(&self) -> Facts {
         *self.facts.lock()
@@ -274,6 +295,16 @@ pub struct Upper<T: Topology> {
     /// Calls up that must be over before halt and low power: status (STS-2,
     /// PWR-2), PnP events.
     pub(crate) indications: Rundown,
+    /// Handlers that must have returned before halt frees anything they use.
+    pub(crate) handlers: Rundown,
+    /// The regular OID request (OID-1).
+    pub(crate) oid: SpinLock<OidSlot>,
+    /// Set whenever a regular request ends (OID-9).
+    pub(crate) oid_idle: Event,
+    /// Requests that are answered by a status (OID-27).
+    pub(crate) awaited: SpinLock<ArrayVec<Awaited, 8>>,
+    /// The link as it was shown last (STS-4).
+    pub(crate) shown_link: SpinLock<Option<Link>>,
     /// Interface index of the miniport; zero before it is known.
     pub(crate) if_index: AtomicU32,
     /// The lower index that was entered into the interface stack (IFS-2).
@@ -304,6 +335,11 @@ impl<T: Topology> Upper<T> {
             settled: Event::new(),
             halted: Event::new(),
             indications: Rundown::new(false),
+            handlers: Rundown::new(false),
+            oid: SpinLock::new(OidSlot::new()),
+            oid_idle: Event::new(),
+            awaited: SpinLock::new(ArrayVec::new_const()),
+            shown_link: SpinLock::new(None),
             if_index: AtomicU32::new(0),
             stacked_on: AtomicU32::new(0),
             power: AtomicI32::new(NdisDeviceStateD0.0),
@@ -320,6 +356,8 @@ impl<T: Topology> Upper<T> {
             self.settled.init();
             self.halted.init();
             self.indications.init();
+            self.handlers.init();
+            self.oid_idle.init();
         }
     }
 

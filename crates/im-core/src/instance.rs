@@ -9,6 +9,7 @@ use crate::attributes;
 use crate::edges::{Lower, Upper};
 use crate::gate::bit;
 use crate::state::{Upper as UpperState, UpperMove};
+use crate::status;
 use crate::topology::Topology;
 use core::sync::atomic::Ordering;
 use im_control::EventKind;
@@ -195,7 +196,10 @@ fn bring_up<T: Topology>(upper: &Upper<T>, handle: MiniportHandle) -> Result<()>
         unstack(upper);
         return Err(Error::BadState);
     }
+    *upper.shown_link.lock() = Some(facts.link);
+    upper.handlers.open();
     upper.indications.open(); // STS-2
+    status::show_link(upper); // STS-5: what changed since the facts were copied
     Ok(())
 }
 
@@ -208,6 +212,19 @@ fn unstack<T: Topology>(upper: &Upper<T>) {
     }
 }
 
+/// Renews the entry when the interface below became another one (IFS-5).
+pub(crate) fn restack<T: Topology>(upper: &Upper<T>, below: u32) {
+    let above = upper.if_index.load(Ordering::Relaxed);
+    if above == 0 || upper.stacked_on.load(Ordering::Relaxed) == below {
+        return;
+    }
+    unstack(upper);
+    // SAFETY: (IFS-3) PASSIVE_LEVEL; both indexes are registered.
+    if check(unsafe { NdisIfAddIfStackEntry(above, below) }).is_ok() {
+        upper.stacked_on.store(below, Ordering::Relaxed);
+    }
+}
+
 /// MiniportHaltEx. IRQL = PASSIVE_LEVEL. NDIS has paused the miniport.
 pub(crate) unsafe extern "efiapi" fn halt<T: Topology>(
     context: NDIS_HANDLE,
@@ -215,7 +232,9 @@ pub(crate) unsafe extern "efiapi" fn halt<T: Topology>(
 ) {
     // SAFETY: (VMI-4) the MiniportAdapterContext; alive until `halted` is set.
     let upper = unsafe { &*context.cast::<Upper<T>>() };
-    upper.indications.close_and_wait(); // STS-2, HLT-3
+    upper.handlers.close_and_wait(); // HLT-3
+    upper.indications.close_and_wait(); // STS-2
+    upper.awaited.lock().clear();
     unstack(upper); // HLT-2: reverse order
     upper
         .path

@@ -34,6 +34,8 @@
 //! it. NDIS unbinds only after it paused, and halts a miniport before unbind
 //! goes on; threads that come from elsewhere (the control device, a sweep after
 //! Reconfigure) hold the run-down `Lower::users`.
+// C constants are matched under their C names.
+#![allow(non_upper_case_globals)]
 #![no_std]
 
 extern crate alloc;
@@ -49,14 +51,18 @@ pub mod facts;
 pub mod flow;
 pub mod gate;
 mod instance;
+mod oid;
 pub mod oid_slot;
 pub mod oid_table;
+mod own_request;
 mod path;
 mod pause;
+mod pnp;
 pub mod pnp_table;
 mod receive;
 mod send;
 pub mod state;
+mod status;
 pub mod status_table;
 mod topology;
 pub mod undo;

@@ -7,9 +7,13 @@
 use crate::attributes::Shown;
 use crate::driver::Driver;
 use crate::facts::Facts;
+use crate::oid_table::{Below, Rule};
+use crate::status_table::StatusRule;
 use im_control::DropReason;
 use ndis::Result;
 use ndis::memory::Tag;
+use ndis::oid::Facts as Asked;
+use ndis::sys::NDIS_STATUS;
 
 /// Names and numbers of a driver.
 #[derive(Clone, Copy, Debug)]
@@ -72,4 +76,10 @@ pub trait Topology: Sized + Send + Sync + 'static {
 
     /// Which of an adapter's `paths` a chain takes up.
     fn receive_route(paths: usize) -> core::result::Result<usize, DropReason>;
+
+    /// What becomes of an OID request from above.
+    fn request_rule(asked: Asked, below: Below) -> Rule;
+
+    /// What becomes of a status indication from below.
+    fn status_rule(code: NDIS_STATUS, below: Below) -> StatusRule;
 }

@@ -161,6 +161,32 @@ impl Request {
         NDIS_STATUS_INVALID_LENGTH
     }
 
+    /// Says that nothing was read, written or needed: the request was refused as
+    /// such, not for its length (OID-12).
+    pub fn refused(self) {
+        let kind = self.facts().kind;
+        // SAFETY: (OID-12) ours; the kind names the member in use.
+        unsafe {
+            let data = &raw mut (*self.0.as_ptr()).DATA;
+            match kind {
+                Kind::Query => {
+                    (*data).QUERY_INFORMATION.BytesWritten = 0;
+                    (*data).QUERY_INFORMATION.BytesNeeded = 0;
+                }
+                Kind::Set => {
+                    (*data).SET_INFORMATION.BytesRead = 0;
+                    (*data).SET_INFORMATION.BytesNeeded = 0;
+                }
+                Kind::Method => {
+                    (*data).METHOD_INFORMATION.BytesWritten = 0;
+                    (*data).METHOD_INFORMATION.BytesRead = 0;
+                    (*data).METHOD_INFORMATION.BytesNeeded = 0;
+                }
+                Kind::Other => {}
+            }
+        }
+    }
+
     /// Answers a query with `bytes` (OID-11, OID-12).
     pub fn answer(self, bytes: &[u8]) -> NDIS_STATUS {
         let facts = self.facts();

@@ -1,10 +1,13 @@
 //! The decisions of the 1:1 topology: every one of them the plainest there is.
 
 use im_control::DropReason;
+use im_core::oid_table::{self, Below, Rule};
+use im_core::status_table::{self, StatusRule};
 use im_core::{Driver, Facts, Identity, Notice, Shown, Topology};
 use ndis::memory::Tag;
+use ndis::oid::Facts as Asked;
 use ndis::string::wide;
-use ndis::sys::NdisMedium802_3;
+use ndis::sys::{NDIS_STATUS, NdisMedium802_3};
 use ndis::{Error, Result};
 
 /// The 1:1 topology.
@@ -63,6 +66,14 @@ impl Topology for Passthrough {
         } else {
             Ok(0)
         }
+    }
+
+    fn request_rule(asked: Asked, below: Below) -> Rule {
+        oid_table::one_to_one(asked, below)
+    }
+
+    fn status_rule(code: NDIS_STATUS, below: Below) -> StatusRule {
+        status_table::one_to_one(code, below)
     }
 }
 

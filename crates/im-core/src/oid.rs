@@ -1,0 +1,382 @@
+//! OID requests from above: answered, refused or passed down as clones.
+//!
+//! Regular requests come one at a time at PASSIVE_LEVEL (OID-1); their cancels
+//! and completions at up to DISPATCH_LEVEL, at any moment. Direct requests come
+//! in any number, at up to DISPATCH_LEVEL, beside everything else (OID-28).
+//! Neither handler waits (OID-19). `Upper::oid` (a leaf lock) decides between
+//! completion and cancel; `Upper::handlers` keeps the miniport until a handler
+//! whose request ended on another processor has returned.
+
+use crate::attributes::mac_options;
+use crate::edges::{Lower, Upper};
+use crate::gate::bit;
+use crate::oid_slot::{CancelStep, SendStep};
+use crate::oid_table::{Local, Note, Rule, legal_final, refusal};
+use crate::own_request::{OwnRequest, WakeUp, may_ask};
+use crate::topology::Topology;
+use crate::{pause, status};
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+use im_control::EventKind;
+use ndis::oid::{Clone, Kind, Request, Route, cancel as cancel_below, origin};
+use ndis::sys::{
+    NDIS_HANDLE, NDIS_OID_REQUEST, NDIS_PNP_CAPABILITIES, NDIS_STATUS, NDIS_STATUS_FAILURE,
+    NDIS_STATUS_INDICATION_REQUIRED, NDIS_STATUS_INVALID_STATE, NDIS_STATUS_LOW_POWER_STATE,
+    NDIS_STATUS_NOT_ACCEPTED, NDIS_STATUS_NOT_SUPPORTED, NDIS_STATUS_PENDING,
+    NDIS_STATUS_REQUEST_ABORTED, NDIS_STATUS_SUCCESS, NdisDeviceStateD0, NdisDeviceStateMaximum,
+    PVOID,
+};
+
+/// Where NDIS_PM_WOL_PATTERN and NDIS_PM_PROTOCOL_OFFLOAD have their id.
+const WAKE_UP_ID: usize = core::mem::offset_of!(ndis::sys::NDIS_PM_WOL_PATTERN, PatternId);
+const _: () = assert!(
+    WAKE_UP_ID == core::mem::offset_of!(ndis::sys::NDIS_PM_PROTOCOL_OFFLOAD, ProtocolOffloadId)
+);
+
+/// MiniportOidRequest. IRQL = PASSIVE_LEVEL.
+pub(crate) unsafe extern "efiapi" fn request<T: Topology>(
+    context: NDIS_HANDLE,
+    request: *mut NDIS_OID_REQUEST,
+) -> NDIS_STATUS {
+    // SAFETY: (VMI-4) the MiniportAdapterContext.
+    let upper = unsafe { &*context.cast::<Upper<T>>() };
+    handle(upper, request, Route::Regular)
+}
+
+/// MiniportDirectOidRequest. IRQL <= DISPATCH_LEVEL.
+pub(crate) unsafe extern "efiapi" fn direct_request<T: Topology>(
+    context: NDIS_HANDLE,
+    request: *mut NDIS_OID_REQUEST,
+) -> NDIS_STATUS {
+    // SAFETY: (VMI-4) the MiniportAdapterContext.
+    let upper = unsafe { &*context.cast::<Upper<T>>() };
+    handle(upper, request, Route::Direct)
+}
+
+/// Decides about a request and carries the decision out.
+fn handle<T: Topology>(
+    upper: &Upper<T>,
+    request: *mut NDIS_OID_REQUEST,
+    route: Route,
+) -> NDIS_STATUS {
+    // SAFETY: (OID-2) ours until it is completed.
+    let Some(request) = (unsafe { Request::adopt(request) }) else {
+        return NDIS_STATUS_FAILURE;
+    };
+    let Some(_inside) = upper.handlers.enter() else {
+        return NDIS_STATUS_NOT_ACCEPTED;
+    };
+    let facts = request.facts();
+    let word = upper.path.gate.word();
+    if word & bit::UPPER_REMOVED != 0 {
+        return NDIS_STATUS_NOT_ACCEPTED; // DPE-1
+    }
+    let rule = T::request_rule(facts, upper.lower().below());
+    let power = matches!(rule, Rule::Answer(Local::QueryPower | Local::SetPower));
+    if word & bit::UPPER_LOW_POWER != 0 && !power {
+        return legal_final(facts.oid, NDIS_STATUS_LOW_POWER_STATE); // PWR-5
+    }
+    match (rule, route) {
+        (Rule::Refuse(status), _) => {
+            request.refused();
+            status
+        }
+        // Only OIDs meant for the direct path come there (OID-28); none of
+        // those that are answered here is.
+        (Rule::Answer(_), Route::Direct) => refusal(facts.oid),
+        (Rule::Answer(local), Route::Regular) => answer(upper, request, local),
+        (Rule::Forward(note), _) => match forward(upper, request, route, note) {
+            Some(status) => legal_final(facts.oid, status),
+            None => NDIS_STATUS_PENDING,
+        },
+    }
+}
+
+/// Answers a request here.
+fn answer<T: Topology>(upper: &Upper<T>, request: Request, local: Local) -> NDIS_STATUS {
+    match local {
+        // OID-20: an intermediate driver guarantees the transition.
+        Local::QueryPower => NDIS_STATUS_SUCCESS,
+        Local::SetPower => match request.set_u32() {
+            Ok(state) if state > 0 && (state as i32) < NdisDeviceStateMaximum.0 => {
+                set_power(upper, state as i32);
+                request.accept_set(4)
+            }
+            _ => NDIS_STATUS_NOT_ACCEPTED, // OID-7: nothing else may be said
+        },
+        Local::Capabilities => {
+            // OID-21: no flag, and every wake-up value Unspecified, is all zeroes.
+            request.answer(&[0; size_of::<NDIS_PNP_CAPABILITIES>()])
+        }
+        Local::MacOptions => {
+            let below = upper.lower().facts.lock().mac_options;
+            request.answer(&mac_options(below).to_ne_bytes())
+        }
+    }
+}
+
+/// OID_PNP_SET_POWER (PWR-1, PWR-2). NDIS paused the miniport before a sleeping
+/// state, as NO_PAUSE_ON_SUSPEND is not set (PWR-6).
+fn set_power<T: Topology>(upper: &Upper<T>, state: i32) {
+    let index = upper.if_index.load(Ordering::Relaxed);
+    upper
+        .driver
+        .event(EventKind::MiniportPower, index, state as u64);
+    let before = upper.power.swap(state, Ordering::AcqRel);
+    let awake = NdisDeviceStateD0.0;
+    if state == awake && before != awake {
+        upper.path.gate.clear(bit::UPPER_LOW_POWER);
+        upper.indications.open();
+        status::show_link(upper); // STS-5, PWR-8: what changed meanwhile
+    } else if state != awake && before == awake {
+        upper.path.gate.set(bit::UPPER_LOW_POWER);
+        pause::give_up_held(upper);
+        upper.indications.close_and_wait(); // PWR-2: nothing goes up any more
+    }
+}
+
+/// Sends a clone down. `Some` is the final status; `None` means that the
+/// completion handler completes the original (OID-16).
+fn forward<T: Topology>(
+    upper: &Upper<T>,
+    request: Request,
+    route: Route,
+    note: Note,
+) -> Option<NDIS_STATUS> {
+    let lower = upper.lower();
+    let id = request.id();
+    if let Err(error) = may_ask(lower) {
+        request.refused();
+        return Some(error.status());
+    }
+    let number = match route {
+        Route::Direct => 0,
+        Route::Regular => match upper.oid.lock().begin(id) {
+            Some(number) => number,
+            None => return Some(NDIS_STATUS_INVALID_STATE), // OID-1
+        },
+    };
+    // From here on every way out ends the slot.
+    if !lower.requests.enter_detached() {
+        end(upper, route);
+        return Some(NDIS_STATUS_NOT_ACCEPTED);
+    }
+    if note == Note::PacketFilter && request.set_u32().is_ok_and(|filter| filter != 0) {
+        // RCV-14: the adapter may indicate before its completion reaches us.
+        upper.path.gate.clear(bit::NO_FILTER);
+    }
+    let binding = lower.handle();
+    let owner: PVOID = core::ptr::from_ref(upper).cast_mut().cast();
+    let clone = match Clone::of(request, owner, binding, T::IDENTITY.tag) {
+        Ok(clone) => clone,
+        Err(error) => {
+            lower.requests.leave();
+            end(upper, route);
+            return Some(error.status());
+        }
+    };
+    if route == Route::Regular && upper.oid.lock().sending() == SendStep::Abort {
+        drop(clone);
+        lower.requests.leave();
+        end(upper, route);
+        return Some(NDIS_STATUS_REQUEST_ABORTED); // OID-18
+    }
+    match clone.send(route) {
+        Err((clone, status)) => finish(upper, clone, status, route).map(|(_, status)| status),
+        Ok(()) => {
+            // The request may have ended and the original be gone; the slot
+            // knows. `handlers` keeps miniport and binding.
+            if route == Route::Regular && upper.oid.lock().cancelled_meanwhile(number) {
+                cancel_below(binding, route, id);
+            }
+            None
+        }
+    }
+}
+
+/// The regular request ended: the next may come, and PnP events may go up.
+fn end<T: Topology>(upper: &Upper<T>, route: Route) {
+    if route == Route::Regular {
+        upper.oid.lock().end();
+        upper.oid_idle.set();
+    }
+}
+
+/// The end of a clone: results to the original, clone freed (OID-15), what it
+/// means noted. The original is returned to be completed, with its final
+/// status.
+fn finish<T: Topology>(
+    upper: &Upper<T>,
+    clone: Clone,
+    status: NDIS_STATUS,
+    route: Route,
+) -> Option<(Request, NDIS_STATUS)> {
+    let lower = upper.lower();
+    let original = clone.finish();
+    let result = original.map(|original| {
+        let facts = original.facts();
+        let status = match T::request_rule(facts, lower.below()) {
+            Rule::Forward(note) => noted(upper, original, status, note),
+            _ => status,
+        };
+        if status == NDIS_STATUS_INDICATION_REQUIRED {
+            // OID-27: the status that follows names the request from above.
+            let full = upper.awaited.lock().try_push(original.into()).is_err();
+            if full {
+                upper.awaited.lock().remove(0);
+                let _room = upper.awaited.lock().try_push(original.into());
+            }
+        }
+        (original, legal_final(facts.oid, status))
+    });
+    lower.requests.leave();
+    end(upper, route);
+    result
+}
+
+/// What a forwarded request that ended means to us.
+fn noted<T: Topology>(
+    upper: &Upper<T>,
+    original: Request,
+    status: NDIS_STATUS,
+    note: Note,
+) -> NDIS_STATUS {
+    let lower = upper.lower();
+    let good = status == NDIS_STATUS_SUCCESS;
+    match note {
+        Note::PacketFilter => {
+            if good && original.set_u32() == Ok(0) {
+                upper.path.gate.set(bit::NO_FILTER); // RCV-14
+            }
+        }
+        Note::NetworkAddresses => {
+            if status == NDIS_STATUS_NOT_SUPPORTED {
+                return NDIS_STATUS_SUCCESS; // OID-26
+            }
+        }
+        Note::AddPattern | Note::AddOffload if good => {
+            let mut id = [0; 4];
+            if original.set_bytes(WAKE_UP_ID, &mut id).is_ok() {
+                let id = u32::from_ne_bytes(id);
+                let added = if note == Note::AddPattern {
+                    WakeUp::Pattern(id)
+                } else {
+                    WakeUp::Offload(id)
+                };
+                let mut list = lower.wake_ups.lock();
+                if !list.contains(&added) {
+                    // A full table loses the clean-up of this one, not the
+                    // request; its owner above removes it when it closes.
+                    let _room = list.try_push(added);
+                }
+            }
+        }
+        Note::RemovePattern | Note::RemoveOffload if good => {
+            if let Ok(id) = original.set_u32() {
+                let removed = if note == Note::RemovePattern {
+                    WakeUp::Pattern(id)
+                } else {
+                    WakeUp::Offload(id)
+                };
+                lower.wake_ups.lock().retain(|entry| *entry != removed);
+            }
+        }
+        _ => {}
+    }
+    status
+}
+
+/// ProtocolOidRequestComplete. IRQL <= DISPATCH_LEVEL.
+pub(crate) unsafe extern "efiapi" fn complete<T: Topology>(
+    context: NDIS_HANDLE,
+    request: *mut NDIS_OID_REQUEST,
+    status: NDIS_STATUS,
+) {
+    // SAFETY: (BND-14) the ProtocolBindingContext.
+    let lower = unsafe { &*context.cast::<Lower<T>>() };
+    completed(lower, request, status, Route::Regular);
+}
+
+/// ProtocolDirectOidRequestComplete. IRQL <= DISPATCH_LEVEL.
+pub(crate) unsafe extern "efiapi" fn direct_complete<T: Topology>(
+    context: NDIS_HANDLE,
+    request: *mut NDIS_OID_REQUEST,
+    status: NDIS_STATUS,
+) {
+    // SAFETY: (BND-14) the ProtocolBindingContext.
+    let lower = unsafe { &*context.cast::<Lower<T>>() };
+    completed(lower, request, status, Route::Direct);
+}
+
+fn completed<T: Topology>(
+    lower: &Lower<T>,
+    request: *mut NDIS_OID_REQUEST,
+    status: NDIS_STATUS,
+    route: Route,
+) {
+    let Some(request) = NonNull::new(request) else {
+        return;
+    };
+    // SAFETY: (OID-15) a request that we sent down, with its origin.
+    let origin = unsafe { origin(request.as_ptr()) };
+    if origin.original.is_null() {
+        // SAFETY: (OID-17) one of our own: its record is part of the binding.
+        unsafe { &*origin.owner.cast::<OwnRequest>() }.completed(status);
+        return;
+    }
+    // SAFETY: (VMI-4) the miniport that forwarded it; not halted before its
+    // requests are complete.
+    let upper = unsafe { &*origin.owner.cast::<Upper<T>>() };
+    // SAFETY: (OID-14) the clone is ours again.
+    let clone = unsafe { Clone::returned(request, lower.handle()) };
+    let handle = upper.handle();
+    if let Some((original, status)) = finish(upper, clone, status, route) {
+        original.complete(handle, route, status); // OID-2; last
+    }
+}
+
+/// MiniportCancelOidRequest. IRQL <= DISPATCH_LEVEL (OID-18).
+pub(crate) unsafe extern "efiapi" fn cancel<T: Topology>(context: NDIS_HANDLE, id: PVOID) {
+    // SAFETY: (VMI-4) the MiniportAdapterContext.
+    let upper = unsafe { &*context.cast::<Upper<T>>() };
+    let Some(_inside) = upper.handlers.enter() else {
+        return;
+    };
+    let step = upper.oid.lock().cancel(id);
+    if step == CancelStep::PassOn {
+        cancel_below(upper.lower().handle(), Route::Regular, id);
+    }
+}
+
+/// MiniportCancelDirectOidRequest. IRQL <= DISPATCH_LEVEL. Direct requests are
+/// never held here, so the cancel always goes on (OID-18).
+pub(crate) unsafe extern "efiapi" fn cancel_direct<T: Topology>(context: NDIS_HANDLE, id: PVOID) {
+    // SAFETY: (VMI-4) the MiniportAdapterContext.
+    let upper = unsafe { &*context.cast::<Upper<T>>() };
+    let Some(_inside) = upper.handlers.enter() else {
+        return;
+    };
+    cancel_below(upper.lower().handle(), Route::Direct, id);
+}
+
+/// A request whose answer follows as a status (OID-27).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Awaited {
+    pub id: PVOID,
+    pub handle: PVOID,
+}
+
+// SAFETY: (OID-27) names, never dereferenced.
+unsafe impl Send for Awaited {}
+
+impl From<Request> for Awaited {
+    fn from(request: Request) -> Self {
+        Self {
+            id: request.id(),
+            handle: request.handle(),
+        }
+    }
+}
+
+/// Whether a request kind carries an OID at all, for the control device.
+pub(crate) const KINDS: [Kind; 3] = [Kind::Query, Kind::Set, Kind::Method];
