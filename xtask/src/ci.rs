@@ -19,6 +19,12 @@ const KERNEL_CRATES: [&str; 3] = ["ndis-sys", "ndis", "im-core"];
 
 /// Runs everything; the first failing step ends it.
 pub fn ci(cx: &Context) -> Result<i32> {
+    step("Cargo.lock", || {
+        cx.cargo()
+            .args(["metadata", "--locked", "--format-version", "1"])
+            .read()
+            .map(drop)
+    })?;
     step("format", || {
         cx.cargo().args(["fmt", "--all", "--check"]).run()
     })?;
