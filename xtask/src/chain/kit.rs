@@ -100,7 +100,7 @@ fn make(root: &Path, arch: Arch) -> Result<()> {
         .join("Lib")
         .join(OWN_VERSION)
         .join("km")
-        .join(arch.name());
+        .join(arch.kit_folder());
     fs::create_dir_all(&lib)?;
     write_if_changed(
         &lib.join("ntoskrnl.lib"),

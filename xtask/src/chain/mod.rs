@@ -38,7 +38,15 @@ impl Arch {
         }
     }
 
-    /// The kit's, the INF's and the manifest's name.
+    /// Name of the folder with the kit's libraries.
+    pub fn kit_folder(self) -> &'static str {
+        match self {
+            Self::X64 => "x64",
+            Self::Arm64 => "ARM64",
+        }
+    }
+
+    /// The name on the command line and in the manifest.
     pub fn name(self) -> &'static str {
         match self {
             Self::X64 => "x64",
