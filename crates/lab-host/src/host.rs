@@ -733,6 +733,45 @@ impl Host {
         self.violate("HOST-HANDLE", format!("{name}: {what} {handle:#x} {error}"));
     }
 
+    /// A signal hit code of the driver, on the thread that ran it: reports it.
+    pub fn fault(&self, signal: i32, address: u64, rip: u64, rsp: u64, rbp: u64) {
+        self.crashed.store(true, Ordering::Relaxed);
+        let what = self.describe(address);
+        let image = self.image();
+        let len = self.arena.stack_of(rsp).map_or(0, |i| {
+            let (low, size) = self.arena.stack(i);
+            (low + size - rsp).min(8192)
+        });
+        let mut bytes = vec![0; len as usize];
+        let _ = self.arena.read_bytes(rsp, &mut bytes);
+        let (cpu, irql) = self.in_task().map_or((0, 0), |vp| (vp.index, vp.irql()));
+        self.sink.event(Event::Crash(Crash {
+            message: format!("the driver touched {address:#x}: {what}"),
+            kind: CrashKind::Fault {
+                signal,
+                address,
+                what,
+            },
+            registers: vec![
+                ("rip".into(), rip),
+                ("rsp".into(), rsp),
+                ("rbp".into(), rbp),
+            ],
+            time: self.engine.now(),
+            cpu,
+            irql,
+            calls: self.calls(),
+            stack: image.map(|i| StackSnapshot {
+                rip,
+                rsp,
+                rbp,
+                bytes,
+                image_base: i.base,
+                image_size: i.size,
+            }),
+        }));
+    }
+
     fn in_task(&self) -> Option<&Vp> {
         // A task runs on this thread exactly when its stack is one of the arena's.
         let here = 0_u8;

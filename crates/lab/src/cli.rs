@@ -193,6 +193,11 @@ impl Run {
             (None, true) => lab.engine = topology::Engine::RealTime,
             (None, false) => {}
         }
+        if self.tap {
+            for host in &mut topology.hosts {
+                host.stack = topology::Stack::Linux;
+            }
+        }
         let seed = self.seed.or(lab.seed).unwrap_or(DEFAULT_SEED);
         lab.seed = Some(seed);
         Ok(seed)

@@ -5,14 +5,39 @@ use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use lab_host::heap::Layout;
-use lab_host::{Config, EngineKind, Host};
+use lab_host::report::{Event, Sink};
+use lab_host::{Host, RunEnd};
 
 use crate::crash::handler;
+use crate::host::{Witness, config, load_trouble};
 use crate::process::{FileUse, Reporter, RunJob};
 use crate::scenario;
-use crate::topology::Engine;
+use crate::summary::{Step, Summary};
 use crate::trouble::Trouble;
+
+/// The scenario that needs no topology: `DriverEntry` and unload, nothing bound.
+const LOAD: &str = "load";
+
+/// Names of all scenarios, the default first.
+pub fn scenarios() -> impl Iterator<Item = &'static str> {
+    scenario::NAMES.into_iter().chain([LOAD])
+}
+
+/// Whether there is a scenario of this name; if not, what may have been meant.
+pub fn check_scenario(name: &str) -> Result<(), Trouble> {
+    if scenarios().any(|known| known == name) {
+        return Ok(());
+    }
+    let near = scenarios()
+        .map(|known| (strsim::jaro_winkler(known, name), known))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| format!("did you mean `{name}`? "))
+        .unwrap_or_default();
+    let all: Vec<_> = scenarios().collect();
+    Err(Trouble::input(format!("there is no scenario `{name}`"))
+        .hint(format!("{near}--scenario takes one of {}", all.join(", "))))
+}
 
 /// Runs the job. The results go out as events.
 pub fn drive(
@@ -27,53 +52,83 @@ pub fn drive(
     let mut image = Vec::new();
     File::from(files.remove(at).1)
         .read_to_end(&mut image)
-        .map_err(|e| Trouble::host(format!("cannot read the image: {e}")))?;
-    let sink: Arc<dyn lab_host::report::Sink> = Arc::clone(reporter) as _;
+        .map_err(|error| Trouble::host(format!("cannot read the image: {error}")))?;
+    let sink: Arc<dyn Sink> = Arc::clone(reporter) as _;
     let host = Host::new(config(job), sink)
-        .map_err(|e| Trouble::host(format!("cannot make the host: {e}")))?;
-    let loaded = host
-        .load(&image)
-        .map_err(|e| Trouble::input(e.to_string()).at(&job.driver))?;
+        .map_err(|error| Trouble::host(format!("cannot make the host: {error}")))?;
+    let loaded = host.load(&image).map_err(|error| load_trouble(&error))?;
     handler::set_image(loaded.base, loaded.size);
-    // SAFETY: leaked on purpose: the handler may ask it for as long as the process lives.
+    // Leaked on purpose: the handler may ask it for as long as the process lives.
     let host: &'static Host = Box::leak(host);
-    let _ = handler::set_faults(Box::new(Watcher { host }));
+    handler::set_faults(Box::new(Witness::new(host)))
+        .map_err(|_| Trouble::host("a driver was loaded before in this process"))?;
+    if job.scenario.as_deref() == Some(LOAD) {
+        return load(host, job);
+    }
     scenario::run(host, job, files)
 }
 
-fn config(job: &RunJob) -> Config {
-    let lab = &job.topology.lab;
-    let real = lab.engine == Engine::RealTime;
-    Config {
-        seed: job.seed,
-        processors: lab.processors,
-        engine: if real { EngineKind::RealTime } else { EngineKind::Deterministic },
-        // Protection changes are for the whole process: what helps one thread disturbs another.
-        layout: if real { Layout::Dense } else { Layout::Guarded },
-        guard_hand_overs: !real,
-        ndis_version: (lab.ndis_version.major as u8, lab.ndis_version.minor as u8),
-        ..Config::default()
+/// `load`: `DriverEntry`, then unload if it succeeded.
+fn load(host: &Host, job: &RunJob) -> Result<(), Trouble> {
+    let mut summary = Summary {
+        scenario: LOAD.into(),
+        cycles: job.cycles,
+        ..Summary::default()
+    };
+    for cycle in 0..job.cycles {
+        if cycle > 0 {
+            host.reset(job.seed.wrapping_add(cycle))
+                .map_err(|error| Trouble::host(format!("cannot start over: {error}")))?;
+        }
+        let mut status = None;
+        let end = host.run(LOAD, |host| {
+            let entry = host.driver_entry(&job.service);
+            status = Some(entry);
+            if entry >= 0 {
+                host.uninstall();
+                host.unload();
+            }
+        });
+        // Otherwise the driver was stopped, and that was reported.
+        let Some(status) = status.filter(|_| end == RunEnd::Done) else {
+            return Ok(());
+        };
+        if cycle == 0 || status < 0 {
+            summary.steps.push(Step {
+                name: "DriverEntry".into(),
+                ok: status >= 0,
+                detail: format!("status {status:#010x}"),
+            });
+        }
+        summary.virtual_ns += host.now();
+        host.sink().event(Event::Progress {
+            what: "DriverEntry and unload".into(),
+            done: cycle + 1,
+            total: job.cycles,
+        });
+        if status < 0 {
+            break;
+        }
     }
+    let value = serde_json::to_value(summary)
+        .map_err(|error| Trouble::host(format!("the summary: {error}")))?;
+    host.sink().event(Event::Summary { value });
+    Ok(())
 }
 
-/// Answers the signal handler.
-struct Watcher {
-    host: &'static Host,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl handler::Faults for Watcher {
-    fn resume(&self, _: i32, _: &libc::siginfo_t, _: &mut libc::ucontext_t) -> bool {
-        false
-    }
-
-    fn died(&self, signal: i32, address: u64, context: &libc::ucontext_t) {
-        let register = |r: i32| context.uc_mcontext.gregs[r as usize] as u64;
-        self.host.fault(
-            signal,
-            address,
-            register(libc::REG_RIP),
-            register(libc::REG_RSP),
-            register(libc::REG_RBP),
-        );
+    #[test]
+    fn an_unknown_scenario_gets_a_suggestion_and_the_list() {
+        for name in scenarios() {
+            assert_eq!(check_scenario(name), Ok(()));
+        }
+        let text = check_scenario("laod").expect_err("unknown").to_string();
+        assert!(text.contains("did you mean `load`?"), "{text}");
+        let text = check_scenario("xyz").expect_err("unknown").to_string();
+        assert!(!text.contains("did you mean"), "{text}");
+        assert!(text.contains("takes one of tour"), "{text}");
     }
 }

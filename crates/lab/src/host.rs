@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 
 use lab_host::{
     Config, EngineKind, Host, LoadError,
+    heap::Layout,
     report::{Crash, CrashKind, Event, StackSnapshot},
 };
 
 use crate::{
     crash::{
-        handler::{ASK, Faults},
-        record::REGISTER_NAMES,
+        handler::{ASK, Faults, whose},
+        record::{REGISTER_NAMES, Where},
     },
     process::RunJob,
     topology::Engine,
@@ -92,14 +93,19 @@ fn count(number: usize) -> String {
 /// The host's settings of a job.
 pub fn config(job: &RunJob) -> Config {
     let lab = &job.topology.lab;
+    let real = lab.engine == Engine::RealTime;
     let small = |number: u16| u8::try_from(number).unwrap_or(u8::MAX);
     Config {
         seed: job.seed,
         processors: lab.processors,
-        engine: match lab.engine {
-            Engine::Deterministic => EngineKind::Deterministic,
-            Engine::RealTime => EngineKind::RealTime,
+        engine: if real {
+            EngineKind::RealTime
+        } else {
+            EngineKind::Deterministic
         },
+        // Protection changes are for the whole process: what helps one thread disturbs another.
+        layout: if real { Layout::Dense } else { Layout::Guarded },
+        guard_hand_overs: !real,
         ndis_version: (small(lab.ndis_version.major), small(lab.ndis_version.minor)),
         ..Config::default()
     }
@@ -107,8 +113,9 @@ pub fn config(job: &RunJob) -> Config {
 
 /// Tells the sink what the host knows when the driver faults.
 ///
-/// Runs in the signal handler, on the thread that was in driver code: no lock of
-/// the host is held by it, for none is held across a call into the driver.
+/// Runs on the thread that was in driver code: no lock of the host is held by it,
+/// for none is held across a call into the driver. (A hang may be noticed in host
+/// code; then this may wait for ever, and the parent ends it.)
 pub struct Witness {
     host: &'static Host,
 }
@@ -157,8 +164,11 @@ impl Faults for Witness {
         let register = |index: i32| gregs[index as usize] as u64;
         let (rip, rsp) = (register(libc::REG_RIP), register(libc::REG_RSP));
         let calls = self.host.calls();
-        // The last crossing was on this processor: nothing else ran since.
-        let (cpu, irql) = calls.last().map_or((0, 0), |call| (call.cpu, call.irql));
+        // The last crossing was on this processor: nothing else ran since. The engine
+        // may be what was interrupted, so it is not asked for the time.
+        let (time, cpu, irql) = calls
+            .last()
+            .map_or((0, 0, 0), |call| (call.time, call.cpu, call.irql));
         let inside = calls
             .iter()
             .rev()
@@ -167,10 +177,14 @@ impl Faults for Witness {
             .unwrap_or_default();
         let kind = match signal {
             ASK | libc::SIGXCPU => CrashKind::Hang {
-                waiting: vec![
-                    "it runs in its own code without calling the host: a loop".into(),
-                    self.host.who_has_it(),
-                ],
+                waiting: match whose(rip) {
+                    // Its ledger may be what it was busy with: not to be asked now.
+                    Where::Host => vec!["the host runs on its behalf, or waits".into()],
+                    Where::Driver | Where::Nowhere => vec![
+                        "it runs in its own code without calling the host: a loop".into(),
+                        self.host.who_has_it(),
+                    ],
+                },
             },
             // No address belongs to these: the record's words serve.
             libc::SIGSYS => return,
@@ -188,7 +202,7 @@ impl Faults for Witness {
                 .zip(gregs)
                 .map(|(name, value)| ((*name).to_owned(), *value as u64))
                 .collect(),
-            time: self.host.now(),
+            time,
             cpu,
             irql,
             calls,

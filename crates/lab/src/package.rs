@@ -37,9 +37,12 @@ pub struct Manifest {
     /// `debug` or `release`.
     #[serde(default)]
     pub profile: String,
-    /// Service key name; the INF's.
+    /// The service that loads the image.
     #[serde(default)]
     pub service: String,
+    /// The protocol edge's service, and the name it registers with NDIS (PTR-3).
+    #[serde(default)]
+    pub protocol: String,
     /// Every file of the package.
     pub files: Vec<FileEntry>,
 }
@@ -381,6 +384,7 @@ mod tests {
             target: String::new(),
             profile: String::new(),
             service: String::new(),
+            protocol: String::new(),
             files,
         };
         let text = serde_json::to_string(&manifest).expect("manifest");

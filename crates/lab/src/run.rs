@@ -17,8 +17,10 @@ use crate::{
         explain::{self, CrashReport},
         stack::{Frame, Pointer, Symbols},
     },
+    drive::check_scenario,
     exit::Verdict,
     package::{Manifest, Package, Role, Verified},
+    partners::Partners,
     process::{
         self, Ended, FileUse, Launch, LaunchError, Limits, Message, Outcome, RunJob, Work,
         describe, memory_file,
@@ -48,9 +50,13 @@ struct Prepared {
     launch: Launch,
     image: Vec<u8>,
     symbols: Symbols,
+    partners: Option<Partners>,
 }
 
 fn prepare(options: &Run, screen: &mut Screen, report: &mut Report) -> Result<Prepared, Trouble> {
+    if let Some(scenario) = &options.scenario {
+        check_scenario(scenario)?;
+    }
     let package = Package::open(&options.package)?;
     let image = package.required(Role::Image)?;
     let pdb = package.optional(Role::Pdb)?;
@@ -69,6 +75,13 @@ fn prepare(options: &Run, screen: &mut Screen, report: &mut Report) -> Result<Pr
     report.settled(&topology, seed);
     let mut files = vec![(FileUse::Image, sealed(&image)?)];
     files.extend(captures(&topology)?);
+    let partners = if options.tap {
+        let (partners, more) = Partners::set_up(&topology)?;
+        files.extend(more);
+        Some(partners)
+    } else {
+        None
+    };
     if let Some(path) = &options.pcap {
         let hint = "--pcap takes the path of a file in a directory you may write to";
         files.push((FileUse::Capture, create(path, hint)?));
@@ -76,8 +89,12 @@ fn prepare(options: &Run, screen: &mut Screen, report: &mut Report) -> Result<Pr
     let threads = topology.lab.engine == Engine::RealTime;
     let job = RunJob {
         driver: manifest.driver.clone(),
+        service: manifest.protocol.clone(),
         topology,
-        scenario: options.scenario.clone(),
+        scenario: options
+            .scenario
+            .clone()
+            .or_else(|| options.tap.then(|| "linux".to_owned())),
         seed,
         cycles: options.cycles,
         verbosity: options.verbose,
@@ -96,6 +113,7 @@ fn prepare(options: &Run, screen: &mut Screen, report: &mut Report) -> Result<Pr
         launch,
         image: image.bytes,
         symbols,
+        partners,
     })
 }
 
@@ -190,11 +208,21 @@ fn attend(prepared: Prepared, screen: &mut Screen, report: &mut Report) -> Verdi
         launch,
         image,
         mut symbols,
+        partners,
     } = prepared;
+    let talk = partners.map(Partners::start);
     let outcome = process::run(launch, |message| {
         report.message(message, &mut symbols, screen);
     });
     screen.end_progress();
+    // An interrupted talk ends with this process.
+    if let (Some(talk), Ok(outcome)) = (talk, &outcome)
+        && matches!(outcome.ended, Ended::Itself(_))
+        && let Ok(Some(talk)) = talk.join()
+        && let Some(summary) = &mut report.summary
+    {
+        talk.join(summary);
+    }
     match outcome {
         Ok(outcome) => report.judge(&outcome, &image, &mut symbols, screen),
         Err(error) => report.trouble(launch_trouble(&error)),

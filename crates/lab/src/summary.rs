@@ -29,6 +29,8 @@ pub struct Summary {
     pub nics: Vec<NicMix>,
     /// Counters by owner: adapters, the driver's own, the host's.
     pub counters: Vec<Counter>,
+    /// Digest of every host call with time, processor and arguments: equal runs have equal ones.
+    pub trace: Option<String>,
     /// What was still allocated, registered or lent at the end.
     pub leaks: Vec<Leak>,
 }

@@ -193,6 +193,10 @@ pub struct Nic {
     pub(crate) far: Option<Box<dyn Endpoint>>,
     pub(crate) wire: VecDeque<(u64, Vec<u8>)>,
     wire_busy: bool,
+    /// When the wire is free again for the next frame, each way.
+    free_at: [u64; 2],
+    up: VecDeque<(u64, Vec<u8>)>,
+    up_busy: bool,
     pub(crate) rx: VecDeque<Vec<u8>>,
     rx_busy: bool,
     pool: FrameList,
@@ -213,6 +217,14 @@ pub struct Nic {
 }
 
 impl Nic {
+    /// Puts a frame on the wire at the link's speed; when it arrives at the other end.
+    fn transmit(&mut self, way: usize, now: u64, len: usize) -> u64 {
+        let bits = 8 * (len as u64 + 24);
+        let time = bits.saturating_mul(1_000_000_000) / self.config.link_speed.max(1);
+        self.free_at[way] = self.free_at[way].max(now) + time;
+        self.free_at[way] + self.config.latency
+    }
+
     pub(crate) const fn sources(&self) -> [u64; 3] {
         self.sources
     }
@@ -240,6 +252,9 @@ impl Host {
                 far: Some(far),
                 wire: VecDeque::new(),
                 wire_busy: false,
+                free_at: [0; 2],
+                up: VecDeque::new(),
+                up_busy: false,
                 rx: VecDeque::new(),
                 rx_busy: false,
                 pool,
@@ -307,7 +322,8 @@ impl Host {
                         if let Some(tap) = &mut x.tap {
                             tap(now, false, &frame);
                         }
-                        x.wire.push_back((now + x.config.latency, frame));
+                        let due = x.transmit(0, now, frame.len());
+                        x.wire.push_back((due, frame));
                     } else {
                         x.mix.dropped += 1;
                     }
@@ -481,10 +497,10 @@ impl Host {
     /// Lets the far end send, and comes back when it wants to.
     pub(crate) fn far_poll(&self, nic: usize) {
         let now = self.now();
-        let (arrived, latency, next) = self.ndis(|n| {
+        let next = self.ndis(|n| {
             let x = &mut n.nics[nic];
             let mut arrived = Vec::new();
-            let room = x.config.queue_depth.saturating_sub(x.rx.len());
+            let room = x.config.queue_depth.saturating_sub(x.rx.len() + x.up.len());
             if let Some(far) = &mut x.far {
                 if room > 0 {
                     let room = room.min(512);
@@ -495,40 +511,20 @@ impl Host {
                 }
             }
             let next = x.far.as_mut().and_then(|f| f.next_poll(now));
-            let next = next.filter(|&at| {
-                // A poll that ended for lack of room is repeated when there is some.
-                at > now || arrived.len() < room
-            });
+            // A poll that ended for lack of room is repeated when there is some.
+            let next = next.filter(|&at| at > now || arrived.len() < room);
             let due = next.map(|at| at.max(now + 1_000));
             let due = due.filter(|&at| x.far_due.is_none_or(|d| d <= now || at < d));
             if due.is_some() {
                 x.far_due = due;
             }
-            (arrived, x.config.latency, due)
+            for frame in arrived {
+                let due = x.transmit(1, now, frame.len());
+                x.up.push_back((due, frame));
+            }
+            due
         });
-        if !arrived.is_empty() {
-            self.spawn_after(
-                latency,
-                Job::thread("wire up", move |host| {
-                    let now = host.now();
-                    host.ndis(|n| {
-                        let x = &mut n.nics[nic];
-                        for frame in arrived {
-                            if let Some(tap) = &mut x.tap {
-                                tap(now, true, &frame);
-                            }
-                            if x.config.connected && !x.gone {
-                                x.rx.push_back(frame);
-                            } else {
-                                x.mix.dropped += 1;
-                            }
-                        }
-                    });
-                    host.rx_kick(nic);
-                    host.far_poll(nic);
-                }),
-            );
-        }
+        self.up_kick(nic);
         if let Some(at) = next {
             self.spawn_after(
                 at - now,
@@ -544,6 +540,48 @@ impl Host {
                 }),
             );
         }
+    }
+
+    /// Starts the arrival of what comes up the wire; one at a time, so that order is kept.
+    fn up_kick(&self, nic: usize) {
+        let due = self.ndis(|n| {
+            let x = &mut n.nics[nic];
+            if x.up_busy {
+                return None;
+            }
+            let due = x.up.front().map(|f| f.0);
+            x.up_busy = due.is_some();
+            due
+        });
+        if let Some(due) = due {
+            let delay = due.saturating_sub(self.now());
+            self.spawn_after(
+                delay,
+                Job::thread("wire up", move |host| host.up_deliver(nic)),
+            );
+        }
+    }
+
+    fn up_deliver(&self, nic: usize) {
+        let now = self.now();
+        self.ndis(|n| {
+            let x = &mut n.nics[nic];
+            x.up_busy = false;
+            while x.up.front().is_some_and(|f| f.0 <= now) {
+                let (_, frame) = x.up.pop_front().expect("front");
+                if let Some(tap) = &mut x.tap {
+                    tap(now, true, &frame);
+                }
+                if x.config.connected && !x.gone {
+                    x.rx.push_back(frame);
+                } else {
+                    x.mix.dropped += 1;
+                }
+            }
+        });
+        self.up_kick(nic);
+        self.rx_kick(nic);
+        self.far_poll(nic);
     }
 
     /// Starts the DPC that indicates received frames, if it is not under way.

@@ -741,3 +741,42 @@ api! { exports:
         host.complete_from_driver(miniport, request, status, true);
     }
 }
+
+impl Host {
+    /// What a NIC itself answers to a request: the measure for what comes through a driver.
+    pub fn ask_nic(&self, nic: usize, call: &OidCall) -> OidReply {
+        let binding = self.ndis(|n| {
+            n.bindings
+                .iter()
+                .find(|(_, b)| b.nic == nic)
+                .map_or(0, |(h, _)| *h)
+        });
+        let request = self.allocate(
+            size_of::<NDIS_OID_REQUEST>() as u64,
+            TAG,
+            "NDIS_OID_REQUEST",
+        );
+        let length = call.buffer.len() as u64;
+        let block = self.allocate(length, TAG, "OID buffer");
+        let _ = self.arena.write_bytes(block, &call.buffer);
+        write_request(self, request, if length == 0 { 0 } else { block }, call, 0);
+        let status = self.adapter_oid(nic, binding, request);
+        let r: NDIS_OID_REQUEST = self.get(request, "NDIS_OID_REQUEST");
+        let (written, read, needed) = counts(&r);
+        let buffer = if length == 0 {
+            Vec::new()
+        } else {
+            self.get_bytes(block, length as usize, "OID buffer")
+        };
+        self.release(request);
+        self.release(block);
+        OidReply {
+            status,
+            written,
+            read,
+            needed,
+            buffer,
+            forwarded: false,
+        }
+    }
+}

@@ -99,6 +99,11 @@ impl Host {
         })
     }
 
+    /// How many protocols there are.
+    pub fn uppers(&self) -> usize {
+        self.ndis(|n| n.uppers.len())
+    }
+
     /// Counters of a protocol: sent, completed, failed, received.
     pub fn upper_counts(&self, upper: usize) -> (u64, u64, u64, u64) {
         self.ndis(|n| {

@@ -4,8 +4,9 @@
 //! writes the raw record with nothing but `pwrite`. Then, if the interrupted
 //! instruction is not the host's, the host's own code was not interrupted in the
 //! middle of anything (it holds no lock across a call into the driver), and may
-//! be asked for a full report in ordinary Rust. The handler never returns, unless
-//! the host says that the fault was one of its own traps or emulations.
+//! be asked for a full report in ordinary Rust: the thread is sent to a function
+//! that does so on a stack of its own and ends the process. The interrupted code
+//! goes on only if the host says that the fault was one of its traps or emulations.
 //!
 //! State is static here, and only here: a signal handler has no other.
 
@@ -17,7 +18,7 @@ use std::{
     ptr,
     sync::{
         OnceLock,
-        atomic::{AtomicI32, AtomicU64, Ordering},
+        atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering},
     },
 };
 
@@ -27,7 +28,9 @@ use super::record::{CODE_AT, CODE_LEN, MAGIC, STACK_AT, STACK_MAX, Where, word};
 pub const EXIT_CRASHED: i32 = 70;
 /// Signal by which the parent asks a silent child where it is.
 pub const ASK: i32 = libc::SIGUSR1;
-/// Size of the alternate stack: a full report is made on it.
+/// Flags with which Rust code would run backwards, or step by step.
+const DIRECTION_AND_TRAP: i64 = 0x400 | 0x100;
+/// Size of the alternate stack and of the one that reports are made on.
 const STACK_SIZE: usize = 256 << 10;
 
 const SIGNALS: [i32; 9] = [
@@ -42,16 +45,24 @@ const SIGNALS: [i32; 9] = [
     ASK,
 ];
 
+/// A death, for the report.
+struct Case {
+    signal: i32,
+    address: u64,
+    context: libc::ucontext_t,
+}
+
 /// What the handler asks the host.
 pub trait Faults: Send + Sync {
     /// The signal may be a trap or an instruction to emulate: true if it was
     /// handled and the thread goes on where `context` says.
     ///
-    /// Called in a signal handler, on the thread that faulted.
+    /// Called in a signal handler, on the thread that faulted, with little stack.
     fn resume(&self, signal: i32, info: &libc::siginfo_t, context: &mut libc::ucontext_t) -> bool;
 
-    /// The driver is dead, or hangs if the signal is [`ASK`]; tell whoever should
-    /// know. Called at most once, only when the instruction is not the host's.
+    /// The driver is dead, or hangs if the signal is [`ASK`] or SIGXCPU; tell
+    /// whoever should know. Called at most once, on that thread but no longer in the
+    /// handler. Only a hang may have interrupted the host's own code.
     fn died(&self, signal: i32, address: u64, context: &libc::ucontext_t);
 }
 
@@ -60,6 +71,10 @@ static IMAGE_BASE: AtomicU64 = AtomicU64::new(0);
 static IMAGE_SIZE: AtomicU64 = AtomicU64::new(0);
 /// Thread that is in the handler for good; 0 = none.
 static DYING: AtomicI32 = AtomicI32::new(0);
+/// What the dying thread has to say.
+static CASE: AtomicPtr<Case> = AtomicPtr::new(ptr::null_mut());
+/// Top of the stack on which it says so.
+static REPORT_STACK: AtomicU64 = AtomicU64::new(0);
 static HOST_CODE: OnceLock<Vec<Range<u64>>> = OnceLock::new();
 static FAULTS: OnceLock<Box<dyn Faults>> = OnceLock::new();
 
@@ -71,6 +86,10 @@ pub fn install(file: OwnedFd) -> io::Result<()> {
     let _ = HOST_CODE.set(executable_ranges(&maps));
     RECORD.store(file.into_raw_fd(), Ordering::Release);
     alternate_stack()?;
+    REPORT_STACK.store(stack()? as u64 + STACK_SIZE as u64, Ordering::Release);
+    // SAFETY: zeroed is a valid Case: two integers and a context of integers.
+    let case: Case = unsafe { mem::zeroed() };
+    CASE.store(Box::into_raw(Box::new(case)), Ordering::Release);
     // SAFETY: zeroed is a valid sigaction (no flags, empty mask, no handler).
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = handle as *const () as usize;
@@ -84,9 +103,8 @@ pub fn install(file: OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives the calling thread an alternate stack. Every thread that runs driver
-/// code needs one: a driver that overflows its stack leaves none to report on.
-pub fn alternate_stack() -> io::Result<()> {
+/// A stack of [`STACK_SIZE`] bytes that stays for good; its lowest address.
+fn stack() -> io::Result<*mut c_void> {
     // SAFETY: an anonymous mapping at an address the kernel chooses touches nothing that exists.
     let base = unsafe {
         libc::mmap(
@@ -101,8 +119,14 @@ pub fn alternate_stack() -> io::Result<()> {
     if base == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
+    Ok(base)
+}
+
+/// Gives the calling thread an alternate stack: a driver that overflows its own
+/// leaves none for the handler. The library gives its threads small ones itself.
+pub fn alternate_stack() -> io::Result<()> {
     let stack = libc::stack_t {
-        ss_sp: base,
+        ss_sp: stack()?,
         ss_flags: 0,
         ss_size: STACK_SIZE,
     };
@@ -177,10 +201,37 @@ extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *mut c_vo
     let address = unsafe { info.si_addr() } as u64;
     let place = whose(rip);
     write_record(signal, info, context, address, place);
-    if place != Where::Host
-        && let Some(faults) = FAULTS.get()
-    {
-        faults.died(signal, address, context);
+    let case = CASE.load(Ordering::Acquire);
+    // A host that hangs is asked as well: if it was interrupted where it cannot
+    // answer, the parent's patience ends that, and the record is written already.
+    let asked = matches!(signal, ASK | libc::SIGXCPU);
+    if (place == Where::Host && !asked) || FAULTS.get().is_none() || case.is_null() {
+        leave();
+    }
+    // SAFETY: `case` was leaked by `install`; only the one dying thread touches it.
+    unsafe {
+        case.write(Case {
+            signal,
+            address,
+            context: *context,
+        });
+    }
+    // The report is made outside the handler, on a stack large enough for it: the
+    // one this runs on may be the few KiB that the library gives to a thread.
+    let gregs = &mut context.uc_mcontext.gregs;
+    gregs[libc::REG_RIP as usize] = testify as *const () as i64;
+    // As after a call: the stack pointer is 8 below a multiple of 16.
+    gregs[libc::REG_RSP as usize] = REPORT_STACK.load(Ordering::Acquire) as i64 - 8;
+    gregs[libc::REG_EFL as usize] &= !DIRECTION_AND_TRAP;
+}
+
+/// Where a thread goes on whose driver code died.
+extern "C" fn testify() -> ! {
+    let case = CASE.load(Ordering::Acquire);
+    // SAFETY: the handler wrote it on this very thread before it sent it here.
+    let case = unsafe { &*case };
+    if let Some(faults) = FAULTS.get() {
+        faults.died(case.signal, case.address, &case.context);
     }
     leave();
 }

@@ -31,6 +31,10 @@ pub enum FileUse {
     Replay(String),
     /// A TAP device, already attached, for the host of this name.
     Tap(String),
+    /// A byte written here says that frames may flow.
+    Ready,
+    /// The end of this file says that the talk through the TAP devices is over.
+    Stop,
 }
 
 /// Limits of the child, set before it sees the driver.
@@ -72,6 +76,8 @@ pub enum Work {
 pub struct RunJob {
     /// Name for display.
     pub driver: String,
+    /// Name of the protocol edge's service, from the manifest.
+    pub service: String,
     /// The topology, checked by the parent; its `[lab]` settings are the run's:
     /// what the command line says has been put in.
     pub topology: Topology,

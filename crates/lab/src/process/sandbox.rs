@@ -68,9 +68,9 @@ pub fn confine(limits: &Limits, parent: i32) -> Result<Vec<String>, SandboxError
         });
     }
     done.push("dies with its parent".into());
-    let [no_clone3, allow] = filters(limits.threads)?;
-    seccompiler::apply_filter(&no_clone3).map_err(failed("seccomp"))?;
-    seccompiler::apply_filter(&allow).map_err(failed("seccomp"))?;
+    for filter in filters(limits.threads)? {
+        seccompiler::apply_filter(&filter).map_err(failed("seccomp"))?;
+    }
     done.push(format!(
         "seccomp: {} system calls allowed{}",
         allowed(limits.threads).map_err(failed("seccomp"))?.len(),
@@ -133,6 +133,9 @@ fn allowed(threads: bool) -> Result<Rules, seccompiler::BackendError> {
         libc::SYS_pwrite64,
         libc::SYS_lseek,
         libc::SYS_close,
+        // Refused with EPERM by an earlier filter, see `filters`.
+        libc::SYS_statx,
+        libc::SYS_newfstatat,
         libc::SYS_poll,
         libc::SYS_ppoll,
         // Memory: the arena is a memory file mapped twice.
@@ -182,7 +185,7 @@ fn allowed(threads: bool) -> Result<Rules, seccompiler::BackendError> {
         let thread = libc::CLONE_THREAD as u64;
         let same_process = Condition::new(0, Len::Qword, Op::MaskedEq(thread), thread)?;
         rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![same_process])?]);
-        // Its flags lie in memory, where a filter cannot look: the other filter
+        // Its flags lie in memory, where a filter cannot look: an earlier filter
         // answers ENOSYS, after which the C library takes clone.
         rules.insert(libc::SYS_clone3, vec![]);
         let name = libc::PR_SET_NAME as u64;
@@ -204,7 +207,9 @@ fn allowed(threads: bool) -> Result<Rules, seccompiler::BackendError> {
     Ok(rules)
 }
 
-fn filters(threads: bool) -> Result<[BpfProgram; 2], SandboxError> {
+/// Of several filters the strictest answer counts: the first two turn calls that
+/// the last one allows into errors that the library knows how to live with.
+fn filters(threads: bool) -> Result<[BpfProgram; 3], SandboxError> {
     let arch = std::env::consts::ARCH
         .try_into()
         .map_err(failed("seccomp"))?;
@@ -213,13 +218,15 @@ fn filters(threads: bool) -> Result<[BpfProgram; 2], SandboxError> {
             .and_then(TryInto::try_into)
             .map_err(failed("seccomp"))
     };
-    let enosys = u32::try_from(libc::ENOSYS).map_err(failed("seccomp"))?;
+    let refuse = |numbers: &[i64], error: i32| {
+        let rules = numbers.iter().map(|number| (*number, vec![])).collect();
+        let error = u32::try_from(error).map_err(failed("seccomp"))?;
+        filter(rules, SeccompAction::Allow, SeccompAction::Errno(error))
+    };
     Ok([
-        filter(
-            BTreeMap::from([(libc::SYS_clone3, vec![])]),
-            SeccompAction::Allow,
-            SeccompAction::Errno(enosys),
-        )?,
+        refuse(&[libc::SYS_clone3], libc::ENOSYS)?,
+        // Reading a file to its end, the library asks for its size first.
+        refuse(&[libc::SYS_statx, libc::SYS_newfstatat], libc::EPERM)?,
         filter(
             allowed(threads).map_err(failed("seccomp"))?,
             SeccompAction::Trap,

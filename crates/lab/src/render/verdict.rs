@@ -16,6 +16,9 @@ impl Screen {
         self.oids(summary);
         self.nics(summary);
         self.counters(summary);
+        if let Some(trace) = &summary.trace {
+            self.print(&format!("trace {trace} (equal runs have equal ones)"));
+        }
     }
 
     fn section(&mut self, title: &str, table: &Table) {

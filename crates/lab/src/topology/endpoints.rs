@@ -34,7 +34,7 @@
 //! adapter at the bottom, as protocols do. On a wire everybody has one of his own.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lab_net::host::{HostConfig, HostError, IpHost};
 use lab_net::hub::Hub;
@@ -82,7 +82,8 @@ pub struct Endpoints {
     hosts: Vec<(String, Arc<Mutex<IpHost>>)>,
     generators: Vec<(String, Arc<Mutex<oracle::Generator>>)>,
     replays: Vec<(String, Arc<Mutex<pcap::Replay>>)>,
-    hubs: Vec<(Place, Hub)>,
+    /// Behind a lock only so that the whole may be shared between threads.
+    hubs: Mutex<Vec<(Place, Hub)>>,
 }
 
 impl Endpoints {
@@ -98,7 +99,7 @@ impl Endpoints {
             hosts: Vec::new(),
             generators: Vec::new(),
             replays: Vec::new(),
-            hubs: Vec::new(),
+            hubs: Mutex::default(),
         };
         for (index, host) in topology.hosts.iter().enumerate() {
             if host.stack == Stack::Embedded {
@@ -206,15 +207,15 @@ impl Endpoints {
     }
 
     fn hub(&mut self, place: &Place) -> &mut Hub {
-        let index = self
-            .hubs
+        let hubs = self.hubs.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let index = hubs
             .iter()
             .position(|(known, _)| known == place)
             .unwrap_or_else(|| {
-                self.hubs.push((place.clone(), Hub::new()));
-                self.hubs.len() - 1
+                hubs.push((place.clone(), Hub::new()));
+                hubs.len() - 1
             });
-        &mut self.hubs[index].1
+        &mut hubs[index].1
     }
 
     /// Adds one more at a place, such as the TAP device of a `linux` host. With an
@@ -225,7 +226,7 @@ impl Endpoints {
 
     /// Everything that stands at each place, once.
     pub fn take_hubs(&mut self) -> Vec<(Place, Hub)> {
-        std::mem::take(&mut self.hubs)
+        std::mem::take(self.hubs.get_mut().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The embedded hosts by name, in the order of the file.
@@ -245,6 +246,13 @@ impl Endpoints {
     pub fn start_generators(&self, now: u64) {
         for (_, generator) in &self.generators {
             lock(generator).begin(now);
+        }
+    }
+
+    /// Lets the generators send no more.
+    pub fn stop_generators(&self) {
+        for (_, generator) in &self.generators {
+            lock(generator).stop();
         }
     }
 

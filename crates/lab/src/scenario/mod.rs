@@ -1,0 +1,95 @@
+//! Scenarios: what is done with a driver, from `DriverEntry` to unload.
+//!
+//! [`stage`] turns a topology into a host with NICs, wires and protocols; [`tour`] is the
+//! default scenario, [`cycles`] the long one. They run inside the host, as a thread of its
+//! engine, and know no driver by name.
+
+mod control;
+mod cycles;
+mod oids;
+mod stage;
+mod tour;
+
+use lab_host::Host;
+use lab_host::report::Event;
+
+use crate::process::RunJob;
+use crate::summary::{Leak, Step, Summary};
+use crate::trouble::Trouble;
+
+pub use stage::{Files, Stage};
+
+/// Names of the scenarios, the default first.
+pub const NAMES: [&str; 3] = ["tour", "cycles", "surprise"];
+
+/// Runs the job's scenario on a loaded driver; the results go out as events.
+pub fn run(host: &Host, job: &RunJob, files: Files) -> Result<(), Trouble> {
+    let name = job.scenario.as_deref().unwrap_or(NAMES[0]);
+    if !NAMES.contains(&name) {
+        return Err(Trouble::input(format!("there is no scenario {name:?}"))
+            .hint(format!("--scenario takes one of {}", NAMES.join(", "))));
+    }
+    let mut summary = Summary {
+        scenario: name.to_owned(),
+        cycles: job.cycles,
+        ..Summary::default()
+    };
+    match name {
+        "cycles" => cycles::run(host, job, &mut summary)?,
+        _ => one_life(host, job, files, name, &mut summary)?,
+    }
+    if !host.crashed() {
+        summary.virtual_ns += host.now();
+        host.sink().event(Event::Summary {
+            value: serde_json::to_value(&summary).unwrap_or_default(),
+        });
+    }
+    Ok(())
+}
+
+fn one_life(
+    host: &Host,
+    job: &RunJob,
+    files: Files,
+    name: &str,
+    summary: &mut Summary,
+) -> Result<(), Trouble> {
+    let stage = Stage::new(host, job, &job.topology, job.seed, files)?;
+    host.run(name, |host| match name {
+        "surprise" => tour::surprise(host, &stage, summary),
+        _ => tour::tour(host, &stage, summary),
+    });
+    stage.finish(host, summary);
+    Ok(())
+}
+
+/// Notes a step.
+fn step(summary: &mut Summary, name: &str, ok: bool, detail: impl Into<String>) {
+    summary.steps.push(Step {
+        name: name.to_owned(),
+        ok,
+        detail: detail.into(),
+    });
+}
+
+/// Findings that say something was left behind become leaks of the summary.
+fn leaks(host: &Host) -> Vec<Leak> {
+    host.findings()
+        .into_iter()
+        .filter(|f| f.message.starts_with("after "))
+        .map(|f| Leak {
+            kind: f.rule,
+            count: 1,
+            detail: f.message,
+        })
+        .collect()
+}
+
+/// Shows how far a long step is.
+fn progress(host: &Host, what: &str, done: u64, total: u64) {
+    host.sink().event(Event::Progress {
+        what: what.to_owned(),
+        done,
+        total,
+    });
+}

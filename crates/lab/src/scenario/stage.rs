@@ -1,0 +1,278 @@
+//! A topology made real: NICs with their wires, devices, protocols above them.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use lab_host::Host;
+use lab_host::ndis::{BindRequest, InstanceStart, NicConfig, UpperConfig, Value};
+use lab_net::host::IpHost;
+use lab_net::hub::Hub;
+use lab_net::lock;
+use lab_net::pcap::{Direction, Interface, PcapError, Recorder, Replay};
+use lab_net::tap::{Tap, TapEndpoint};
+
+use crate::process::{FileUse, RunJob};
+use crate::summary::{Counter, NicMix, Summary, Udp};
+use crate::topology::endpoints::Endpoints;
+use crate::topology::{self, Capability, ConfigValue, Place, Stack, Topology};
+use crate::trouble::Trouble;
+
+/// Descriptors handed over by the parent.
+pub type Files = Vec<(FileUse, OwnedFd)>;
+
+type Captures = Arc<Mutex<Vec<Recorder<File>>>>;
+
+/// Everything a scenario acts on.
+pub struct Stage {
+    /// The topology.
+    pub topology: Topology,
+    /// When the stage was set, for the time to the first frame.
+    pub started: Instant,
+    /// Hosts, generators, sinks and the oracle's books.
+    pub endpoints: Endpoints,
+    /// Service of the protocol edge.
+    pub service: String,
+    captures: Captures,
+}
+
+/// Full device name of a virtual miniport.
+pub fn device(name: &str) -> String {
+    format!("\\DEVICE\\{}", name.to_uppercase())
+}
+
+fn take(files: &mut Files, wanted: &FileUse) -> Option<OwnedFd> {
+    let at = files.iter().position(|(usage, _)| usage == wanted)?;
+    Some(files.remove(at).1)
+}
+
+impl Stage {
+    /// Sets the stage on a host that has a driver loaded and nothing else.
+    pub fn new(
+        host: &Host,
+        job: &RunJob,
+        topology: &Topology,
+        seed: u64,
+        mut files: Files,
+    ) -> Result<Self, Trouble> {
+        let open = |replay: &topology::Replay| {
+            let fd = take(&mut files, &FileUse::Replay(replay.name.clone()));
+            let fd = fd.ok_or_else(|| {
+                PcapError::from(std::io::Error::other("no capture was handed over"))
+            })?;
+            Replay::read(BufReader::new(File::from(fd)), None)
+        };
+        let mut endpoints = Endpoints::build(topology, seed, open)
+            .map_err(|e| Trouble::input(e.to_string()).at(topology.file.display()))?;
+        for h in topology.hosts.iter().filter(|h| h.stack == Stack::Linux) {
+            let fd = take(&mut files, &FileUse::Tap(h.name.clone())).ok_or_else(|| {
+                Trouble::host(format!("no TAP device was handed over for {}", h.name))
+            })?;
+            endpoints.attach(&h.on, None, TapEndpoint::new(Tap::from(fd)));
+        }
+        let captures = captures(topology, &mut files)?;
+        let mut hubs = endpoints.take_hubs();
+        let mut hub = |place: &Place| {
+            let at = hubs.iter().position(|(known, _)| known == place)?;
+            Some(hubs.swap_remove(at).1)
+        };
+        for (index, adapter) in topology.adapters.iter().enumerate() {
+            let place = Place::Wire(adapter.wire.clone().unwrap_or_default());
+            let far = hub(&place).unwrap_or_else(Hub::new);
+            let nic = host.add_nic(nic_config(adapter, index), Box::new(far));
+            let captures = Arc::clone(&captures);
+            if !lock(&captures).is_empty() {
+                host.listen(
+                    nic,
+                    Box::new(move |now, up, frame| {
+                        let direction = if up {
+                            Direction::Inbound
+                        } else {
+                            Direction::Outbound
+                        };
+                        for recorder in lock(&captures).iter_mut() {
+                            let _ = recorder.record(nic, now, direction, frame, None);
+                        }
+                    }),
+                );
+            }
+        }
+        for miniport in &topology.miniports {
+            let place = Place::Miniport(miniport.name.clone());
+            let name = device(&miniport.name);
+            host.add_device(&name, InstanceStart::Either, values(&miniport.properties));
+            let Some(above) = hub(&place) else { continue };
+            let config = UpperConfig {
+                name: miniport.name.clone(),
+                device: name,
+                ..UpperConfig::default()
+            };
+            host.add_upper(config, Box::new(above));
+        }
+        Ok(Self {
+            topology: topology.clone(),
+            started: Instant::now(),
+            endpoints,
+            service: job.service.clone(),
+            captures,
+        })
+    }
+
+    /// Embedded hosts with what the topology says of them.
+    pub fn hosts(&self) -> impl Iterator<Item = (&topology::Host, &Arc<Mutex<IpHost>>)> {
+        self.topology
+            .hosts
+            .iter()
+            .filter_map(|h| Some((h, self.endpoints.host(&h.name)?)))
+    }
+
+    /// What each `[[binding]]` asks of the host.
+    pub fn bind_requests(&self) -> Vec<BindRequest> {
+        self.topology
+            .bindings
+            .iter()
+            .filter_map(|b| {
+                let nic = self
+                    .topology
+                    .adapters
+                    .iter()
+                    .position(|a| a.name == b.adapter)?;
+                let names = b.upper.iter().map(|n| device(n)).collect();
+                let mut values = values(&b.values);
+                values.push(("UpperBindings".into(), Value::Strings(names)));
+                Some(BindRequest { nic, values })
+            })
+            .collect()
+    }
+
+    /// Lets everybody speak who has something to say.
+    pub fn kick(&self, host: &Host) {
+        for nic in 0..self.topology.adapters.len() {
+            host.nic_kick(nic);
+        }
+        for upper in 0..host.uppers() {
+            host.upper_kick(upper);
+        }
+    }
+
+    /// Index of the adapter a miniport leads to.
+    pub fn nic_of(&self, miniport: &str) -> Option<usize> {
+        let adapter = self
+            .topology
+            .bottom(&Place::Miniport(miniport.to_owned()))?;
+        self.topology
+            .adapters
+            .iter()
+            .position(|a| a.name == adapter.name)
+    }
+
+    /// Adds to the summary what the endpoints and NICs saw.
+    pub fn finish(&self, host: &Host, summary: &mut Summary) {
+        for (name, v) in self.endpoints.ledger.flow_verdicts() {
+            if v.sent == 0 {
+                continue;
+            }
+            summary.udp.push(Udp {
+                path: name,
+                sent: v.sent,
+                received: v.received,
+                lost: v.lost,
+                duplicated: v.duplicated,
+                reordered: v.misordered,
+                damaged: v.corrupted + v.alien,
+                allowed_drops: v.excused_total(),
+                reordering_allowed: false,
+            });
+        }
+        for (i, adapter) in self.topology.adapters.iter().enumerate() {
+            let mix = host.nic_mix(i);
+            summary.nics.push(NicMix {
+                adapter: adapter.name.clone(),
+                sends: mix.sends,
+                inline: mix.completed_inside,
+                pended: mix.pended,
+                out_of_order: mix.out_of_order,
+                other_processor: mix.other_processor,
+                receives: mix.receives,
+                resources: mix.lent,
+            });
+        }
+        for (name, value) in [
+            ("host calls and callbacks", host.crossings()),
+            ("deepest driver stack, bytes", host.deepest_stack()),
+        ] {
+            summary.counters.push(Counter {
+                owner: "host".into(),
+                name: name.into(),
+                value,
+            });
+        }
+        summary.trace = Some(format!("{:#018x}", host.trace_hash()));
+        for recorder in lock(&self.captures).iter_mut() {
+            let _ = recorder.flush();
+        }
+        if summary.leaks.is_empty() {
+            summary.leaks = super::leaks(host);
+        }
+    }
+}
+
+/// One recorder for everything (`--pcap`), one for each wire with `record`.
+fn captures(topology: &Topology, files: &mut Files) -> Result<Captures, Trouble> {
+    let interfaces: Vec<_> = topology
+        .adapters
+        .iter()
+        .map(|a| Interface::new(&a.name))
+        .collect();
+    let mut list = Vec::new();
+    let mut wanted = vec![FileUse::Capture];
+    wanted.extend(
+        topology
+            .wires
+            .iter()
+            .map(|w| FileUse::Record(w.name.clone())),
+    );
+    for usage in wanted {
+        if let Some(fd) = take(files, &usage) {
+            let recorder = Recorder::new(File::from(fd), &interfaces);
+            list.push(recorder.map_err(|e| Trouble::host(e.to_string()))?);
+        }
+    }
+    Ok(Arc::new(Mutex::new(list)))
+}
+
+fn values(list: &std::collections::BTreeMap<String, ConfigValue>) -> Vec<(String, Value)> {
+    list.iter()
+        .map(|(key, value)| {
+            let value = match value {
+                ConfigValue::Text(text) => Value::String(text.clone()),
+                ConfigValue::Number(number) => Value::Integer(*number),
+                ConfigValue::List(list) => Value::Strings(list.clone()),
+            };
+            (key.clone(), value)
+        })
+        .collect()
+}
+
+fn nic_config(adapter: &topology::Adapter, index: usize) -> NicConfig {
+    let can = |c: Capability| adapter.capabilities.contains(&c);
+    NicConfig {
+        name: adapter.name.to_uppercase(),
+        mac: adapter.mac.0,
+        mtu: adapter.mtu,
+        link_speed: adapter.link_speed_mbps * 1_000_000,
+        latency: adapter.latency_us * 1_000,
+        queue_depth: adapter.queue_depth as usize,
+        pend: adapter.pend_ratio,
+        resources: adapter.resources_ratio,
+        out_of_order: adapter.out_of_order,
+        pm: can(Capability::Pm),
+        rss: can(Capability::Rss),
+        offload: can(Capability::Offload),
+        if_index: 1 + index as u32,
+        connected: adapter.wire.is_some(),
+        ..NicConfig::default()
+    }
+}
