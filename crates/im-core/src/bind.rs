@@ -7,10 +7,10 @@
 
 use crate::edges::Lower;
 use crate::facts::Facts;
-use crate::instance;
 use crate::own_request::{clean_up, interview};
 use crate::state::LowerMove;
 use crate::topology::{Notice, Topology};
+use crate::{instance, log};
 use alloc::vec::Vec;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
@@ -129,6 +129,9 @@ pub(crate) fn add_miniports<T: Topology>(lower: &Lower<T>, units: &[u16]) -> Res
         lower
             .driver
             .event(EventKind::TooManyMiniports, lower.if_index(), left_out);
+        if let Some(first) = lower.upper_at(0) {
+            log::write(first.handle(), EventKind::TooManyMiniports, left_out as u32);
+        }
     }
     if let (0, Some(error)) = (added, first_error) {
         return Err(error);

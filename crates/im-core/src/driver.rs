@@ -9,12 +9,13 @@ use crate::edges::Lower;
 use crate::events::EventRing;
 use crate::topology::{Notice, Topology};
 use crate::undo::UndoStack;
-use crate::{bind, instance, oid, pause, pnp, receive, send, status};
+use crate::{bind, control, instance, oid, pause, pnp, receive, send, status};
 use arrayvec::ArrayVec;
 use core::mem::offset_of;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use im_control::EventKind;
+use ndis::device::Device;
 use ndis::handle::{MiniportDriver, ProtocolDriver};
 use ndis::header::{Zeroed, header};
 use ndis::lock::SpinLock;
@@ -33,8 +34,9 @@ pub const MAX_BINDINGS: usize = 64;
 
 /// What DriverEntry did, each undoing itself.
 enum Done {
-    Miniport(MiniportDriver),
-    Protocol(ProtocolDriver),
+    Miniport(#[expect(dead_code, reason = "kept for its drop")] MiniportDriver),
+    Device(#[expect(dead_code, reason = "kept for its drop")] Device),
+    Protocol(#[expect(dead_code, reason = "kept for its drop")] ProtocolDriver),
 }
 
 /// The driver's one static.
@@ -142,6 +144,8 @@ impl<T: Topology> Driver<T> {
             )
         }?;
         self.did(Done::Miniport(miniport))?;
+
+        self.did(Done::Device(control::register(self)?))?;
 
         // SAFETY: (DE-7) everything a ProtocolXxx handler needs is ready.
         let protocol = unsafe {
@@ -253,7 +257,14 @@ unsafe extern "efiapi" fn unload<T: Topology>(_object: *mut DRIVER_OBJECT) {
 
 /// ProtocolUninstall. IRQL = PASSIVE_LEVEL. After the last unbind, before the
 /// unload handler (UNI-1).
-unsafe extern "efiapi" fn uninstall<T: Topology>() {}
+unsafe extern "efiapi" fn uninstall<T: Topology>() {
+    // UNI-2: an open control device would keep the image loaded.
+    let device = T::driver()
+        .undo
+        .lock()
+        .take(|done| matches!(done, Done::Device(_)));
+    drop(device);
+}
 
 fn miniport_characteristics<T: Topology>(
     major: u8,

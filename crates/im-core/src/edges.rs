@@ -412,6 +412,7 @@ impl<T: Topology> Upper<T> {
             Err(state) => {
                 let value = 1 << 16 | u64::from(state.code()) << 8 | step as u64;
                 self.driver.event(EventKind::BadMove, index, value);
+                crate::log::write(self.handle(), EventKind::BadMove, value as u32);
                 Err(Error::BadState)
             }
         }

@@ -9,8 +9,8 @@ use crate::attributes;
 use crate::edges::{Lower, Upper};
 use crate::gate::bit;
 use crate::state::{Upper as UpperState, UpperMove};
-use crate::status;
 use crate::topology::Topology;
+use crate::{log, status};
 use core::sync::atomic::Ordering;
 use im_control::EventKind;
 use ndis::memory::PoolBox;
@@ -161,6 +161,11 @@ pub(crate) unsafe extern "efiapi" fn initialize<T: Topology>(
                 EventKind::MiniportFailed,
                 if_index,
                 u64::from(status.0 as u32),
+            );
+            log::write(
+                MiniportHandle(handle),
+                EventKind::MiniportFailed,
+                status.0 as u32,
             );
             let _failed = upper.step(UpperMove::InitializeFailed);
             status

@@ -44,6 +44,7 @@ extern crate std;
 
 mod attributes;
 mod bind;
+mod control;
 mod driver;
 mod edges;
 pub mod events;
@@ -51,6 +52,7 @@ pub mod facts;
 pub mod flow;
 pub mod gate;
 mod instance;
+mod log;
 mod oid;
 pub mod oid_slot;
 pub mod oid_table;

@@ -18,7 +18,7 @@ use crate::{pause, status};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 use im_control::EventKind;
-use ndis::oid::{Clone, Kind, Request, Route, cancel as cancel_below, origin};
+use ndis::oid::{Clone, Request, Route, cancel as cancel_below, origin};
 use ndis::sys::{
     NDIS_HANDLE, NDIS_OID_REQUEST, NDIS_PNP_CAPABILITIES, NDIS_STATUS, NDIS_STATUS_FAILURE,
     NDIS_STATUS_INDICATION_REQUIRED, NDIS_STATUS_INVALID_STATE, NDIS_STATUS_LOW_POWER_STATE,
@@ -377,6 +377,3 @@ impl From<Request> for Awaited {
         }
     }
 }
-
-/// Whether a request kind carries an OID at all, for the control device.
-pub(crate) const KINDS: [Kind; 3] = [Kind::Query, Kind::Set, Kind::Method];

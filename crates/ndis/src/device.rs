@@ -103,6 +103,19 @@ impl Request {
         Self(irp)
     }
 
+    /// The control code of a device control request.
+    ///
+    /// # Safety
+    /// The request is an IRP_MJ_DEVICE_CONTROL.
+    pub unsafe fn code(&self) -> u32 {
+        // SAFETY: (UNI-2) the stack location is the driver's own until the
+        // request is completed; the major function names the member in use.
+        unsafe {
+            let stack: *const IO_STACK_LOCATION = (*self.0).Tail.Overlay.CurrentStackLocation;
+            (*stack).Parameters.DeviceIoControl.IoControlCode
+        }
+    }
+
     /// The request as buffered device control; `None` if the I/O manager gave
     /// no buffer although lengths say so.
     ///

@@ -1,0 +1,249 @@
+//! The control device: read-only, for administrators, gone before the driver.
+//!
+//! Requests come at PASSIVE_LEVEL, any number at once, beside everything else.
+//! They read counters and copies of state; a binding that is looked at is kept
+//! by its run-down, never by a lock. The wire format is `im_control`'s: one
+//! code, METHOD_BUFFERED, every length checked there.
+
+use crate::driver::Driver;
+use crate::edges::{Lower, Upper};
+use crate::flow::Slot;
+use crate::oid_table::Rule;
+use crate::topology::Topology;
+use core::sync::atomic::Ordering;
+use im_control::{
+    Counter, CounterRecord, DropReason, DropRecord, EventRecord, IOCTL_QUERY, Kind, NAME_UNITS,
+    PortRecord, ReplyWriter, Request as Query, RequestRecord, VersionRecord,
+};
+use ndis::Result;
+use ndis::device::{Device, MajorFunctions, Request};
+use ndis::oid::{Facts, Kind as OidKind};
+use ndis::string::wide;
+use ndis::sys::{
+    DEVICE_OBJECT, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DEVICE_CONTROL,
+    NDIS_OID, NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_DEVICE_REQUEST,
+    STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
+};
+
+/// System and administrators, everything; nobody else, nothing.
+const ADMINISTRATORS_ONLY: [u16; 27] = wide(b"D:P(A;;GA;;;SY)(A;;GA;;;BA)");
+
+/// Makes the control device. IRQL = PASSIVE_LEVEL.
+pub(crate) fn register<T: Topology>(driver: &Driver<T>) -> Result<Device> {
+    let mut routines: MajorFunctions = [None; ndis::device::MAJOR_FUNCTIONS];
+    for major in [IRP_MJ_CREATE, IRP_MJ_CLEANUP, IRP_MJ_CLOSE] {
+        if let Some(routine) = routines.get_mut(major as usize) {
+            *routine = Some(open_or_close);
+        }
+    }
+    if let Some(routine) = routines.get_mut(IRP_MJ_DEVICE_CONTROL as usize) {
+        *routine = Some(control::<T>);
+    }
+    // SAFETY: (UNI-2) the miniport half is registered; the routines are part of
+    // the image, and the device goes before it does.
+    unsafe {
+        Device::register(
+            driver.miniport_handle(),
+            T::IDENTITY.device,
+            T::IDENTITY.link,
+            &ADMINISTRATORS_ONLY,
+            &mut routines,
+        )
+    }
+}
+
+/// IRP_MJ_CREATE, IRP_MJ_CLEANUP, IRP_MJ_CLOSE. IRQL = PASSIVE_LEVEL. Who may
+/// open was decided by the device's security descriptor.
+unsafe extern "efiapi" fn open_or_close(_device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: (UNI-2) the request that this routine was given.
+    unsafe { Request::adopt(irp) }.complete(STATUS_SUCCESS, 0)
+}
+
+/// IRP_MJ_DEVICE_CONTROL. IRQL = PASSIVE_LEVEL.
+unsafe extern "efiapi" fn control<T: Topology>(
+    _device: *mut DEVICE_OBJECT,
+    irp: *mut IRP,
+) -> NTSTATUS {
+    // SAFETY: (UNI-2) the request that this routine was given.
+    let mut request = unsafe { Request::adopt(irp) };
+    // SAFETY: (OID-11 in spirit) a device control request; the code is looked
+    // at before the buffer, and ours is METHOD_BUFFERED.
+    let code = unsafe { request.code() };
+    if code != IOCTL_QUERY {
+        return request.complete(STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
+    // SAFETY: (OID-11 in spirit) a device control request with a buffered code.
+    let answered = match unsafe { request.control() } {
+        Some(control) => {
+            // Input and output share the buffer: read first.
+            let query = control.buffer.get(..control.input).map(Query::parse);
+            match (query, control.buffer.get_mut(..control.output)) {
+                (Some(Ok(query)), Some(output)) => {
+                    answer::<T>(query, output).ok_or(STATUS_BUFFER_TOO_SMALL)
+                }
+                _ => Err(STATUS_INVALID_PARAMETER),
+            }
+        }
+        None => Err(STATUS_INVALID_PARAMETER),
+    };
+    match answered {
+        Ok(bytes) => request.complete(STATUS_SUCCESS, bytes),
+        Err(status) => request.complete(status, 0),
+    }
+}
+
+/// Writes the answer; `None` if not even its head has room.
+fn answer<T: Topology>(query: Query, output: &mut [u8]) -> Option<usize> {
+    let driver = T::driver();
+    let writer = match query.kind {
+        Kind::Version => {
+            let mut writer = ReplyWriter::new::<VersionRecord>(query.kind, output)?;
+            let (ndis, system_ndis) = driver.versions();
+            let bindings = driver.bindings.lock().len() as u32;
+            writer.push(&VersionRecord {
+                driver_major: T::IDENTITY.major.into(),
+                driver_minor: T::IDENTITY.minor.into(),
+                ndis,
+                system_ndis,
+                bindings,
+                lost_chains: ndis::nbl::lost() as u32,
+            });
+            writer
+        }
+        Kind::Ports => {
+            let mut writer = ReplyWriter::new::<PortRecord>(query.kind, output)?;
+            each_port(driver, |index, lower, upper| {
+                writer.push(&port(index, lower, upper))
+            });
+            writer
+        }
+        Kind::Counters => {
+            let mut writer = ReplyWriter::new::<CounterRecord>(query.kind, output)?;
+            at_port(driver, query.index, |_, upper| {
+                for (counter, value) in Counter::ALL.iter().zip(counters(upper)) {
+                    writer.push(&CounterRecord {
+                        id: counter.code(),
+                        value,
+                    });
+                }
+            });
+            writer
+        }
+        Kind::Drops => {
+            let mut writer = ReplyWriter::new::<DropRecord>(query.kind, output)?;
+            at_port(driver, query.index, |_, upper| {
+                for reason in DropReason::ALL {
+                    let lists = upper.path.drops(*reason);
+                    writer.push(&DropRecord {
+                        id: reason.code(),
+                        lists,
+                    });
+                }
+            });
+            writer
+        }
+        Kind::Events => {
+            let mut writer = ReplyWriter::new::<EventRecord>(query.kind, output)?;
+            for index in 0..crate::events::CAPACITY {
+                // One at a time, so that the lock is held for a copy only.
+                let event = driver.events.lock().iter().nth(index).copied();
+                match event {
+                    Some(event) => writer.push(&event),
+                    None => break,
+                }
+            }
+            writer
+        }
+        Kind::Requests => {
+            let mut writer = ReplyWriter::new::<RequestRecord>(query.kind, output)?;
+            at_port(driver, query.index, |lower, _| {
+                let below = lower.below();
+                for oid in lower.supported.iter().flat_map(|list| list.iter()) {
+                    let rule = |kind| -> Rule {
+                        T::request_rule(
+                            Facts {
+                                oid: NDIS_OID(*oid),
+                                kind,
+                                length: 0,
+                            },
+                            below,
+                        )
+                    };
+                    writer.push(&RequestRecord {
+                        oid: *oid,
+                        query: rule(OidKind::Query).code().code(),
+                        set: rule(OidKind::Set).code().code(),
+                        method: rule(OidKind::Method).code().code(),
+                    });
+                }
+            });
+            writer
+        }
+    };
+    Some(writer.finish())
+}
+
+/// Visits every virtual miniport of every binding.
+fn each_port<T: Topology>(driver: &Driver<T>, mut visit: impl FnMut(u32, &Lower<T>, &Upper<T>)) {
+    let mut index = 0_u32;
+    driver.each_binding(|lower| {
+        for upper in lower.uppers() {
+            visit(index, lower, upper);
+            index = index.wrapping_add(1);
+        }
+    });
+}
+
+/// Visits the virtual miniport with an index, if there is one.
+fn at_port<T: Topology>(
+    driver: &Driver<T>,
+    wanted: u32,
+    mut visit: impl FnMut(&Lower<T>, &Upper<T>),
+) {
+    each_port(driver, |index, lower, upper| {
+        if index == wanted {
+            visit(lower, upper);
+        }
+    });
+}
+
+fn port<T: Topology>(index: u32, lower: &Lower<T>, upper: &Upper<T>) -> PortRecord {
+    let mut name = [0; NAME_UNITS];
+    for (to, from) in name.iter_mut().zip(upper.name.iter()) {
+        *to = *from;
+    }
+    let (link, lower_if_index) = {
+        let facts = lower.facts.lock();
+        (facts.link, facts.if_index)
+    };
+    PortRecord {
+        index,
+        upper_state: upper.state().code(),
+        lower_state: lower.state().code(),
+        upper_if_index: upper.if_index.load(Ordering::Relaxed),
+        lower_if_index,
+        link: link.connect as u32,
+        upper_power: upper.power.load(Ordering::Relaxed) as u32,
+        lower_power: lower.power.load(Ordering::Relaxed) as u32,
+        xmit_speed: link.xmit,
+        rcv_speed: link.rcv,
+        name,
+    }
+}
+
+/// The counters in the order of [`Counter::ALL`].
+fn counters<T: Topology>(upper: &Upper<T>) -> [u64; Counter::COUNT] {
+    let sum = |read: fn(&Slot) -> u64| -> u64 {
+        upper.path.flow.iter().map(read).fold(0, u64::wrapping_add)
+    };
+    [
+        sum(|slot| slot.sent.read()[0]),
+        sum(|slot| slot.sent.read()[1]),
+        sum(|slot| slot.sent.read()[2]),
+        sum(|slot| slot.received.read()[0]),
+        sum(|slot| slot.received.read()[1]),
+        sum(|slot| slot.received.read()[2]),
+        sum(|slot| slot.allocations.load(Ordering::Relaxed)),
+        upper.path.outstanding(),
+    ]
+}
