@@ -34,7 +34,6 @@ pub fn binary(cx: &Context, profile: &str) -> Result<PathBuf> {
     let mut cmd = cx.cargo();
     cmd.args([
         "build",
-        "--quiet",
         "--package",
         "lab",
         "--bin",
