@@ -72,12 +72,12 @@ const fn unexposed(code: NDIS_STATUS) -> bool {
         code.0 as u32,
         // HD_SPLIT_CURRENT_CONFIG, RECEIVE_QUEUE_STATE, RECEIVE_FILTER_xxx,
         // NIC_SWITCH_xxx, RECEIVE_FILTER_QUEUE_STATE_CHANGE.
-        0x4003_000C | 0x4003_000D | 0x4003_0010..=0x4003_0060
-            | 0x4003_0070
+        0x4002_000C | 0x4002_000D | 0x4002_0010..=0x4002_0060
+            | 0x4002_0070
             // QOS_xxx, QOS_OFFLOAD_xxx, GFT_xxx.
-            | 0x4003_00A0..=0x4003_00A1
-            | 0x4003_0300..=0x4003_03FF
-            | 0x4003_0400..=0x4003_04FF
+            | 0x4002_00A0..=0x4002_00A1
+            | 0x4002_0300..=0x4002_03FF
+            | 0x4002_0400..=0x4002_04FF
     )
 }
 
