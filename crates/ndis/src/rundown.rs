@@ -81,7 +81,12 @@ impl Rundown {
 
     /// Enters; the guard leaves. `None` when closed.
     pub fn enter(&self) -> Option<Inside<'_>> {
-        self.gate.enter().then_some(Inside(self))
+        // Not `then_some`: a guard that is made and dropped would leave.
+        if self.gate.enter() {
+            Some(Inside(self))
+        } else {
+            None
+        }
     }
 
     /// Enters without a guard, for users that leave in another callback.
