@@ -116,6 +116,7 @@ pub struct Host {
     severities: BTreeMap<String, Severity>,
     deepest: AtomicU64,
     crashed: AtomicBool,
+    quiet: AtomicBool,
 }
 
 impl Host {
@@ -151,6 +152,7 @@ impl Host {
             severities: crate::rules::severities(),
             deepest: AtomicU64::new(0),
             crashed: AtomicBool::new(false),
+            quiet: AtomicBool::new(false),
             arena,
             config,
         });
@@ -340,6 +342,7 @@ impl Host {
             callback: false,
             subject: 0,
             locks: 0,
+            began: self.crossings(),
         });
         if irql < api.low || irql > api.high {
             self.violate(
@@ -446,6 +449,7 @@ impl Host {
             callback: true,
             subject,
             locks,
+            began: self.crossings(),
         });
         let result = invoke(target, args);
         local.frames.borrow_mut().pop();
@@ -642,6 +646,18 @@ impl Host {
             text: text.into(),
             time: self.engine.now(),
         });
+    }
+
+    /// Whether the driver's own lines are shown (they are, until this says otherwise).
+    pub fn set_quiet(&self, quiet: bool) {
+        self.quiet.store(quiet, Ordering::Relaxed);
+    }
+
+    /// A line the driver printed.
+    pub(crate) fn driver_line(&self, level: u32, text: &str) {
+        if !self.quiet.load(Ordering::Relaxed) {
+            self.log(level, "driver", text);
+        }
     }
 
     /// Reports a broken rule; the run goes on.

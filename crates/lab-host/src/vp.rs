@@ -77,6 +77,8 @@ pub struct Frame {
     pub subject: u64,
     /// Locks that were held when the callback began.
     pub locks: usize,
+    /// Crossings before it began.
+    pub began: u64,
 }
 
 /// A spin lock this task holds.

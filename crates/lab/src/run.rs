@@ -218,8 +218,8 @@ fn attend(prepared: Prepared, screen: &mut Screen, report: &mut Report) -> Verdi
     // An interrupted talk ends with this process.
     if let (Some(talk), Ok(outcome)) = (talk, &outcome)
         && matches!(outcome.ended, Ended::Itself(_))
-        && let Ok(Some(talk)) = talk.join()
         && let Some(summary) = &mut report.summary
+        && let Ok(Some(talk)) = talk.join()
     {
         talk.join(summary);
     }

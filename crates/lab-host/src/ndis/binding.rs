@@ -65,6 +65,8 @@ pub(crate) struct Binding {
     /// Not in D0.
     pub(crate) asleep: bool,
     pub(crate) unbinding: bool,
+    /// Crossings when the pause event's handler had returned.
+    pub(crate) pause_seen: Option<u64>,
 }
 
 /// Header of a structure the host hands out.
@@ -410,6 +412,7 @@ api! { exports:
                 opened: false,
                 asleep: false,
                 unbinding: false,
+                pause_seen: None,
             });
             n.binds.get_mut(&bind).expect("bind").opened = Some(h);
             h

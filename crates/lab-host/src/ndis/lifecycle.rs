@@ -175,6 +175,7 @@ impl Host {
             let go = b.state == EdgeState::Running;
             if go {
                 b.state = EdgeState::Pausing;
+                b.pause_seen = None;
             }
             go
         });

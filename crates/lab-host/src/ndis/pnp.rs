@@ -71,6 +71,14 @@ impl Host {
         let returned =
             self.call("ProtocolNetPnPEvent", binding, handler, &[context, at]) as u32 as i32;
         let completed = self.ndis(|n| n.pnp[&at]);
+        if code == NetEventPause {
+            let seen = self.crossings();
+            self.ndis(|n| {
+                if let Some(b) = n.bindings.get_mut(&binding) {
+                    b.pause_seen = Some(seen);
+                }
+            });
+        }
         let status = if returned == PENDING {
             let done = self.wait_until(
                 "for NdisCompleteNetPnPEvent",

@@ -70,13 +70,18 @@ api! { exports:
         if flags & NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK != 0 {
             host.violate("SND-19", "CHECK_FOR_LOOPBACK is passed down".into());
         }
-        let (state, closed, asleep, nic) = host.ndis(|n| {
+        let (state, closed, asleep, nic, seen) = host.ndis(|n| {
             let b = &n.bindings[&binding];
-            (b.state, b.closed, b.asleep, b.nic)
+            (b.state, b.closed, b.asleep, b.nic, b.pause_seen)
         });
+        // A send that was under way when the event came may still arrive; the driver waits for it.
+        let began = host.local().frames.borrow().iter().find(|f| f.callback).map_or(0, |f| f.began);
+        // A driver opens its gate inside the restart handler: it cannot know when that has returned.
+        let under_way = state == EdgeState::Restarting
+            || (state == EdgeState::Pausing && seen.is_none_or(|seen| began < seen));
         if closed {
             host.violate("UNB-6", "NdisSendNetBufferLists on a binding that is being closed".into());
-        } else if state != EdgeState::Running {
+        } else if state != EdgeState::Running && !under_way {
             host.violate("PBS-1", format!("NdisSendNetBufferLists while the binding is {state:?}"));
         } else if asleep {
             host.violate("PWR-4", "NdisSendNetBufferLists while the adapter below is asleep".into());

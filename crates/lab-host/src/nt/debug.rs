@@ -119,7 +119,7 @@ fn wide_string(host: &Host, address: u64) -> String {
 
 fn print(host: &Host, level: u32, text: &str) {
     for line in text.lines() {
-        host.log(level, "driver", line);
+        host.driver_line(level, line);
     }
 }
 

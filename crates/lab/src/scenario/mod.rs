@@ -6,6 +6,7 @@
 
 mod control;
 mod cycles;
+mod linux;
 mod oids;
 mod stage;
 mod tour;
@@ -20,7 +21,7 @@ use crate::trouble::Trouble;
 pub use stage::{Files, Stage};
 
 /// Names of the scenarios, the default first.
-pub const NAMES: [&str; 3] = ["tour", "cycles", "surprise"];
+pub const NAMES: [&str; 4] = ["tour", "cycles", "surprise", "linux"];
 
 /// Runs the job's scenario on a loaded driver; the results go out as events.
 pub fn run(host: &Host, job: &RunJob, files: Files) -> Result<(), Trouble> {
@@ -50,13 +51,17 @@ pub fn run(host: &Host, job: &RunJob, files: Files) -> Result<(), Trouble> {
 fn one_life(
     host: &Host,
     job: &RunJob,
-    files: Files,
+    mut files: Files,
     name: &str,
     summary: &mut Summary,
 ) -> Result<(), Trouble> {
+    let talk = (name == "linux")
+        .then(|| linux::Talk::take(&mut files))
+        .transpose()?;
     let stage = Stage::new(host, job, &job.topology, job.seed, files)?;
-    host.run(name, |host| match name {
-        "surprise" => tour::surprise(host, &stage, summary),
+    host.run(name, |host| match (name, &talk) {
+        ("surprise", _) => tour::surprise(host, &stage, summary),
+        (_, Some(talk)) => linux::linux(host, &stage, talk, summary),
         _ => tour::tour(host, &stage, summary),
     });
     stage.finish(host, summary);

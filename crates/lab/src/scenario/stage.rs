@@ -43,7 +43,8 @@ pub fn device(name: &str) -> String {
     format!("\\DEVICE\\{}", name.to_uppercase())
 }
 
-fn take(files: &mut Files, wanted: &FileUse) -> Option<OwnedFd> {
+/// Takes the descriptor of a use out of the list.
+pub fn take(files: &mut Files, wanted: &FileUse) -> Option<OwnedFd> {
     let at = files.iter().position(|(usage, _)| usage == wanted)?;
     Some(files.remove(at).1)
 }
