@@ -158,8 +158,8 @@ unsafe fn set<A>(handle: MiniportHandle, attributes: *mut A) -> Result<()> {
 pub(crate) fn register(handle: MiniportHandle, context: NDIS_HANDLE) -> Result<()> {
     let mut attributes = NDIS_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES::zeroed();
     attributes.Header = header(
-        NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES as u8,
-        ndis::sys::NDIS_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES_REVISION_2 as u8,
+        NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES,
+        ndis::sys::NDIS_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES_REVISION_2,
         size_of::<NDIS_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES>(),
     );
     attributes.MiniportAdapterContext = context;
@@ -179,8 +179,8 @@ pub(crate) fn show(handle: MiniportHandle, shown: &Shown) -> Result<()> {
     let mut rss = shown.rss;
     let mut attributes = NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES::zeroed();
     attributes.Header = header(
-        NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES as u8,
-        ndis::sys::NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES_REVISION_2 as u8, // ATR-5
+        NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES,
+        ndis::sys::NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES_REVISION_2, // ATR-5
         size_of::<NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES>(),
     );
     attributes.MediaType = shown.medium;
@@ -219,8 +219,8 @@ pub(crate) fn show(handle: MiniportHandle, shown: &Shown) -> Result<()> {
     if let (Some(now), Some(hardware)) = (now.as_mut(), hardware.as_mut()) {
         let mut attributes = NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES::zeroed();
         attributes.Header = header(
-            NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES as u8,
-            ndis::sys::NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES_REVISION_1 as u8,
+            NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES,
+            ndis::sys::NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES_REVISION_1,
             size_of::<NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES>(),
         );
         attributes.DefaultOffloadConfiguration = now;

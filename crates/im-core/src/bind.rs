@@ -74,7 +74,7 @@ unsafe fn try_bind<T: Topology>(
         Vec::new()
     });
 
-    let lower = PoolBox::try_new(driver.pool(), Lower::new(driver, facts))?;
+    let lower = PoolBox::try_new(driver.pool(), Lower::new(driver, &facts))?;
     // SAFETY: (IRQ-9) in its box, which does not move it; not shared yet.
     unsafe { lower.init() };
     // SAFETY: (BND-2, BND-3) the name lasts until the call returns, the rest is
@@ -165,8 +165,8 @@ unsafe fn open<T: Topology>(
     let mut media = [NdisMedium802_3];
     let mut open = NDIS_OPEN_PARAMETERS::zeroed();
     open.Header = header(
-        NDIS_OBJECT_TYPE_OPEN_PARAMETERS as u8,
-        NDIS_OPEN_PARAMETERS_REVISION_1 as u8,
+        NDIS_OBJECT_TYPE_OPEN_PARAMETERS,
+        NDIS_OPEN_PARAMETERS_REVISION_1,
         size_of::<NDIS_OPEN_PARAMETERS>(),
     );
     // SAFETY: (BND-2) read just now as valid; the name is part of the bind.

@@ -113,7 +113,7 @@ fn answer<T: Topology>(query: Query, output: &mut [u8]) -> Option<usize> {
         Kind::Ports => {
             let mut writer = ReplyWriter::new::<PortRecord>(query.kind, output)?;
             each_port(driver, |index, lower, upper| {
-                writer.push(&port(index, lower, upper))
+                writer.push(&port(index, lower, upper));
             });
             writer
         }

@@ -67,8 +67,8 @@ impl<T: Topology> Default for Driver<T> {
 /// The version to register: the smaller of the system's and 6.87, the newest
 /// that our structures know; below 6.84 nothing (MPR-2).
 pub(crate) const fn version_to_register(system: u32) -> Result<u32> {
-    const OLDEST: u32 = 6 << 16 | 84;
-    const NEWEST: u32 = 6 << 16 | 87;
+    const OLDEST: u32 = (6 << 16) + 84;
+    const NEWEST: u32 = (6 << 16) + 87;
     if system < OLDEST {
         Err(Error::UnsupportedNdis)
     } else if system < NEWEST {
@@ -274,8 +274,8 @@ fn miniport_characteristics<T: Topology>(
     // Revision 2: a synchronous OID handler is needed only with RSSv2 (MPR-8),
     // which the miniport does not show.
     c.Header = header(
-        NDIS_OBJECT_TYPE_MINIPORT_DRIVER_CHARACTERISTICS as u8,
-        ndis::sys::NDIS_MINIPORT_DRIVER_CHARACTERISTICS_REVISION_2 as u8,
+        NDIS_OBJECT_TYPE_MINIPORT_DRIVER_CHARACTERISTICS,
+        ndis::sys::NDIS_MINIPORT_DRIVER_CHARACTERISTICS_REVISION_2,
         offset_of!(
             NDIS_MINIPORT_DRIVER_CHARACTERISTICS,
             SynchronousOidRequestHandler
@@ -310,8 +310,8 @@ fn protocol_characteristics<T: Topology>(
 ) -> Result<NDIS_PROTOCOL_DRIVER_CHARACTERISTICS> {
     let mut c = NDIS_PROTOCOL_DRIVER_CHARACTERISTICS::zeroed();
     c.Header = header(
-        NDIS_OBJECT_TYPE_PROTOCOL_DRIVER_CHARACTERISTICS as u8,
-        ndis::sys::NDIS_PROTOCOL_DRIVER_CHARACTERISTICS_REVISION_2 as u8,
+        NDIS_OBJECT_TYPE_PROTOCOL_DRIVER_CHARACTERISTICS,
+        ndis::sys::NDIS_PROTOCOL_DRIVER_CHARACTERISTICS_REVISION_2,
         size_of::<NDIS_PROTOCOL_DRIVER_CHARACTERISTICS>(),
     );
     c.MajorNdisVersion = major; // PTR-2: the same on both edges

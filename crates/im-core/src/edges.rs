@@ -82,7 +82,7 @@ unsafe impl<T: Topology> Send for LowerCore<T> {}
 impl<T: Topology> Lower<T> {
     /// A binding that is not open yet. [`Lower::init`] follows once it is where
     /// it stays.
-    pub(crate) fn new(driver: &'static Driver<T>, facts: Facts) -> Self {
+    pub(crate) fn new(driver: &'static Driver<T>, facts: &Facts) -> Self {
         Self {
             driver,
             core: SpinLock::new(LowerCore {
@@ -99,7 +99,7 @@ impl<T: Topology> Lower<T> {
             drained: Event::new(),
             users: Rundown::new(true),
             requests: Rundown::new(false),
-            facts: SpinLock::new(facts),
+            facts: SpinLock::new(*facts),
             power: AtomicI32::new(NdisDeviceStateD0.0),
             supported: None,
             own: OwnRequest::new(),

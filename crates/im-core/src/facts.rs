@@ -14,7 +14,7 @@ use ndis::sys::{
     NDIS_PM_CAPABILITIES_REVISION_2, NDIS_RECEIVE_SCALE_CAPABILITIES,
     NDIS_RECEIVE_SCALE_CAPABILITIES_REVISION_3, NDIS_RESTART_ATTRIBUTES,
     NDIS_RESTART_GENERAL_ATTRIBUTES, NET_IF_ACCESS_TYPE, NET_IF_CONNECTION_TYPE,
-    NET_IF_DIRECTION_TYPE, OID_GEN_MINIPORT_RESTART_ATTRIBUTES,
+    NET_IF_DIRECTION_TYPE, OID_GEN_MINIPORT_RESTART_ATTRIBUTES, VOID,
 };
 use ndis::{Error, Result};
 
@@ -51,7 +51,7 @@ impl Link {
         let state: NDIS_LINK_STATE = unsafe {
             read_optional(
                 buffer.cast(),
-                NDIS_OBJECT_TYPE_DEFAULT as u8,
+                NDIS_OBJECT_TYPE_DEFAULT,
                 size_of::<NDIS_LINK_STATE>(),
             )
         }?;
@@ -132,7 +132,7 @@ impl Facts {
         let bind: NDIS_BIND_PARAMETERS = unsafe {
             read_versioned(
                 parameters,
-                NDIS_OBJECT_TYPE_BIND_PARAMETERS as u8,
+                NDIS_OBJECT_TYPE_BIND_PARAMETERS,
                 offset_of!(NDIS_BIND_PARAMETERS, HDSplitCurrentConfig),
             )
         }?;
@@ -148,7 +148,7 @@ impl Facts {
             unsafe {
                 read_optional(
                     bind.PowerManagementCapabilitiesEx.cast_const(),
-                    NDIS_OBJECT_TYPE_DEFAULT as u8,
+                    NDIS_OBJECT_TYPE_DEFAULT,
                     offset_of!(NDIS_PM_CAPABILITIES, MinLinkChangeWakeUp) + 4,
                 )
             }
@@ -159,7 +159,7 @@ impl Facts {
         let rss = unsafe {
             read_optional(
                 bind.RcvScaleCapabilities.cast_const(),
-                NDIS_OBJECT_TYPE_RSS_CAPABILITIES as u8,
+                NDIS_OBJECT_TYPE_RSS_CAPABILITIES,
                 offset_of!(
                     NDIS_RECEIVE_SCALE_CAPABILITIES,
                     NumberOfIndirectionTableEntries
@@ -198,7 +198,7 @@ impl Facts {
             pm: pm.map(|mut pm: NDIS_PM_CAPABILITIES| {
                 pm.Header = clamp_header(
                     pm.Header,
-                    NDIS_PM_CAPABILITIES_REVISION_2 as u8,
+                    NDIS_PM_CAPABILITIES_REVISION_2,
                     size_of::<NDIS_PM_CAPABILITIES>(),
                 );
                 pm
@@ -206,7 +206,7 @@ impl Facts {
             rss: rss.map(|mut rss: NDIS_RECEIVE_SCALE_CAPABILITIES| {
                 rss.Header = clamp_header(
                     rss.Header,
-                    NDIS_RECEIVE_SCALE_CAPABILITIES_REVISION_3 as u8,
+                    NDIS_RECEIVE_SCALE_CAPABILITIES_REVISION_3,
                     size_of::<NDIS_RECEIVE_SCALE_CAPABILITIES>(),
                 );
                 rss
@@ -230,8 +230,8 @@ impl Facts {
             // SAFETY: (PBS-4) not null, part of the list that NDIS made.
             let (oid, length) = unsafe { ((*next).Oid, (*next).DataLength) };
             // SAFETY: (PBS-4) `Data` is where the data start, whatever their length.
-            let data =
-                unsafe { (&raw const (*next).Data).cast::<NDIS_RESTART_GENERAL_ATTRIBUTES>() };
+            let data = unsafe { (&raw const (*next).Data).cast::<VOID>() }
+                .cast::<NDIS_RESTART_GENERAL_ATTRIBUTES>();
             let minimum = offset_of!(NDIS_RESTART_GENERAL_ATTRIBUTES, SupportedOidList);
             if oid == OID_GEN_MINIPORT_RESTART_ATTRIBUTES && length as usize >= minimum {
                 // SAFETY: (VER-4) `DataLength` covers the minimum; the header
@@ -239,7 +239,7 @@ impl Facts {
                 let read = unsafe {
                     read_versioned::<NDIS_RESTART_GENERAL_ATTRIBUTES>(
                         data,
-                        NDIS_OBJECT_TYPE_RESTART_GENERAL_ATTRIBUTES as u8,
+                        NDIS_OBJECT_TYPE_RESTART_GENERAL_ATTRIBUTES,
                         minimum,
                     )
                 };
@@ -275,13 +275,13 @@ pub unsafe fn read_offload(source: *const NDIS_OFFLOAD) -> Option<NDIS_OFFLOAD> 
     let mut offload: NDIS_OFFLOAD = unsafe {
         read_optional(
             source,
-            NDIS_OBJECT_TYPE_OFFLOAD as u8,
+            NDIS_OBJECT_TYPE_OFFLOAD,
             offset_of!(NDIS_OFFLOAD, Flags),
         )
     }?;
     offload.Header = clamp_header(
         offload.Header,
-        NDIS_OFFLOAD_REVISION_7 as u8,
+        NDIS_OFFLOAD_REVISION_7,
         size_of::<NDIS_OFFLOAD>(),
     );
     Some(offload)

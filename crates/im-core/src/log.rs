@@ -13,9 +13,9 @@ use ndis::sys::{
 /// The log entry of an event, for those that have one.
 pub(crate) const fn code(kind: EventKind) -> Option<u32> {
     match kind {
-        EventKind::MiniportFailed => Some(EVENT_NDIS_OUT_OF_RESOURCE as u32),
-        EventKind::TooManyMiniports => Some(EVENT_NDIS_UNSUPPORTED_CONFIGURATION as u32),
-        EventKind::BadMove => Some(EVENT_NDIS_DRIVER_FAILURE as u32),
+        EventKind::MiniportFailed => Some(EVENT_NDIS_OUT_OF_RESOURCE),
+        EventKind::TooManyMiniports => Some(EVENT_NDIS_UNSUPPORTED_CONFIGURATION),
+        EventKind::BadMove => Some(EVENT_NDIS_DRIVER_FAILURE),
         _ => None,
     }
 }

@@ -181,17 +181,15 @@ fn forward<T: Topology>(
         end(upper, route);
         return Some(NDIS_STATUS_REQUEST_ABORTED); // OID-18
     }
-    match clone.send(route) {
-        Err((clone, status)) => finish(upper, clone, status, route).map(|(_, status)| status),
-        Ok(()) => {
-            // The request may have ended and the original be gone; the slot
-            // knows. `handlers` keeps miniport and binding.
-            if route == Route::Regular && upper.oid.lock().cancelled_meanwhile(number) {
-                cancel_below(binding, route, id);
-            }
-            None
-        }
+    if let Err((clone, status)) = clone.send(route) {
+        return finish(upper, clone, status, route).map(|(_, status)| status);
     }
+    // The request may have ended and the original be gone; the slot knows.
+    // `handlers` keeps miniport and binding.
+    if route == Route::Regular && upper.oid.lock().cancelled_meanwhile(number) {
+        cancel_below(binding, route, id);
+    }
+    None
 }
 
 /// The regular request ended: the next may come, and PnP events may go up.
@@ -220,12 +218,13 @@ fn finish<T: Topology>(
             _ => status,
         };
         if status == NDIS_STATUS_INDICATION_REQUIRED {
-            // OID-27: the status that follows names the request from above.
-            let full = upper.awaited.lock().try_push(original.into()).is_err();
-            if full {
-                upper.awaited.lock().remove(0);
-                let _room = upper.awaited.lock().try_push(original.into());
+            // OID-27: the status that follows names the request from above. A
+            // full table forgets the oldest.
+            let mut awaited = upper.awaited.lock();
+            if awaited.is_full() {
+                let _oldest = awaited.pop_at(0);
             }
+            let _room = awaited.try_push(original.into());
         }
         (original, legal_final(facts.oid, status))
     });
@@ -244,15 +243,11 @@ fn noted<T: Topology>(
     let lower = upper.lower();
     let good = status == NDIS_STATUS_SUCCESS;
     match note {
-        Note::PacketFilter => {
-            if good && original.set_u32() == Ok(0) {
-                upper.path.gate.set(bit::NO_FILTER); // RCV-14
-            }
+        Note::PacketFilter if good && original.set_u32() == Ok(0) => {
+            upper.path.gate.set(bit::NO_FILTER); // RCV-14
         }
-        Note::NetworkAddresses => {
-            if status == NDIS_STATUS_NOT_SUPPORTED {
-                return NDIS_STATUS_SUCCESS; // OID-26
-            }
+        Note::NetworkAddresses if status == NDIS_STATUS_NOT_SUPPORTED => {
+            return NDIS_STATUS_SUCCESS; // OID-26
         }
         Note::AddPattern | Note::AddOffload if good => {
             let mut id = [0; 4];

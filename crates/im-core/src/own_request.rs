@@ -97,8 +97,8 @@ unsafe fn ask<T: Topology>(
     unsafe {
         *request = NDIS_OID_REQUEST::zeroed();
         (*request).Header = header(
-            NDIS_OBJECT_TYPE_OID_REQUEST as u8,
-            NDIS_OID_REQUEST_REVISION_2 as u8,
+            NDIS_OBJECT_TYPE_OID_REQUEST,
+            NDIS_OID_REQUEST_REVISION_2,
             size_of::<NDIS_OID_REQUEST>(),
         );
         (*request).RequestId = request.cast();
@@ -168,14 +168,15 @@ pub(crate) fn may_ask<T: Topology>(lower: &Lower<T>) -> Result<()> {
 pub(crate) fn interview<T: Topology>(lower: &Lower<T>) -> Option<PoolArray<u32>> {
     if lower.facts.lock().offload.is_some() {
         const { assert!(size_of::<NDIS_OFFLOAD>() <= SCRATCH * 4) };
-        let buffer = lower.own.scratch.get().cast::<u8>();
+        let word = lower.own.scratch.get();
+        let buffer = word.cast::<u8>();
         let oid = OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES;
         // SAFETY: (OID-17) the scratch words are nonpaged and ours meanwhile.
         let (status, bytes) = unsafe { ask(lower, Ask::Query, oid, buffer, SCRATCH as u32 * 4) };
         if status == NDIS_STATUS_SUCCESS {
             // SAFETY: (VER-4, OID-12) readable for all of the scratch words,
             // which is more than any size that passes the check below.
-            let header = unsafe { buffer.cast::<ndis::sys::NDIS_OBJECT_HEADER>().read() };
+            let header = unsafe { word.cast::<ndis::sys::NDIS_OBJECT_HEADER>().read() };
             if u32::from(header.Size) <= bytes {
                 // SAFETY: (VER-4) `bytes` cover what the header says.
                 let read = unsafe { crate::facts::read_offload(buffer.cast()) };

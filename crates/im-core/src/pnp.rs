@@ -97,8 +97,8 @@ fn ask<T: Topology>(lower: &Lower<T>, below: &NET_PNP_EVENT_NOTIFICATION) -> NDI
         wait_for_oid(upper); // OID-9
         let mut event = NET_PNP_EVENT_NOTIFICATION::zeroed(); // PNP-11
         event.Header = header(
-            NDIS_OBJECT_TYPE_DEFAULT as u8,
-            NET_PNP_EVENT_NOTIFICATION_REVISION_1 as u8,
+            NDIS_OBJECT_TYPE_DEFAULT,
+            NET_PNP_EVENT_NOTIFICATION_REVISION_1,
             offset_of!(NET_PNP_EVENT_NOTIFICATION, SwitchId),
         );
         event.NetPnPEvent.NetEvent = below.NetPnPEvent.NetEvent;
@@ -161,7 +161,7 @@ fn refresh<T: Topology>(lower: &Lower<T>, event: &NET_PNP_EVENT_NOTIFICATION) {
     let parameters = unsafe {
         read_optional(
             buffer.cast_const(),
-            NDIS_OBJECT_TYPE_PROTOCOL_RESTART_PARAMETERS as u8,
+            NDIS_OBJECT_TYPE_PROTOCOL_RESTART_PARAMETERS,
             needed,
         )
     };
@@ -178,10 +178,10 @@ fn refresh<T: Topology>(lower: &Lower<T>, event: &NET_PNP_EVENT_NOTIFICATION) {
         facts.if_index
     };
     for upper in lower.uppers() {
-        if let Some(_inside) = upper.handlers.enter() {
-            if upper_exists(upper.state()) {
-                instance::restack(upper, index);
-            }
+        if let Some(_inside) = upper.handlers.enter()
+            && upper_exists(upper.state())
+        {
+            instance::restack(upper, index);
         }
     }
 }

@@ -2,9 +2,8 @@
 
 use ndis::sys::{
     NET_PNP_EVENT_CODE, NetEventBindList, NetEventCancelRemoveDevice, NetEventIMReEnableDevice,
-    NetEventPause, NetEventPnPCapabilities, NetEventPortActivation, NetEventPortDeactivation,
-    NetEventQueryPower, NetEventQueryRemoveDevice, NetEventReconfigure, NetEventRestart,
-    NetEventSetPower,
+    NetEventPause, NetEventPnPCapabilities, NetEventQueryPower, NetEventQueryRemoveDevice,
+    NetEventReconfigure, NetEventRestart, NetEventSetPower,
 };
 
 /// What becomes of an event.
@@ -44,9 +43,10 @@ pub const fn rule(code: NET_PNP_EVENT_CODE, on_binding: bool) -> EventRule {
         (NetEventPause, true) => EventRule::Pause,
         (NetEventRestart, true) => EventRule::Restart,
         (NetEventIMReEnableDevice, _) => EventRule::ReEnable,
-        // PRT-1: ports other than the default one carry nothing of ours, so
-        // there is nothing to drain. All others: PNP-1, PNP-2.
-        (NetEventPortActivation | NetEventPortDeactivation, _) | _ => EventRule::Accept,
+        // PortActivation, PortDeactivation: ports other than the default one
+        // carry nothing of ours, so there is nothing to drain (PRT-1). All
+        // others: PNP-1, PNP-2.
+        _ => EventRule::Accept,
     }
 }
 
@@ -61,7 +61,9 @@ pub const fn may_propagate(rule: EventRule) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndis::sys::{NetEventBindsComplete, NetEventMaximum};
+    use ndis::sys::{
+        NetEventBindsComplete, NetEventMaximum, NetEventPortActivation, NetEventPortDeactivation,
+    };
 
     /// PNP-5: these never go up; Reconfigure and BindList only with a binding.
     #[test]

@@ -103,19 +103,15 @@ fn forward<T: Topology>(upper: &Upper<T>, chain: Chain<FromAbove>, port: u32, fl
             source: list.source(),
             path: owner,
         };
-        match push(list, saved, T::IDENTITY.tag) {
-            Ok(room) => {
-                allocated += u64::from(room == Room::Allocated);
-                list.set_source(binding.0); // SND-6
-                load.add(list.load());
-                true
-            }
-            Err(_) => {
-                list.set_status(NDIS_STATUS_RESOURCES); // SND-4
-                failed = failed.wrapping_add(1);
-                false
-            }
-        }
+        let Ok(room) = push(list, saved, T::IDENTITY.tag) else {
+            list.set_status(NDIS_STATUS_RESOURCES); // SND-4
+            failed = failed.wrapping_add(1);
+            return false;
+        };
+        allocated += u64::from(room == Room::Allocated);
+        list.set_source(binding.0); // SND-6
+        load.add(list.load());
+        true
     });
     slot.sent.add(load);
     if allocated != 0 {

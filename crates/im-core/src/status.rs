@@ -13,7 +13,6 @@ use crate::pause::give_up_held;
 use crate::status_table::StatusRule;
 use crate::topology::Topology;
 use core::mem::offset_of;
-use core::sync::atomic::Ordering;
 use im_control::EventKind;
 use ndis::header::{Zeroed, clamp_header, header, read_optional};
 use ndis::sys::{
@@ -36,7 +35,7 @@ pub(crate) unsafe extern "efiapi" fn status<T: Topology>(
     let below: Option<NDIS_STATUS_INDICATION> = unsafe {
         read_optional(
             indication.cast_const(),
-            NDIS_OBJECT_TYPE_STATUS_INDICATION as u8,
+            NDIS_OBJECT_TYPE_STATUS_INDICATION,
             offset_of!(NDIS_STATUS_INDICATION, Guid),
         )
     };
@@ -129,7 +128,7 @@ fn power_capabilities<T: Topology>(lower: &Lower<T>, below: &NDIS_STATUS_INDICAT
             .then(|| {
                 read_optional(
                     below.StatusBuffer.cast(),
-                    NDIS_OBJECT_TYPE_DEFAULT as u8,
+                    NDIS_OBJECT_TYPE_DEFAULT,
                     offset_of!(NDIS_PM_CAPABILITIES, SupportedWakeUpEvents),
                 )
             })
@@ -138,7 +137,7 @@ fn power_capabilities<T: Topology>(lower: &Lower<T>, below: &NDIS_STATUS_INDICAT
     let Some(mut capabilities) = read else { return };
     capabilities.Header = clamp_header(
         capabilities.Header,
-        NDIS_PM_CAPABILITIES_REVISION_2 as u8,
+        NDIS_PM_CAPABILITIES_REVISION_2,
         size_of::<NDIS_PM_CAPABILITIES>(),
     );
     lower.facts.lock().pm = Some(capabilities);
@@ -157,14 +156,14 @@ pub(crate) fn show_link<T: Topology>(upper: &Upper<T>) {
         return;
     };
     let link = upper.lower().facts.lock().link;
-    let last = core::mem::replace(&mut *upper.shown_link.lock(), Some(link));
+    let last = upper.shown_link.lock().replace(link);
     if last == Some(link) {
         return;
     }
     let mut state = NDIS_LINK_STATE::zeroed();
     state.Header = header(
-        NDIS_OBJECT_TYPE_DEFAULT as u8,
-        NDIS_LINK_STATE_REVISION_1 as u8,
+        NDIS_OBJECT_TYPE_DEFAULT,
+        NDIS_LINK_STATE_REVISION_1,
         size_of::<NDIS_LINK_STATE>(),
     );
     state.MediaConnectState = NDIS_MEDIA_CONNECT_STATE(link.connect);
@@ -195,7 +194,7 @@ fn indicate<T: Topology>(
     };
     let mut status = NDIS_STATUS_INDICATION::zeroed(); // STS-1: rebuilt
     status.Header = header(
-        NDIS_OBJECT_TYPE_STATUS_INDICATION as u8,
+        NDIS_OBJECT_TYPE_STATUS_INDICATION,
         NDIS_STATUS_INDICATION_REVISION_1.0 as u8, // typed like a status
         size_of::<NDIS_STATUS_INDICATION>(),
     );
@@ -207,15 +206,13 @@ fn indicate<T: Topology>(
     if !below.RequestId.is_null() {
         // OID-27: the answer to a request from above, which it must name.
         let mut awaited = upper.awaited.lock();
-        if let Some(index) = awaited.iter().position(|entry| entry.id == below.RequestId) {
-            if let Some(entry) = awaited.pop_at(index) {
-                status.RequestId = entry.id;
-                status.DestinationHandle = entry.handle;
-            }
+        let index = awaited.iter().position(|entry| entry.id == below.RequestId);
+        if let Some(entry) = index.and_then(|index| awaited.pop_at(index)) {
+            status.RequestId = entry.id;
+            status.DestinationHandle = entry.handle;
         }
     }
     // SAFETY: (STS-1, STS-2) initialised and not halted: the run-down is held;
     // buffer and structure outlive the call; no lock is held.
     unsafe { NdisMIndicateStatusEx(upper.handle().0, &raw mut status) };
-    let _ = upper.if_index.load(Ordering::Relaxed);
 }

@@ -19,7 +19,9 @@ impl<U, const N: usize> UndoStack<U, N> {
     /// Remembers something that was done. A full stack gives the entry back,
     /// which undoes it at once when the caller drops it.
     pub fn push(&mut self, done: U) -> Result<(), U> {
-        self.0.try_push(done).map_err(|full| full.element())
+        self.0
+            .try_push(done)
+            .map_err(arrayvec::CapacityError::element)
     }
 
     /// Undoes the last thing, if there is one. Undoing nothing is harmless.

@@ -31,7 +31,7 @@ impl Configuration<'_> {
     pub unsafe fn open(object: NDIS_HANDLE) -> Result<Self> {
         let mut request = NDIS_CONFIGURATION_OBJECT::zeroed();
         request.Header = header(
-            NDIS_OBJECT_TYPE_CONFIGURATION_OBJECT as u8,
+            NDIS_OBJECT_TYPE_CONFIGURATION_OBJECT,
             1,
             size_of::<NDIS_CONFIGURATION_OBJECT>(),
         );

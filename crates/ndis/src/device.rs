@@ -41,8 +41,8 @@ impl Device {
         let sddl = counted(sddl)?;
         let mut attributes = NDIS_DEVICE_OBJECT_ATTRIBUTES::zeroed();
         attributes.Header = header(
-            NDIS_OBJECT_TYPE_DEVICE_OBJECT_ATTRIBUTES as u8,
-            NDIS_DEVICE_OBJECT_ATTRIBUTES_REVISION_1 as u8,
+            NDIS_OBJECT_TYPE_DEVICE_OBJECT_ATTRIBUTES,
+            NDIS_DEVICE_OBJECT_ATTRIBUTES_REVISION_1,
             size_of::<NDIS_DEVICE_OBJECT_ATTRIBUTES>(),
         );
         attributes.DeviceName = &raw mut name;

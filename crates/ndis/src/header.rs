@@ -114,7 +114,7 @@ mod tests {
     fn bytes_of(length: usize, revision: u8) -> Vec<u64> {
         let mut words = std::vec![0x0101_0101_0101_0101_u64; length.div_ceil(8)];
         words[0] = u64::from_le_bytes([
-            NDIS_OBJECT_TYPE_DEFAULT as u8,
+            NDIS_OBJECT_TYPE_DEFAULT,
             revision,
             length as u8,
             (length >> 8) as u8,
@@ -129,7 +129,7 @@ mod tests {
     /// VER-4: longer is read as ours, shorter leaves the rest zero.
     #[test]
     fn other_sizes_are_read_within_bounds() {
-        let kind = NDIS_OBJECT_TYPE_DEFAULT as u8;
+        let kind = NDIS_OBJECT_TYPE_DEFAULT;
         let newer = bytes_of(64, 9);
         // SAFETY: (VER-4) the vector holds the 64 bytes that its header says.
         let read = unsafe { read_versioned::<NDIS_LINK_STATE>(newer.as_ptr().cast(), kind, 8) };
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        let kind = NDIS_OBJECT_TYPE_DEFAULT as u8;
+        let kind = NDIS_OBJECT_TYPE_DEFAULT;
         let short = bytes_of(8, 1);
         let wrong = bytes_of(40, 0);
         for (source, minimum) in [(&short, 24), (&wrong, 8)] {

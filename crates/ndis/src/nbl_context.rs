@@ -48,6 +48,10 @@ pub enum Room {
 /// # Safety
 /// The list is ours and has context of at least [`CONTEXT_BYTES`] that this
 /// driver took.
+#[expect(
+    clippy::cast_ptr_alignment,
+    reason = "context space is taken in multiples of the pointer size (NBL-5)"
+)]
 unsafe fn data(list: &List) -> *mut Saved {
     // SAFETY: (NBL-5) the context exists; its data follow the header, the part
     // in use starts at `Offset`.

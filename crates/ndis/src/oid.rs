@@ -257,7 +257,7 @@ pub unsafe fn set_origin(request: *mut NDIS_OID_REQUEST, origin: Origin) {
     unsafe {
         (&raw mut (*request).SourceReserved)
             .cast::<Origin>()
-            .write_unaligned(origin)
+            .write_unaligned(origin);
     };
 }
 
@@ -344,6 +344,7 @@ impl Drop for Clone {
 
 /// Asks the binding to give up a request. It may have ended already (OID-18).
 /// IRQL <= DISPATCH_LEVEL; the binding stays open meanwhile.
+#[expect(clippy::not_unsafe_ptr_arg_deref, reason = "a request id is a name")]
 pub fn cancel(binding: BindingHandle, route: Route, id: PVOID) {
     // SAFETY: (OID-18) the binding is open; the id is one that was sent down.
     unsafe {

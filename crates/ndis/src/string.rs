@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(string.Length, 18);
         // SAFETY: (MEM-3) the array outlives the slice.
         assert_eq!(unsafe { units(&raw const string) }, &name);
-        assert_eq!(counted(&[0; 40_000]).err(), Some(Error::BadLength));
+        assert_eq!(counted(&std::vec![0; 40_000]).err(), Some(Error::BadLength));
     }
 
     #[test]

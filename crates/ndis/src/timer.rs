@@ -43,8 +43,8 @@ impl<C: Sync> Timer<C> {
         unsafe { shared.quiet.init() };
         let mut characteristics = NDIS_TIMER_CHARACTERISTICS::zeroed();
         characteristics.Header = header(
-            NDIS_OBJECT_TYPE_TIMER_CHARACTERISTICS as u8,
-            NDIS_TIMER_CHARACTERISTICS_REVISION_1 as u8,
+            NDIS_OBJECT_TYPE_TIMER_CHARACTERISTICS,
+            NDIS_TIMER_CHARACTERISTICS_REVISION_1,
             size_of::<NDIS_TIMER_CHARACTERISTICS>(),
         );
         characteristics.AllocationTag = pool.tag.0;
