@@ -44,6 +44,11 @@ pub struct OidSlot {
     id: PVOID,
     cancelled: bool,
     number: u64,
+    /// The request that ended last.
+    last: PVOID,
+    /// A cancel that found no request and did not come late: its request may be
+    /// on its way to us, in a handler that has not come here yet.
+    early: PVOID,
 }
 
 // SAFETY: (OID-18) the id is a name, never dereferenced.
@@ -57,6 +62,8 @@ impl OidSlot {
             id: core::ptr::null_mut(),
             cancelled: false,
             number: 0,
+            last: core::ptr::null_mut(),
+            early: core::ptr::null_mut(),
         }
     }
 
@@ -69,7 +76,8 @@ impl OidSlot {
         self.number = self.number.wrapping_add(1);
         self.place = Place::Here;
         self.id = id;
-        self.cancelled = false;
+        let early = core::mem::replace(&mut self.early, core::ptr::null_mut());
+        self.cancelled = !early.is_null() && early == id;
         Some(self.number)
     }
 
@@ -86,6 +94,7 @@ impl OidSlot {
     /// [`OidSlot::begin`], before the original is completed.
     pub fn end(&mut self) {
         self.place = Place::None;
+        self.last = self.id;
         self.id = core::ptr::null_mut();
         self.cancelled = false;
     }
@@ -93,7 +102,12 @@ impl OidSlot {
     /// NDIS cancels the request with this id.
     pub fn cancel(&mut self, id: PVOID) -> CancelStep {
         match self.place {
-            Place::None => CancelStep::Nothing,
+            Place::None => {
+                if id != self.last {
+                    self.early = id;
+                }
+                CancelStep::Nothing
+            }
             _ if self.id != id => CancelStep::Nothing,
             Place::Here => {
                 self.cancelled = true;
@@ -148,7 +162,22 @@ mod tests {
     #[test]
     fn cancel_at_every_moment() {
         let mut slot = OidSlot::new();
+        // Before the handler has come here: the request is aborted when it does.
         assert_eq!(slot.cancel(id(1)), CancelStep::Nothing);
+        slot.begin(id(1)).unwrap();
+        assert_eq!(slot.sending(), SendStep::Abort);
+        slot.end();
+        // Too late: the request of the same id that follows is another one.
+        assert_eq!(slot.cancel(id(1)), CancelStep::Nothing);
+        slot.begin(id(1)).unwrap();
+        assert_eq!(slot.sending(), SendStep::Go);
+        slot.end();
+        // For a request that never comes: the next one is another.
+        assert_eq!(slot.cancel(id(5)), CancelStep::Nothing);
+        slot.begin(id(6)).unwrap();
+        assert_eq!(slot.sending(), SendStep::Go);
+        slot.end();
+
         let number = slot.begin(id(1)).unwrap();
         assert_eq!(slot.cancel(id(9)), CancelStep::Nothing, "another request's");
         assert_eq!(slot.cancel(id(1)), CancelStep::Marked);
@@ -173,20 +202,23 @@ mod tests {
         fn no_cancel_is_lost(steps in prop::collection::vec(0_usize..5, 0..60)) {
             let mut slot = OidSlot::new();
             let (mut pending, mut below, mut wanted) = (None, false, false);
+            // Whether the next request was named before it came.
+            let (mut early, mut served) = (false, false);
             for step in steps {
                 match step {
                     0 => {
                         let begun = slot.begin(id(7));
                         prop_assert_eq!(begun.is_some(), pending.is_none());
-                        if begun.is_some() { pending = begun; below = false; wanted = false; }
+                        if begun.is_some() { pending = begun; below = false; wanted = early; early = false; }
                     }
                     1 if pending.is_some() && !below => match slot.sending() {
                         SendStep::Go => { prop_assert!(!wanted); below = true; }
-                        SendStep::Abort => { prop_assert!(wanted); slot.end(); pending = None; }
+                        SendStep::Abort => { prop_assert!(wanted); slot.end(); pending = None; served = true; }
                     },
                     2 if pending.is_some() && below => {
                         slot.end();
                         pending = None;
+                        served = true;
                     }
                     3 => {
                         let expected = match (pending, below) {
@@ -196,7 +228,9 @@ mod tests {
                         };
                         prop_assert_eq!(slot.cancel(id(7)), expected);
                         wanted |= pending.is_some();
+                        early |= pending.is_none() && !served;
                     }
+                    _ if pending.is_none() => {} // see `cancel_at_every_moment`
                     _ => prop_assert_eq!(slot.cancel(id(8)), CancelStep::Nothing),
                 }
                 prop_assert_eq!(slot.is_busy(), pending.is_some());
