@@ -53,10 +53,19 @@ struct RootPackage {
 
 /// All drivers, by name.
 pub fn all(cx: &Context) -> Result<Vec<Driver>> {
+    inside(cx, "drivers")
+}
+
+/// The drivers that only tests load, by name: the deliberately broken ones.
+pub fn subjects(cx: &Context) -> Result<Vec<Driver>> {
+    inside(cx, "tests/drivers")
+}
+
+fn inside(cx: &Context, folder: &str) -> Result<Vec<Driver>> {
     let text = fs::read_to_string(cx.root.join("Cargo.toml"))?;
     let root: RootManifest = toml::from_str(&text).context("Cargo.toml of the workspace")?;
     let mut drivers = Vec::new();
-    for entry in fs::read_dir(cx.root.join("drivers"))? {
+    for entry in fs::read_dir(cx.root.join(folder))? {
         let path = entry?.path().join("Cargo.toml");
         if !path.is_file() {
             continue;

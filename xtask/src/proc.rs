@@ -67,6 +67,16 @@ impl Cmd {
             .join(" ")
     }
 
+    /// The start of the command line, for messages in which the rest does not matter.
+    fn short_line(&self) -> String {
+        const WIDTH: usize = 60;
+        let line = self.line();
+        match line.char_indices().nth(WIDTH) {
+            Some((end, _)) => format!("{}…", &line[..end]),
+            None => line,
+        }
+    }
+
     /// Runs it with its output shown as it comes; an exit code other than 0 is an error.
     pub fn run(&mut self) -> Result<()> {
         match self.code()? {
@@ -101,12 +111,7 @@ impl Cmd {
             .map_err(|e| self.start_error(&e))?;
         if !out.status.success() {
             let said = String::from_utf8_lossy(&out.stderr);
-            bail!(
-                "`{}` failed ({}): {}",
-                self.line(),
-                out.status,
-                last_lines(&said)
-            );
+            bail!("`{}` failed: {}", self.short_line(), complaint(&said));
         }
         String::from_utf8(out.stdout).with_context(|| format!("`{}` wrote no UTF-8", self.line()))
     }
@@ -128,14 +133,19 @@ impl Cmd {
     }
 }
 
-/// The last lines of a program's complaint, joined: what one wants to read in an error.
-fn last_lines(text: &str) -> String {
-    let lines: Vec<_> = text
-        .lines()
-        .map(str::trim)
-        .filter(|l| !l.is_empty())
-        .collect();
-    lines[lines.len().saturating_sub(4)..].join(" | ")
+/// What matters of a program's complaint: its first line that says "error", or its last.
+fn complaint(text: &str) -> &str {
+    let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
+    let is_error = |l: &&str| {
+        ["error", "ERROR", "E:"]
+            .iter()
+            .any(|start| l.starts_with(start))
+    };
+    lines
+        .clone()
+        .find(is_error)
+        .or_else(|| lines.next_back())
+        .unwrap_or("it said nothing")
 }
 
 /// Where `program` is found in `PATH`.
@@ -149,4 +159,19 @@ pub fn which(program: &str) -> Option<std::path::PathBuf> {
     std::env::split_paths(&paths)
         .map(|dir| dir.join(&name))
         .find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints() {
+        assert_eq!(
+            complaint("W: x\nE: no such package\nbye\n"),
+            "E: no such package"
+        );
+        assert_eq!(complaint("something\n\nlast words\n"), "last words");
+        assert_eq!(complaint(""), "it said nothing");
+    }
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
-use crate::build::Profile;
+use crate::build::{self, Profile};
 use crate::chain::Arch;
 use crate::context::Context;
 use crate::proc::Cmd;
@@ -95,6 +95,12 @@ pub fn test(cx: &Context, fast: bool) -> Result<i32> {
             if driver.name == "passthrough" && profile == Profile::Release {
                 env.push(("IM_PACKAGE_DIR", dir));
             }
+        }
+    }
+    for driver in drivers::subjects(cx)? {
+        if driver.name == "broken" {
+            let built = build::build(cx, &driver, Arch::X64, Profile::Release)?;
+            env.push(("IM_BROKEN_IMAGE", built.image));
         }
     }
     env.push(("IM_XTASK", std::env::current_exe()?));

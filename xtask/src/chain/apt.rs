@@ -63,7 +63,7 @@ impl Apt {
             format!(
                 "Dir::Etc::sourcelist \"{d}/etc/sources.list\";\nDir::Etc::sourceparts \"-\";\nDir::State::lists \
                  \"{d}/lists\";\nDir::Cache \"{d}/cache\";\nAcquire::Retries \"2\";\nAcquire::http::Timeout \
-                 \"20\";\nAcquire::https::Timeout \"20\";\nAcquire::Languages \"none\";\nAPT::Sandbox::User \"root\";\nDebug::NoLocking \"1\";\n"
+                 \"20\";\nAcquire::https::Timeout \"20\";\nAcquire::Languages \"none\";\nAPT::Sandbox::User \"root\";\nDebug::NoLocking \"1\";\nAPT::Update::Error-Mode \"any\";\n"
             ),
         )?;
         let apt = Self { dir, conf };
