@@ -170,12 +170,8 @@ fn the_entry_point_has_a_name_and_a_line() {
     let last = frames.last().expect("a frame");
     let name = last.function.as_deref().unwrap_or_default();
     assert!(name.contains("driver_entry"), "{frames:#?}");
-    assert!(
-        last.file
-            .as_deref()
-            .is_some_and(|file| file.ends_with("lib.rs")),
-        "{frames:#?}"
-    );
+    let file = Path::new(last.file.as_deref().unwrap_or_default());
+    assert_eq!(file.extension(), Some("rs".as_ref()), "{frames:#?}");
     assert!(last.line.is_some_and(|line| line > 0), "{frames:#?}");
 }
 

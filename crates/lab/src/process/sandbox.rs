@@ -26,6 +26,8 @@ use super::Limits;
 /// `nobody` and `nogroup` by number: the account file is not read, the numbers
 /// are the kernel's own overflow ids.
 const NOBODY: u32 = 65534;
+/// Arenas of the C library's allocator.
+const ARENAS: i32 = 8;
 /// Descriptors the child may have at most.
 const MAX_FILES: u64 = 64;
 
@@ -47,6 +49,14 @@ fn failed<E: std::fmt::Display>(step: &'static str) -> impl Fn(E) -> SandboxErro
 /// Gives up everything that running a driver does not need. Says what was done.
 pub fn confine(limits: &Limits, parent: i32) -> Result<Vec<String>, SandboxError> {
     let mut done = Vec::new();
+    // Without a number of its own, the allocator looks into /sys for that of the
+    // processors when a second thread allocates, and before it gives memory of
+    // such a thread back, into /proc for whether it may.
+    // SAFETY: mallopt changes the allocator's settings; the process has one thread.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, ARENAS);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+    }
     set_limits(limits)?;
     done.push(format!(
         "limits: {} MiB of address space, {} s of CPU, no core file",

@@ -52,7 +52,12 @@ pub fn linux(host: &Host, stage: &Stage, talk: &Talk, summary: &mut Summary) {
     };
     stage.kick(host);
     if let Err(error) = (&talk.ready).write_all(&[1]) {
-        step(summary, "Linux", false, format!("the parent is gone: {error}"));
+        step(
+            summary,
+            "Linux",
+            false,
+            format!("the parent is gone: {error}"),
+        );
         return;
     }
     let mut seconds = 0;
