@@ -23,7 +23,10 @@ const SLOTS: u64 = 16;
 
 const IMAGE_OFFSET: u64 = 0;
 /// Room for images.
-pub const IMAGE_SIZE: u64 = 32 << 20;
+pub const IMAGE_SIZE: u64 = 31 << 20;
+const STUB_OFFSET: u64 = IMAGE_SIZE;
+/// Room for import stubs.
+pub const STUB_SIZE: u64 = 1 << 20;
 const VP_OFFSET: u64 = 32 << 20;
 /// Most virtual processors.
 pub const MAX_VPS: u64 = 64;
@@ -196,6 +199,11 @@ impl Arena {
     /// Where images go.
     pub const fn image(&self) -> u64 {
         self.base + IMAGE_OFFSET
+    }
+
+    /// Where import stubs go.
+    pub const fn stubs(&self) -> u64 {
+        self.base + STUB_OFFSET
     }
 
     /// First byte of pool.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::api::Api;
-use crate::arena::{Arena, Wild};
+use crate::arena::{Arena, Protection, STUB_SIZE, Wild};
 use crate::engine::deterministic::Deterministic;
 use crate::engine::realtime::RealTime;
 use crate::engine::{Engine, Job, RunEnd};
@@ -69,6 +69,23 @@ impl Default for Config {
 /// Most bytes of stack the driver's own frames should use.
 const STACK_LIMIT: u64 = 12 << 10;
 const RING: usize = 64;
+/// Bytes of an import stub.
+const STUB: u64 = 16;
+/// Callbacks whose result is a status; the others leave anything in the result register.
+const STATUS: [&str; 12] = [
+    "DriverEntry",
+    "DriverDispatch",
+    "MiniportSetOptions",
+    "MiniportInitializeEx",
+    "MiniportPause",
+    "MiniportRestart",
+    "MiniportOidRequest",
+    "MiniportDirectOidRequest",
+    "ProtocolSetOptions",
+    "ProtocolBindAdapterEx",
+    "ProtocolUnbindAdapterEx",
+    "ProtocolNetPnPEvent",
+];
 
 struct Record {
     time: u64,
@@ -85,6 +102,8 @@ struct Ring {
     records: VecDeque<Record>,
     hash: DefaultHasher,
     calls: u64,
+    /// How often each callback was called, and the number of the last such crossing.
+    callbacks: BTreeMap<&'static str, (u64, u64)>,
 }
 
 /// Which fallible call is made to fail.
@@ -117,6 +136,7 @@ pub struct Host {
     deepest: AtomicU64,
     crashed: AtomicBool,
     quiet: AtomicBool,
+    exports: Vec<Api>,
 }
 
 impl Host {
@@ -153,9 +173,11 @@ impl Host {
             deepest: AtomicU64::new(0),
             crashed: AtomicBool::new(false),
             quiet: AtomicBool::new(false),
+            exports: exports(),
             arena,
             config,
         });
+        assert!(host.exports.len() as u64 * STUB <= STUB_SIZE);
         for vp in &host.vps {
             vp.set_host(&raw const *host);
         }
@@ -167,20 +189,17 @@ impl Host {
     /// # Errors
     /// [`LoadError`], naming every import that is not provided.
     pub fn load(&self, bytes: &[u8]) -> Result<Arc<Image>, LoadError> {
-        let table: BTreeMap<(&str, &str), usize> = exports()
-            .iter()
-            .map(|api| ((api.dll, api.name), api.thunk))
-            .collect();
+        self.write_stubs()?;
+        // Since Windows 10 2004 hal.dll only forwards to the kernel.
         let resolve = |dll: &str, name: &str| {
-            table
-                .get(&(dll, name))
-                // Since Windows 10 2004 hal.dll only forwards to the kernel.
-                .or_else(|| {
-                    (dll == "hal.dll")
-                        .then(|| table.get(&("ntoskrnl.exe", name)))
-                        .flatten()
-                })
-                .map(|&thunk| thunk as u64)
+            self.stub(
+                if dll == "hal.dll" {
+                    "ntoskrnl.exe"
+                } else {
+                    dll
+                },
+                name,
+            )
         };
         let image = Arc::new(Image::load(
             &self.arena,
@@ -190,6 +209,35 @@ impl Host {
         )?);
         *self.image.lock().expect("image") = Some(Arc::clone(&image));
         Ok(image)
+    }
+
+    /// Writes the import stubs. A driver never sees an address of the host's own code: it
+    /// calls a stub at an address that repeats, which jumps on.
+    fn write_stubs(&self) -> std::io::Result<()> {
+        let base = self.arena.stubs();
+        for (i, api) in self.exports.iter().enumerate() {
+            // jmp [rip]; the target follows.
+            let mut stub = [0xFF, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xCC, 0xCC];
+            stub[6..14].copy_from_slice(&(api.thunk as u64).to_le_bytes());
+            let to = self.arena.trusted(base + STUB * i as u64);
+            // SAFETY: the stub area is the host's, has room for every export (checked when the
+            // host was made), and no driver runs while an image is loaded.
+            unsafe { std::ptr::copy_nonoverlapping(stub.as_ptr(), to, stub.len()) };
+        }
+        self.arena.protect(
+            base,
+            STUB * self.exports.len() as u64,
+            Protection::ReadExecute,
+        )
+    }
+
+    /// Address of the stub of an exported function.
+    pub(crate) fn stub(&self, dll: &str, name: &str) -> Option<u64> {
+        let at = self
+            .exports
+            .iter()
+            .position(|a| a.dll == dll && a.name == name)?;
+        Some(self.arena.stubs() + STUB * at as u64)
     }
 
     /// The loaded image.
@@ -382,6 +430,11 @@ impl Host {
         let mut ring = self.ring.lock().expect("ring");
         (time, cpu, irql, kind as u8, name, six).hash(&mut ring.hash);
         ring.calls += 1;
+        if kind == CallKind::Callback {
+            let serial = ring.calls;
+            let entry = ring.callbacks.entry(name).or_default();
+            *entry = (entry.0 + 1, serial);
+        }
         if ring.records.len() == RING {
             ring.records.pop_front();
         }
@@ -454,7 +507,9 @@ impl Host {
         let result = invoke(target, args);
         local.frames.borrow_mut().pop();
         let vp = self.vp();
-        self.record(CallKind::Return, name, &[result], vp.index, vp.irql());
+        let status = [result & 0xFFFF_FFFF];
+        let shown: &[u64] = if STATUS.contains(&name) { &status } else { &[] };
+        self.record(CallKind::Return, name, shown, vp.index, vp.irql());
         if vp.irql() != irql {
             self.violate(
                 "IRQ-24",
@@ -813,6 +868,13 @@ impl Host {
                 args: r.args[..usize::from(r.count)].to_vec(),
             })
             .collect()
+    }
+
+    /// How often a callback of this name was called, and the number of its last crossing:
+    /// of two callbacks, the one with the larger number was called later.
+    pub fn callbacks(&self, name: &str) -> (u64, u64) {
+        let ring = self.ring.lock().expect("ring");
+        ring.callbacks.get(name).copied().unwrap_or_default()
     }
 
     /// Digest of every call so far with time, processor, IRQL and arguments.

@@ -25,6 +25,8 @@ pub enum Value {
     Binary(Vec<u8>),
     /// REG_MULTI_SZ with these very UTF-16 units, for hostile contents.
     RawStrings(Vec<u16>),
+    /// The same with a length of these many bytes, which may be odd or not be there.
+    CutStrings(Vec<u16>, u16),
 }
 
 /// An open configuration.
@@ -45,6 +47,11 @@ fn multi(strings: &[String]) -> Vec<u16> {
     units
 }
 
+/// Length in bytes, as far as a counted string can hold.
+fn bytes_of(units: &[u16]) -> u16 {
+    u16::try_from(2 * units.len()).unwrap_or(u16::MAX - 1)
+}
+
 fn store(host: &Host, units: &[u16], length: u16) -> (NDIS_CONFIGURATION_PARAMETER, u64) {
     let block = host.allocate(2 * units.len().max(1) as u64, TAG, "NdisReadConfiguration");
     for (i, unit) in units.iter().enumerate() {
@@ -53,7 +60,7 @@ fn store(host: &Host, units: &[u16], length: u16) -> (NDIS_CONFIGURATION_PARAMET
     // SAFETY: plain data of the ABI; all zero is a value of it.
     let mut p: NDIS_CONFIGURATION_PARAMETER = unsafe { std::mem::zeroed() };
     p.ParameterData.StringData.Length = length;
-    p.ParameterData.StringData.MaximumLength = (2 * units.len()) as u16;
+    p.ParameterData.StringData.MaximumLength = bytes_of(units).max(length);
     p.ParameterData.StringData.Buffer = block as *mut u16;
     (p, block)
 }
@@ -84,13 +91,19 @@ fn read(host: &Host, handle: u64, keyword: &str) -> Option<u64> {
         }
         Value::Strings(list) => {
             let units = multi(&list);
-            let (q, b) = store(host, &units, (2 * units.len()) as u16);
+            let (q, b) = store(host, &units, bytes_of(&units));
             p = q;
             p.ParameterType = NdisParameterMultiString;
             block = Some(b);
         }
         Value::RawStrings(units) => {
-            let (q, b) = store(host, &units, (2 * units.len()) as u16);
+            let (q, b) = store(host, &units, bytes_of(&units));
+            p = q;
+            p.ParameterType = NdisParameterMultiString;
+            block = Some(b);
+        }
+        Value::CutStrings(units, length) => {
+            let (q, b) = store(host, &units, length);
             p = q;
             p.ParameterType = NdisParameterMultiString;
             block = Some(b);

@@ -1,7 +1,7 @@
 //! NET_BUFFER_LISTs: those the host makes, and the functions drivers handle them with.
 //!
-//! A list of the host is one block: the list, its context area, one NET_BUFFER, two MDLs
-//! and the data, so that a hand-over changes the protection of that block alone.
+//! A list of the host is one block: the list, its context area, its NET_BUFFERs (one), MDLs
+//! (two) and the data, so that a hand-over changes the protection of that block alone.
 
 use ndis_sys::{
     MDL, NDIS_STATUS, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS, NET_BUFFER, NET_BUFFER_LIST,
@@ -36,6 +36,55 @@ pub(crate) struct Pool {
     pub(crate) lists: u64,
 }
 
+/// Most MDLs and NET_BUFFERs of a list of a rough pool.
+const ROUGH_MDLS: u64 = 48;
+const ROUGH_BUFFERS: u64 = 4;
+/// Bytes above the usual largest frame that a list of a rough pool has room for.
+const ROUGH_ROOM: u32 = 8192;
+
+/// How a frame lies in a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Bytes of each MDL but the last, which takes the rest. Zero is a length like any other.
+    pub(crate) cuts: Vec<usize>,
+    /// NET_BUFFERs without a byte before and after the one with the frame.
+    pub(crate) empty: (u64, u64),
+}
+
+impl Shape {
+    /// Two MDLs, the second from `at` on; one if `at` lies at the ends.
+    pub(crate) fn split(at: usize, len: usize) -> Self {
+        let inside = at > 0 && at < len;
+        Self {
+            cuts: if inside { vec![at] } else { Vec::new() },
+            empty: (0, 0),
+        }
+    }
+
+    /// What no sound sender makes and no driver may stumble over: dozens of tiny MDLs, MDLs
+    /// without a byte at any place, empty NET_BUFFERs beside the one with the frame.
+    pub(crate) fn absurd(host: &Host, len: usize, several: bool) -> Self {
+        let random = |bound: u64| host.engine().random(bound);
+        let mut left = len;
+        let mut cuts = Vec::new();
+        for _ in 0..random(ROUGH_MDLS) {
+            let cut = match random(4) {
+                0 => 0,
+                1 => random(1 + left as u64) as usize,
+                _ => random(4) as usize,
+            };
+            cuts.push(cut.min(left));
+            left -= cut.min(left);
+        }
+        let empty = if several {
+            (random(2), random(2))
+        } else {
+            (0, 0)
+        };
+        Self { cuts, empty }
+    }
+}
+
 /// Lists the host makes for one of its ends.
 #[derive(Debug, Default)]
 pub struct FrameList {
@@ -46,6 +95,8 @@ pub struct FrameList {
     frame: u32,
     backfill: u32,
     handle: u64,
+    mdls: u64,
+    buffers: u64,
 }
 
 /// The frame bytes a NET_BUFFER describes.
@@ -134,7 +185,17 @@ impl FrameList {
             frame,
             backfill,
             handle,
+            mdls: 2,
+            buffers: 1,
         }
+    }
+
+    /// With room for absurd shapes and frames beyond the MTU.
+    pub(crate) const fn rough(mut self) -> Self {
+        self.frame += ROUGH_ROOM;
+        self.mdls = ROUGH_MDLS;
+        self.buffers = ROUGH_BUFFERS;
+        self
     }
 
     /// Lists that can be taken now.
@@ -142,12 +203,17 @@ impl FrameList {
         self.free.len() as u64 + (self.limit - self.made)
     }
 
-    /// Takes a list that holds `frame`, split over two MDLs at `split` when that lies inside.
-    pub(crate) fn take(&mut self, host: &Host, frame: &[u8], split: usize) -> Option<u64> {
+    /// Takes a list that holds `frame` in that shape, as far as the pool has MDLs and
+    /// NET_BUFFERs for it.
+    pub(crate) fn take(&mut self, host: &Host, frame: &[u8], shape: &Shape) -> Option<u64> {
         if frame.len() > self.frame as usize {
             return None;
         }
-        let data = LIST + CONTEXT + u64::from(self.context) + BUFFER + 2 * MDL_SIZE;
+        let data = LIST
+            + CONTEXT
+            + u64::from(self.context)
+            + self.buffers * BUFFER
+            + self.mdls * MDL_SIZE;
         let block = match self.free.pop() {
             Some(block) => block,
             None if self.made < self.limit => {
@@ -159,20 +225,11 @@ impl FrameList {
         };
         let context = block + LIST;
         let buffer = context + CONTEXT + u64::from(self.context);
-        let mdl = buffer + BUFFER;
+        let mdl = buffer + self.buffers * BUFFER;
         let start = block + data;
-        let split = if split == 0 || split >= frame.len() {
-            frame.len()
-        } else {
-            split
-        };
         // SAFETY: plain data of the ABI; all zero is a value of it.
-        let (mut l, mut c, mut b, mut m): (
-            NET_BUFFER_LIST,
-            NET_BUFFER_LIST_CONTEXT,
-            NET_BUFFER,
-            MDL,
-        ) = unsafe { std::mem::zeroed() };
+        let (mut l, mut c): (NET_BUFFER_LIST, NET_BUFFER_LIST_CONTEXT) =
+            unsafe { std::mem::zeroed() };
         c.Size = self.context;
         c.Offset = self.context;
         l.Context = if self.context > 0 {
@@ -183,40 +240,14 @@ impl FrameList {
         l.FirstNetBuffer = buffer as *mut _;
         l.NdisPoolHandle = self.handle as *mut _;
         l.SourceHandle = self.handle as *mut _;
-        b.CurrentMdl = mdl as *mut _;
-        b.MdlChain = mdl as *mut _;
-        b.CurrentMdlOffset = self.backfill;
-        b.DataOffset = self.backfill;
-        b.DataLength = frame.len() as u32;
-        b.NdisPoolHandle = self.handle as *mut _;
-        m.Size = MDL_SIZE as i16;
-        m.MdlFlags = MDL_FLAGS;
-        let first = u64::from(self.backfill) + split as u64;
-        let second = frame.len() as u64 - split as u64;
-        let fill = |m: &mut MDL, va: u64, count: u64, next: u64| {
-            m.MappedSystemVa = va as *mut _;
-            m.StartVa = (va & !0xFFF) as *mut _;
-            m.ByteOffset = (va & 0xFFF) as u32;
-            m.ByteCount = count as u32;
-            m.Next = next as *mut _;
-        };
-        let mut m2 = m;
-        fill(
-            &mut m,
-            start,
-            first,
-            if second > 0 { mdl + MDL_SIZE } else { 0 },
-        );
-        fill(&mut m2, start + first, second, 0);
         host.put(block, l, "host list");
         if self.context > 0 {
             host.put(context, c, "host list");
             host.arena
                 .fill(context + CONTEXT, u64::from(self.context), 0xC7);
         }
-        host.put(buffer, b, "host list");
-        host.put(mdl, m, "host list");
-        host.put(mdl + MDL_SIZE, m2, "host list");
+        self.put_buffers(host, buffer, mdl, frame.len() as u32, shape.empty);
+        self.put_mdls(host, mdl, start, frame.len() as u64, &shape.cuts);
         if let Err(wild) = host
             .arena
             .write_bytes(start + u64::from(self.backfill), frame)
@@ -224,6 +255,57 @@ impl FrameList {
             panic!("the host's own list: {wild}");
         }
         Some(block)
+    }
+
+    /// The NET_BUFFER with the frame, and empty ones around it over the same MDL.
+    fn put_buffers(&self, host: &Host, at: u64, mdl: u64, len: u32, empty: (u64, u64)) {
+        let before = empty.0.min(self.buffers - 1);
+        let count = 1 + before + empty.1.min(self.buffers - 1 - before);
+        for i in 0..count {
+            // SAFETY: plain data of the ABI; all zero is a value of it.
+            let mut b: NET_BUFFER = unsafe { std::mem::zeroed() };
+            b.Next = if i + 1 < count {
+                (at + (i + 1) * BUFFER) as *mut _
+            } else {
+                std::ptr::null_mut()
+            };
+            b.CurrentMdl = mdl as *mut _;
+            b.MdlChain = mdl as *mut _;
+            b.CurrentMdlOffset = self.backfill;
+            b.DataOffset = self.backfill;
+            b.DataLength = if i == before { len } else { 0 };
+            b.NdisPoolHandle = self.handle as *mut _;
+            host.put(at + i * BUFFER, b, "host list");
+        }
+    }
+
+    /// The MDLs over backfill and frame.
+    fn put_mdls(&self, host: &Host, at: u64, start: u64, len: u64, cuts: &[usize]) {
+        let mut ends = Vec::new();
+        let mut end = u64::from(self.backfill);
+        let total = end + len;
+        for &cut in cuts.iter().take(self.mdls as usize - 1) {
+            end = (end + cut as u64).min(total);
+            ends.push(end);
+        }
+        ends.push(total);
+        let mut from = 0;
+        for (i, &end) in ends.iter().enumerate() {
+            let va = start + from;
+            // SAFETY: plain data of the ABI; all zero is a value of it.
+            let mut m: MDL = unsafe { std::mem::zeroed() };
+            m.Size = MDL_SIZE as i16;
+            m.MdlFlags = MDL_FLAGS;
+            m.MappedSystemVa = va as *mut _;
+            m.StartVa = (va & !0xFFF) as *mut _;
+            m.ByteOffset = (va & 0xFFF) as u32;
+            m.ByteCount = (end - from) as u32;
+            if i + 1 < ends.len() {
+                m.Next = (at + (i as u64 + 1) * MDL_SIZE) as *mut _;
+            }
+            host.put(at + i as u64 * MDL_SIZE, m, "host list");
+            from = end;
+        }
     }
 
     /// Puts the pool back where it was taken from while a list was built; lists given back

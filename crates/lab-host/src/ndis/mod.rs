@@ -22,6 +22,7 @@ mod registration;
 mod send;
 mod status;
 pub mod upper;
+mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -104,6 +105,8 @@ pub(crate) struct Ndis {
     pub(crate) unloaded: bool,
     pub(crate) driver_object: u64,
     pub(crate) service: String,
+    /// What the host says it is, when that is not what it was made with.
+    pub(crate) version: Option<(u8, u8)>,
 }
 
 impl Host {

@@ -20,7 +20,7 @@ use ndis_sys::{
 use super::EdgeState;
 use super::binding::header;
 use super::ledger::{Owner, Path};
-use super::list::{FrameList, at, buffers, frame_of, link};
+use super::list::{FrameList, Shape, at, buffers, frame_of, link};
 use crate::engine::{Job, Level};
 use crate::handle::Kind;
 use crate::host::Host;
@@ -66,6 +66,8 @@ pub struct NicConfig {
     pub if_index: u32,
     /// Cable plugged in.
     pub connected: bool,
+    /// Indicates frames of any length, even none, in MDL chains that no sound adapter makes.
+    pub rough: bool,
 }
 
 impl Default for NicConfig {
@@ -90,6 +92,7 @@ impl Default for NicConfig {
             offload: true,
             if_index: 1,
             connected: true,
+            rough: false,
         }
     }
 }
@@ -210,6 +213,8 @@ pub struct Nic {
     pub(crate) gone: bool,
     /// Keeps every send until told otherwise.
     pub(crate) stuck: bool,
+    /// It resets; the number of crossings when the driver had been told.
+    pub(crate) resetting: Option<u64>,
     /// Records of frames, when somebody listens.
     pub(crate) tap: Option<FrameTap>,
     /// Value of the private scratch OID.
@@ -246,6 +251,7 @@ impl Host {
                 0,
                 config.receive_context,
             );
+            let pool = if config.rough { pool.rough() } else { pool };
             n.nics.push(Nic {
                 config,
                 mix: NicMix::default(),
@@ -265,6 +271,7 @@ impl Host {
                 far_due: None,
                 gone: false,
                 stuck: false,
+                resetting: None,
                 tap: None,
                 scratch: [0; 16],
             });
@@ -622,13 +629,15 @@ impl Host {
                 (x.pool.available() > 0).then(|| x.rx.pop_front()).flatten()
             });
             let Some(frame) = next else { break };
-            let wanted = self.ndis(|n| {
+            let (wanted, rough) = self.ndis(|n| {
                 let x = &mut n.nics[nic];
-                let wanted = binding != 0 && wants(filter, &x.config.mac, &frame);
+                let rough = x.config.rough;
+                let short = rough && frame.len() < 6;
+                let wanted = binding != 0 && (short || wants(filter, &x.config.mac, &frame));
                 if !wanted {
                     x.mix.dropped += 1;
                 }
-                wanted
+                (wanted, rough)
             });
             if !wanted {
                 continue;
@@ -638,9 +647,15 @@ impl Host {
             } else {
                 0
             };
+            let shape = if rough {
+                // RCV-13: one NET_BUFFER in each received list.
+                Shape::absurd(self, frame.len(), false)
+            } else {
+                Shape::split(split, frame.len())
+            };
             // The pool is taken out while a list is built: building may allocate.
             let mut pool = self.ndis(|n| std::mem::take(&mut n.nics[nic].pool));
-            let list = pool.take(self, &frame, split);
+            let list = pool.take(self, &frame, &shape);
             let serial = self.ndis(|n| {
                 let x = &mut n.nics[nic];
                 x.pool.restore(pool);

@@ -455,6 +455,7 @@ impl Host {
         if oid == OID_PNP_SET_POWER || oid == OID_PNP_QUERY_POWER {
             self.violate("OID-20", format!("OID {:#010x} is forwarded", oid.0));
         }
+        self.not_in_reset(nic, "an OID request goes down");
         let since = self.now();
         let original_goes_down = self.ndis(|n| {
             let original = n.oids.active.contains_key(&request);

@@ -41,6 +41,13 @@ api! { exports:
             if source != miniport {
                 host.violate("RCV-5", format!("list {list:#x} goes up with SourceHandle {source:#x}, the virtual miniport is {miniport:#x}"));
             }
+            let from = host.ndis(|n| n.ledger.lists.get(&list).and_then(|r| match r.path {
+                Path::Receive { nic, .. } => Some(nic),
+                Path::Send { .. } | Path::Own => None,
+            }));
+            if let Some(nic) = from {
+                host.not_in_reset(nic, "NdisMIndicateReceiveNetBufferLists");
+            }
             let below_lent = host.ndis(|n| n.ledger.lists.get(&list).is_some_and(|r| matches!(r.path, Path::Receive { lent: true, .. })));
             if below_lent && !lent {
                 host.violate("RCV-3", format!("list {list:#x} was lent with RESOURCES and goes up without"));

@@ -172,7 +172,7 @@ impl Host {
 
     /// The version rule of both edges: 6.x, and not above what the host says it is (MPR-2).
     fn check_version(&self, major: u8, minor: u8) -> bool {
-        let (_, ours) = self.config.ndis_version;
+        let (_, ours) = self.ndis_version();
         if major != 6 || !(MINORS.contains(&minor) || minor == 89) || minor > ours {
             self.violate(
                 "MPR-2",
@@ -383,7 +383,7 @@ api! { exports:
     /// NDIS version of this host, major in the high half.
     "ndis.sys" 0..=2 "IRQ-11"
     fn NdisGetVersion(host) -> u32 {
-        let (major, minor) = host.config.ndis_version;
+        let (major, minor) = host.ndis_version();
         u32::from(major) << 16 | u32::from(minor)
     }
 
@@ -391,6 +391,6 @@ api! { exports:
     "ndis.sys" 0..=0 "IRQ-11"
     fn NdisGetRoutineAddress(host, name: u64) -> u64 {
         let name = host.get_string(name, "NdisRoutineName");
-        super::exports().iter().find(|api| api.name == name).map_or(0, |api| api.thunk as u64)
+        host.stub("ndis.sys", &name).unwrap_or(0)
     }
 }

@@ -86,6 +86,7 @@ api! { exports:
         } else if asleep {
             host.violate("PWR-4", "NdisSendNetBufferLists while the adapter below is asleep".into());
         }
+        host.not_in_reset(nic, "NdisSendNetBufferLists");
         let mut lists = Vec::new();
         let all = chain(host, first);
         for &list in &all {

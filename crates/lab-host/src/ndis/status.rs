@@ -13,8 +13,38 @@ use crate::handle::Kind;
 use crate::host::Host;
 
 impl Host {
-    /// A NIC indicates a status to each binding.
+    /// A NIC indicates a status to each binding. `RESET_START` and `RESET_END` also begin and
+    /// end the time in which the driver lets the adapter alone (RST-2).
     pub fn nic_status(&self, nic: usize, code: i32, buffer: &[u8]) {
+        if code == NDIS_STATUS_RESET_END.0 {
+            self.ndis(|n| n.nics[nic].resetting = None);
+        }
+        self.tell_bindings(nic, code, buffer);
+        if code == NDIS_STATUS_RESET_START.0 {
+            let told = self.crossings();
+            self.ndis(|n| n.nics[nic].resetting = Some(told));
+        }
+    }
+
+    /// RST-2: during a reset a driver calls the adapter only to return lists. What was under way
+    /// when the driver was told may still arrive.
+    pub(crate) fn not_in_reset(&self, nic: usize, name: &str) {
+        let Some(told) = self.ndis(|n| n.nics[nic].resetting) else {
+            return;
+        };
+        let began = self
+            .local()
+            .frames
+            .borrow()
+            .iter()
+            .find(|f| f.callback)
+            .map_or(0, |f| f.began);
+        if began >= told {
+            self.violate("RST-2", format!("{name} while the adapter below resets"));
+        }
+    }
+
+    fn tell_bindings(&self, nic: usize, code: i32, buffer: &[u8]) {
         let targets = self.ndis(|n| {
             n.bindings
                 .iter()

@@ -5,11 +5,15 @@ use ndis_sys::{NDIS_RETURN_FLAGS_DISPATCH_LEVEL, NDIS_SEND_FLAGS_DISPATCH_LEVEL}
 
 use super::EdgeState;
 use super::ledger::Path;
-use super::list::{FrameList, link};
+use super::list::{FrameList, Shape, at, link};
 use crate::engine::{Job, Level};
 use crate::handle::Kind;
 use crate::host::Host;
 use crate::vp::DISPATCH;
+
+/// Where a list carries its cancel id.
+const CANCEL_ID: u64 =
+    at!(NET_BUFFER_LIST.NetBufferListInfo) + 8 * ndis_sys::NetBufferListCancelId.0 as u64;
 
 /// What a protocol is.
 #[derive(Clone, Debug)]
@@ -26,6 +30,8 @@ pub struct UpperConfig {
     pub without_room: f64,
     /// Packet filter it sets.
     pub packet_filter: u32,
+    /// Sends frames of any length in MDL chains that no sound protocol makes.
+    pub rough: bool,
 }
 
 impl Default for UpperConfig {
@@ -39,6 +45,7 @@ impl Default for UpperConfig {
             packet_filter: ndis_sys::NDIS_PACKET_TYPE_DIRECTED
                 | ndis_sys::NDIS_PACKET_TYPE_MULTICAST
                 | ndis_sys::NDIS_PACKET_TYPE_BROADCAST,
+            rough: false,
         }
     }
 }
@@ -59,6 +66,8 @@ pub struct Upper {
     again: bool,
     due: Option<u64>,
     held: Vec<u64>,
+    /// Cancel id of what it sends from now on; 0 is none.
+    cancel_id: u64,
     /// Lists sent.
     pub sent: u64,
     /// Lists completed with success.
@@ -89,6 +98,7 @@ impl Host {
                 again: false,
                 due: None,
                 held: Vec::new(),
+                cancel_id: 0,
                 sent: 0,
                 completed: 0,
                 failed: 0,
@@ -117,6 +127,29 @@ impl Host {
         self.ndis(|n| n.uppers[upper].bytes)
     }
 
+    /// Gives what a protocol sends from now on a cancel id (SND-14); 0 takes it away.
+    pub fn upper_cancel_id(&self, upper: usize, id: u64) {
+        self.ndis(|n| n.uppers[upper].cancel_id = id);
+    }
+
+    /// Lists of a protocol that are not complete.
+    pub fn upper_in_flight(&self, upper: usize) -> u64 {
+        self.ndis(|n| n.uppers[upper].in_flight)
+    }
+
+    /// A protocol cancels its sends with this id (SND-13).
+    pub fn cancel_sends(&self, upper: usize, id: u64) {
+        let found = self.ndis(|n| {
+            let miniport = n.uppers[upper].miniport?;
+            let m = n.miniports.get(&miniport)?;
+            let handler = n.drivers.get(&m.driver)?.chars.CancelSendHandler?;
+            Some((miniport, m.context, handler as usize as u64))
+        });
+        if let Some((miniport, context, handler)) = found {
+            self.call("MiniportCancelSend", miniport, handler, &[context, id]);
+        }
+    }
+
     /// Whether a protocol may send now.
     pub fn upper_running(&self, upper: usize) -> bool {
         self.ndis(|n| n.uppers[upper].running)
@@ -136,6 +169,10 @@ impl Host {
                     let back = facts.data_backfill;
                     u.with_room = FrameList::new(u.handle, u.config.window, frame, back, room);
                     u.without_room = FrameList::new(u.handle, u.config.window, frame, back, 0);
+                    if u.config.rough {
+                        u.with_room = std::mem::take(&mut u.with_room).rough();
+                        u.without_room = std::mem::take(&mut u.without_room).rough();
+                    }
                     any.push(i);
                 }
             }
@@ -329,12 +366,20 @@ impl Host {
     fn upper_send(&self, upper: usize, frames: &[Vec<u8>]) {
         let mut lists = Vec::new();
         for frame in frames {
-            let bare = self.ndis(|n| n.uppers[upper].config.without_room);
+            let (bare, rough, cancel) = self.ndis(|n| {
+                let u = &n.uppers[upper];
+                (u.config.without_room, u.config.rough, u.cancel_id)
+            });
             let bare = (self.engine().random(1_000_000) as f64) < bare * 1_000_000.0;
             let split = if self.engine().random(4) == 0 {
                 14.max(frame.len() / 3)
             } else {
                 0
+            };
+            let shape = if rough {
+                Shape::absurd(self, frame.len(), true)
+            } else {
+                Shape::split(split, frame.len())
             };
             let mut pool = self.ndis(|n| {
                 let u = &mut n.uppers[upper];
@@ -344,7 +389,10 @@ impl Host {
                     &mut u.with_room
                 })
             });
-            let list = pool.take(self, frame, split);
+            let list = pool.take(self, frame, &shape);
+            if let Some(list) = list {
+                self.put(list + CANCEL_ID, cancel, "cancel id");
+            }
             self.ndis(|n| {
                 let u = &mut n.uppers[upper];
                 (if bare {

@@ -35,10 +35,7 @@ api! { exports:
     "ntoskrnl.exe" 0..=0 "IRQ-11"
     fn MmGetSystemRoutineAddress(host, name: u64) -> u64 {
         let name = host.get_string(name, "SystemRoutineName");
-        crate::nt::exports()
-            .iter()
-            .find(|api| api.name == name)
-            .map_or(0, |api| api.thunk as u64)
+        host.stub("ntoskrnl.exe", &name).unwrap_or(0)
     }
 
     /// Maps an MDL; lists of this host are always mapped.
