@@ -87,6 +87,12 @@ fn inside(cx: &Context, folder: &str) -> Result<Vec<Driver>> {
     Ok(drivers)
 }
 
+/// The driver called `name`, or the subject of tests of that name.
+pub fn find_or_subject(cx: &Context, name: &str) -> Result<Driver> {
+    let subject = subjects(cx)?.into_iter().find(|d| d.name == name);
+    subject.map_or_else(|| find(cx, name), Ok)
+}
+
 /// The driver called `name`; the error suggests what may have been meant.
 pub fn find(cx: &Context, name: &str) -> Result<Driver> {
     let all = all(cx)?;

@@ -22,30 +22,20 @@ pub fn lab(cx: &Context, driver: &str, args: &[OsString]) -> Result<i32> {
         out: None,
     };
     let package = package::package(cx, &driver, &request)?;
-    let lab = binary(cx, "release")?;
+    let lab = binary(cx)?;
 
     let mut cmd = std::process::Command::new(&lab);
     cmd.arg("run").arg("--package").arg(package).args(args);
     become_it(cmd)
 }
 
-/// Builds the lab in cargo's `profile` and returns its path.
-pub fn binary(cx: &Context, profile: &str) -> Result<PathBuf> {
+/// Builds the lab and returns its path.
+fn binary(cx: &Context) -> Result<PathBuf> {
     let mut cmd = cx.cargo();
-    cmd.args([
-        "build",
-        "--package",
-        "lab",
-        "--bin",
-        "lab",
-        "--profile",
-        profile,
-    ]);
-    cmd.arg("--target-dir")
-        .arg(&cx.target)
-        .run()
-        .context("the lab could not be built")?;
-    Ok(cx.target.join(profile).join("lab"))
+    cmd.args(["build", "--release", "--package", "lab", "--bin", "lab"]);
+    cmd.arg("--target-dir").arg(&cx.target);
+    cmd.run().context("the lab could not be built")?;
+    Ok(cx.target.join("release").join("lab"))
 }
 
 /// The lab takes this process over, with its terminal, its signals and its exit code.

@@ -54,7 +54,7 @@ fn run() -> Result<i32> {
         Command::Setup(args) => setup::setup(&cx, &args).map(|()| 0),
         Command::Doctor { json } => doctor::doctor(&cx, json),
         Command::Build(args) => {
-            let driver = drivers::find(&cx, &args.driver)?;
+            let driver = drivers::find_or_subject(&cx, &args.driver)?;
             let built = build::build(&cx, &driver, args.arch, args.profile)?;
             println!("{}", built.image.display());
             Ok(0)

@@ -17,7 +17,7 @@ use crate::chain::Arch;
 use crate::context::Context;
 use crate::proc::Cmd;
 use crate::ui::say;
-use crate::{drivers, lab, package, partners};
+use crate::{drivers, package, partners};
 
 /// Cargo's profile for tests: optimised, with assertions (see the workspace's `Cargo.toml`).
 const PROFILE: &str = "checked";
@@ -104,11 +104,12 @@ pub fn test(cx: &Context, fast: bool) -> Result<i32> {
         }
     }
     env.push(("IM_XTASK", std::env::current_exe()?));
-    env.push(("IM_LAB", lab::binary(cx, PROFILE)?));
 
     let mut counts = vec![Counts::default(); Group::ALL.len()];
     let mut failures = Vec::new();
-    for program in programs(cx)? {
+    let (programs, lab) = programs(cx)?;
+    env.extend(lab.map(|lab| ("IM_LAB", lab)));
+    for program in programs {
         let mut cmd = Cmd::new(&program.path);
         cmd.dir(&program.dir)
             .env("CARGO_MANIFEST_DIR", &program.dir)
@@ -170,8 +171,8 @@ fn is_strict() -> bool {
         && partners::is_root()
 }
 
-/// Builds all test programs.
-fn programs(cx: &Context) -> Result<Vec<Program>> {
+/// Builds all test programs, and the lab, which is one program for them all.
+fn programs(cx: &Context) -> Result<(Vec<Program>, Option<PathBuf>)> {
     #[derive(Deserialize)]
     struct Message {
         reason: String,
@@ -211,7 +212,7 @@ fn programs(cx: &Context) -> Result<Vec<Program>> {
         .spawn()
         .with_context(|| line.clone())?;
     let stdout = child.stdout.take().context("no output")?;
-    let mut programs = Vec::new();
+    let (mut programs, mut lab) = (Vec::new(), None);
     for text in BufReader::new(stdout).lines() {
         let Ok(message) = serde_json::from_str::<Message>(&text?) else {
             continue;
@@ -221,7 +222,14 @@ fn programs(cx: &Context) -> Result<Vec<Program>> {
         else {
             continue;
         };
-        if message.reason != "compiler-artifact" || !message.profile.is_some_and(|p| p.test) {
+        if message.reason != "compiler-artifact" {
+            continue;
+        }
+        if !message.profile.is_some_and(|p| p.test) {
+            // Cargo builds it for the tests of its own crate.
+            if target.name == "lab" {
+                lab = Some(path);
+            }
             continue;
         }
         let dir = manifest.parent().context("no parent")?.to_owned();
@@ -248,7 +256,7 @@ fn programs(cx: &Context) -> Result<Vec<Program>> {
     }
     // Fast ones first.
     programs.sort_by_key(|p| (p.group as usize, p.title.clone()));
-    Ok(programs)
+    Ok((programs, lab))
 }
 
 fn doc_tests(cx: &Context) -> Cmd {
