@@ -50,6 +50,10 @@ pub struct Config {
     pub switch_every: u64,
     /// Whether lists that were handed over become inaccessible to the driver.
     pub guard_hand_overs: bool,
+    /// Called by each thread of the real-time engine before it runs driver code.
+    pub thread_start: Option<fn()>,
+    /// Bind the data path to unchecked functions, for benchmarks.
+    pub bare: bool,
 }
 
 impl Default for Config {
@@ -62,6 +66,8 @@ impl Default for Config {
             ndis_version: (6, 87),
             switch_every: 4,
             guard_hand_overs: true,
+            thread_start: None,
+            bare: false,
         }
     }
 }
@@ -137,6 +143,7 @@ pub struct Host {
     crashed: AtomicBool,
     quiet: AtomicBool,
     exports: Vec<Api>,
+    pub(crate) bare: crate::ndis::bare::Bare,
 }
 
 impl Host {
@@ -156,7 +163,12 @@ impl Host {
                 config.seed,
                 config.switch_every,
             )),
-            EngineKind::RealTime => Box::new(RealTime::new(Arc::clone(&arena), &vps, config.seed)),
+            EngineKind::RealTime => Box::new(RealTime::new(
+                Arc::clone(&arena),
+                &vps,
+                config.seed,
+                config.thread_start,
+            )),
         };
         let host = Box::new(Self {
             heap: Mutex::new(Heap::new(config.layout)),
@@ -173,7 +185,8 @@ impl Host {
             deepest: AtomicU64::new(0),
             crashed: AtomicBool::new(false),
             quiet: AtomicBool::new(false),
-            exports: exports(),
+            exports: chosen(&config),
+            bare: crate::ndis::bare::Bare::default(),
             arena,
             config,
         });
@@ -942,6 +955,18 @@ impl Host {
             || (before[5] == 0xFF && before[6] & 0x38 == 0x10)
             || (before[4] == 0xFF && before[5] & 0x38 == 0x10)
     }
+}
+
+/// The functions an image is bound to: checked, or bare where there is a bare form.
+fn chosen(config: &Config) -> Vec<Api> {
+    let mut all = exports();
+    if config.bare {
+        for bare in crate::ndis::bare::exports() {
+            all.retain(|a| (a.dll, a.name) != (bare.dll, bare.name));
+            all.push(bare);
+        }
+    }
+    all
 }
 
 /// Every function that the host provides.

@@ -11,7 +11,7 @@ use lab_host::{
 
 use crate::{
     crash::{
-        handler::{ASK, Faults, whose},
+        handler::{self, ASK, Faults, whose},
         record::{REGISTER_NAMES, Where},
     },
     process::RunJob,
@@ -94,6 +94,7 @@ fn count(number: usize) -> String {
 pub fn config(job: &RunJob) -> Config {
     let lab = &job.topology.lab;
     let real = lab.engine == Engine::RealTime;
+    let bare = job.scenario.as_deref() == Some("bench");
     let small = |number: u16| u8::try_from(number).unwrap_or(u8::MAX);
     Config {
         seed: job.seed,
@@ -104,8 +105,13 @@ pub fn config(job: &RunJob) -> Config {
             EngineKind::Deterministic
         },
         // Protection changes are for the whole process: what helps one thread disturbs another.
-        layout: if real { Layout::Dense } else { Layout::Guarded },
-        guard_hand_overs: !real,
+        layout: if real || bare {
+            Layout::Dense
+        } else {
+            Layout::Guarded
+        },
+        guard_hand_overs: !real && !bare,
+        bare,
         ndis_version: (small(lab.ndis_version.major), small(lab.ndis_version.minor)),
         ..Config::default()
     }

@@ -27,6 +27,8 @@ pub struct Summary {
     pub oids: Vec<Oid>,
     /// What the software NICs really did.
     pub nics: Vec<NicMix>,
+    /// Cost of the hop through the driver.
+    pub hops: Vec<lab_host::ndis::HopCost>,
     /// Counters by owner: adapters, the driver's own, the host's.
     pub counters: Vec<Counter>,
     /// Digest of every host call with time, processor and arguments: equal runs have equal ones.

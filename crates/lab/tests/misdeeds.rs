@@ -45,6 +45,17 @@ fn a_null_pointer() {
 }
 
 #[test]
+fn the_same_on_a_thread_of_the_real_time_engine() {
+    let null = Image::driver(&[0x48, 0x8b, 0x04, 0x25, 0x18, 0, 0, 0, 0xc3]);
+    let said = entry_of(&null, &["--engine", "realtime"]);
+    let texts = ["access violation at 0x18", "inside DriverEntry", "image+0x1000"];
+    assert_failed(&said, &texts);
+    let endless = Image::driver(&[0x50, 0xeb, 0xfd]);
+    let said = entry_of(&endless, &["--engine", "realtime"]);
+    assert_failed(&said, &["access violation", "inside DriverEntry"]);
+}
+
+#[test]
 fn a_call_to_nowhere_names_the_caller() {
     // sub rsp, 40; xor eax, eax; call rax; add rsp, 40; ret
     let code = [

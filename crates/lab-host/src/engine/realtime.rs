@@ -5,10 +5,16 @@
 //! until it ends, so nothing else runs there meanwhile. A thread at `PASSIVE_LEVEL`
 //! is not preempted by a DPC for its processor: the DPC waits for the next wait or
 //! the end of that call.
+//!
+//! Workers are leader and followers: one of those without work waits for the next
+//! timed job and runs it itself, so that a delay costs one wake-up; the others wait for
+//! work without a time. A worker that leaves work or timed jobs behind sees to it that
+//! another one waits for them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,8 +23,10 @@ use crate::arena::Arena;
 use crate::host::Host;
 use crate::vp::{DISPATCH, Local, PASSIVE, TaskId, Vp};
 
-/// How long a worker without work stays.
+/// How long a worker without work stays when there are more than [`KEEP`] of them.
 const IDLE: Duration = Duration::from_secs(2);
+/// Workers without work that stay for good.
+const KEEP: usize = 8;
 
 #[derive(Default)]
 struct Parker {
@@ -35,21 +43,27 @@ struct State {
     queue: VecDeque<Queued>,
     timed: BTreeMap<(Instant, TaskId), Job>,
     busy: Vec<bool>,
+    /// Tasks that wait for a processor.
+    wanting: usize,
+    /// Workers without work, the leader among them.
     idle: usize,
+    /// Whether one of them waits for the next timed job.
+    leader: bool,
     workers: usize,
     parkers: HashMap<TaskId, Arc<Parker>>,
-    timer: bool,
 }
 
 struct Shared {
     start: Instant,
     state: Mutex<State>,
-    /// Work was queued.
+    /// For followers: work was queued, or there is no leader.
     work: Condvar,
-    /// A processor became free, a job ended, or the engine stops.
-    changed: Condvar,
-    /// A timed job was added.
-    timer: Condvar,
+    /// For the leader: another job is due first, or work was queued.
+    due: Condvar,
+    /// A processor became free.
+    free: Condvar,
+    /// The run or a worker ended.
+    ended: Condvar,
     stacks: StackPool,
     vps: Vec<usize>,
     next_id: AtomicU64,
@@ -57,6 +71,8 @@ struct Shared {
     stop: AtomicBool,
     dead: AtomicBool,
     host: AtomicU64,
+    /// Called by each worker before anything else.
+    thread_start: Option<fn()>,
 }
 
 /// See the module's text.
@@ -66,7 +82,12 @@ pub struct RealTime {
 
 impl RealTime {
     /// An engine over these processors.
-    pub(crate) fn new(arena: Arc<Arena>, vps: &[Box<Vp>], seed: u64) -> Self {
+    pub(crate) fn new(
+        arena: Arc<Arena>,
+        vps: &[Box<Vp>],
+        seed: u64,
+        thread_start: Option<fn()>,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 start: Instant::now(),
@@ -74,14 +95,16 @@ impl RealTime {
                     queue: VecDeque::new(),
                     timed: BTreeMap::new(),
                     busy: vec![false; vps.len()],
+                    wanting: 0,
                     idle: 0,
+                    leader: false,
                     workers: 0,
                     parkers: HashMap::new(),
-                    timer: false,
                 }),
                 work: Condvar::new(),
-                changed: Condvar::new(),
-                timer: Condvar::new(),
+                due: Condvar::new(),
+                free: Condvar::new(),
+                ended: Condvar::new(),
                 stacks: StackPool::new(arena),
                 vps: vps.iter().map(|vp| &raw const **vp as usize).collect(),
                 next_id: AtomicU64::new(1),
@@ -89,6 +112,7 @@ impl RealTime {
                 stop: AtomicBool::new(false),
                 dead: AtomicBool::new(false),
                 host: AtomicU64::new(0),
+                thread_start,
             }),
         }
     }
@@ -105,28 +129,36 @@ impl Shared {
         self.state.lock().expect("no panic while the state is held")
     }
 
-    /// Takes a free processor: the wanted one, or any.
-    fn acquire(&self, want: Option<u32>) -> usize {
+    /// Takes a free processor: the wanted one, or any, which differs from task to task.
+    fn acquire(&self, want: Option<u32>, task: TaskId) -> usize {
         let mut state = self.lock();
         loop {
+            let count = state.busy.len();
             let free = match want {
                 Some(cpu) => {
-                    let cpu = cpu as usize % state.busy.len();
+                    let cpu = cpu as usize % count;
                     (!state.busy[cpu]).then_some(cpu)
                 }
-                None => state.busy.iter().position(|b| !b),
+                None => (0..count)
+                    .map(|i| (task as usize + i) % count)
+                    .find(|&cpu| !state.busy[cpu]),
             };
             if let Some(cpu) = free {
                 state.busy[cpu] = true;
                 return cpu;
             }
-            state = self.changed.wait(state).expect("state");
+            state.wanting += 1;
+            state = self.free.wait(state).expect("state");
+            state.wanting -= 1;
         }
     }
 
-    fn release(&self, cpu: usize) {
-        self.lock().busy[cpu] = false;
-        self.changed.notify_all();
+    fn release(&self, state: &mut State, cpu: usize) {
+        state.busy[cpu] = false;
+        if state.wanting > 0 {
+            // Each may want another processor.
+            self.free.notify_all();
+        }
     }
 
     fn execute(&self, queued: Queued) {
@@ -136,7 +168,6 @@ impl Shared {
             // All stacks are in use: let others finish first.
             thread::yield_now();
             self.lock().queue.push_back(Queued { id, job });
-            self.work.notify_one();
             return;
         };
         let (irql, want) = match job.level {
@@ -144,7 +175,8 @@ impl Shared {
             Level::Dispatch(cpu) => (DISPATCH, cpu),
         };
         let local = Local::new(id, job.name, stack.index, irql);
-        let cpu = self.acquire(want);
+        let index = stack.index;
+        let cpu = self.acquire(want, id);
         self.vp(cpu).enter(&local);
         let body = job.body;
         // SAFETY: `run` set the host before any worker started and it outlives them.
@@ -152,75 +184,88 @@ impl Shared {
         corosensei::on_stack(&mut stack, move || body(host));
         let vp = Vp::current();
         vp.leave();
-        self.release(vp.index as usize);
-        self.stacks.give(stack.index);
+        self.stacks.give(index);
         let mut state = self.lock();
+        self.release(&mut state, vp.index as usize);
         state.parkers.remove(&id);
-        drop(state);
-        self.changed.notify_all();
     }
 
     fn worker(self: &Arc<Self>) {
+        if let Some(start) = self.thread_start {
+            start();
+        }
         let mut state = self.lock();
-        loop {
-            if self.stop.load(Ordering::Acquire) {
-                break;
-            }
+        while !self.stop.load(Ordering::Acquire) {
+            Self::collect_due(&mut state);
             if let Some(queued) = state.queue.pop_front() {
+                if !(state.queue.is_empty() && state.timed.is_empty()) {
+                    self.rouse(&mut state);
+                }
                 drop(state);
-                self.execute(queued);
+                // A panic was reported by its hook; the run ends with it.
+                if catch_unwind(AssertUnwindSafe(|| self.execute(queued))).is_err() {
+                    self.dead.store(true, Ordering::Release);
+                }
                 state = self.lock();
                 continue;
             }
+            let pause = match state.timed.first_key_value() {
+                Some((key, _)) if !state.leader => {
+                    Some(key.0.saturating_duration_since(Instant::now()))
+                }
+                _ => None,
+            };
             state.idle += 1;
-            let (next, timeout) = self.work.wait_timeout(state, IDLE).expect("state");
-            state = next;
+            let mut timed_out = false;
+            if let Some(pause) = pause {
+                state.leader = true;
+                state = self.due.wait_timeout(state, pause).expect("state").0;
+                state.leader = false;
+            } else {
+                let (next, timeout) = self.work.wait_timeout(state, IDLE).expect("state");
+                state = next;
+                timed_out = timeout.timed_out();
+            }
             state.idle -= 1;
-            if timeout.timed_out() && state.queue.is_empty() {
+            // The others include a leader for what is timed, or there is nothing timed.
+            let needed = !state.queue.is_empty() || (!state.timed.is_empty() && !state.leader);
+            if timed_out && !needed && state.idle >= KEEP {
                 break;
             }
         }
         state.workers -= 1;
         drop(state);
-        self.changed.notify_all();
+        self.ended.notify_all();
     }
 
-    fn enqueue(self: &Arc<Self>, state: &mut State, queued: Queued) {
-        state.queue.push_back(queued);
-        if state.idle < state.queue.len() {
-            state.workers += 1;
-            let shared = Arc::clone(self);
-            thread::spawn(move || shared.worker());
-        } else {
-            self.work.notify_one();
+    /// Queues what is due.
+    fn collect_due(state: &mut State) {
+        if state.timed.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        while let Some(entry) = state.timed.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            let ((_, id), job) = entry.remove_entry();
+            state.queue.push_back(Queued { id, job });
         }
     }
 
-    fn timer(weak: &Weak<Self>) {
-        loop {
-            let Some(shared) = weak.upgrade() else {
-                return;
-            };
-            let mut state = shared.lock();
-            if shared.stop.load(Ordering::Acquire) {
-                state.timer = false;
-                drop(state);
-                shared.changed.notify_all();
-                return;
-            }
-            let now = Instant::now();
-            while let Some((&key, _)) = state.timed.first_key_value() {
-                if key.0 > now {
-                    break;
-                }
-                let job = state.timed.remove(&key).expect("first key");
-                shared.enqueue(&mut state, Queued { id: key.1, job });
-            }
-            let pause = state
-                .timed
-                .first_key_value()
-                .map_or(Duration::from_millis(100), |(k, _)| k.0 - now);
-            drop(shared.timer.wait_timeout(state, pause).expect("state"));
+    /// Sees to it that somebody looks at the queue and at what is timed.
+    fn rouse(self: &Arc<Self>, state: &mut State) {
+        let followers = state.idle - usize::from(state.leader);
+        if state.idle < state.queue.len().max(1) {
+            state.workers += 1;
+            let shared = Arc::clone(self);
+            thread::spawn(move || shared.worker());
+        } else if state.queue.is_empty() && state.leader {
+            // The leader waits already.
+        } else if followers > 0 {
+            self.work.notify_one();
+        } else {
+            self.due.notify_one();
         }
     }
 }
@@ -241,17 +286,19 @@ impl Engine for RealTime {
         state.parkers.insert(id, Arc::default());
         match at {
             Some(at) if at > self.now() => {
-                state
-                    .timed
-                    .insert((shared.start + Duration::from_nanos(at), id), job);
-                if !state.timer {
-                    state.timer = true;
-                    let weak = Arc::downgrade(shared);
-                    thread::spawn(move || Shared::timer(&weak));
+                let key = (shared.start + Duration::from_nanos(at), id);
+                let first = state.timed.first_key_value().is_none_or(|(k, _)| key < *k);
+                state.timed.insert(key, job);
+                if first && state.leader {
+                    shared.due.notify_one();
+                } else if first {
+                    shared.rouse(&mut state);
                 }
-                shared.timer.notify_one();
             }
-            _ => shared.enqueue(&mut state, Queued { id, job }),
+            _ => {
+                state.queue.push_back(Queued { id, job });
+                shared.rouse(&mut state);
+            }
         }
         id
     }
@@ -279,7 +326,7 @@ impl Engine for RealTime {
         };
         let pinned = (vp.irql() >= DISPATCH).then_some(vp.index);
         vp.leave();
-        shared.release(vp.index as usize);
+        shared.release(&mut shared.lock(), vp.index as usize);
         let mut woken = parker.woken.lock().expect("parker");
         while !*woken {
             woken = match deadline {
@@ -299,7 +346,7 @@ impl Engine for RealTime {
         }
         let result = std::mem::take(&mut *woken);
         drop(woken);
-        let cpu = shared.acquire(pinned);
+        let cpu = shared.acquire(pinned, local.id);
         shared.vp(cpu).enter(local);
         result
     }
@@ -316,7 +363,7 @@ impl Engine for RealTime {
 
     fn abandon(&self) -> ! {
         self.shared.dead.store(true, Ordering::Release);
-        self.shared.changed.notify_all();
+        self.shared.ended.notify_all();
         loop {
             thread::park();
         }
@@ -329,6 +376,7 @@ impl Engine for RealTime {
             .store(std::ptr::from_ref(host) as u64, Ordering::Release);
         let done = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&done);
+        let ended = Arc::clone(shared);
         let body = main.body;
         self.spawn(
             None,
@@ -338,6 +386,7 @@ impl Engine for RealTime {
                 body: Box::new(move |host| {
                     body(host);
                     flag.store(true, Ordering::Release);
+                    ended.ended.notify_all();
                 }),
             },
         );
@@ -350,7 +399,7 @@ impl Engine for RealTime {
                 return RunEnd::Done;
             }
             let pause = Duration::from_millis(50);
-            state = shared.changed.wait_timeout(state, pause).expect("state").0;
+            state = shared.ended.wait_timeout(state, pause).expect("state").0;
         }
     }
 
@@ -370,19 +419,17 @@ impl Drop for RealTime {
     fn drop(&mut self) {
         let shared = &self.shared;
         shared.stop.store(true, Ordering::Release);
-        shared.work.notify_all();
-        shared.timer.notify_all();
         if shared.dead.load(Ordering::Acquire) {
             // Tasks of a dead run are parked for good; the process ends soon.
             return;
         }
         let mut state = shared.lock();
         let until = Instant::now() + Duration::from_secs(5);
-        while (state.workers > 0 || state.timer) && Instant::now() < until {
+        while state.workers > 0 && Instant::now() < until {
             shared.work.notify_all();
-            shared.timer.notify_all();
+            shared.due.notify_all();
             state = shared
-                .changed
+                .ended
                 .wait_timeout(state, Duration::from_millis(20))
                 .expect("state")
                 .0;

@@ -227,6 +227,12 @@ impl Host {
         status
     }
 
+    /// The device of a virtual miniport is disabled: NDIS halts it though nobody asked the
+    /// driver, which keeps its bindings.
+    pub fn disable_device(&self, miniport: u64) {
+        self.halt_miniport(miniport);
+    }
+
     /// Halts a virtual miniport: protocols above let go, it is paused, then halted.
     pub(crate) fn halt_miniport(&self, miniport: u64) {
         self.detach_uppers(miniport);

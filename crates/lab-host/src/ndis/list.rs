@@ -209,11 +209,8 @@ impl FrameList {
         if frame.len() > self.frame as usize {
             return None;
         }
-        let data = LIST
-            + CONTEXT
-            + u64::from(self.context)
-            + self.buffers * BUFFER
-            + self.mdls * MDL_SIZE;
+        let data =
+            LIST + CONTEXT + u64::from(self.context) + self.buffers * BUFFER + self.mdls * MDL_SIZE;
         let block = match self.free.pop() {
             Some(block) => block,
             None if self.made < self.limit => {

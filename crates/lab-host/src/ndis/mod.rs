@@ -4,6 +4,7 @@
 //! driver runs or a task waits.
 
 mod attributes;
+pub(crate) mod bare;
 mod binding;
 mod configuration;
 mod device;
@@ -31,6 +32,7 @@ use crate::handle::{HandleError, Handles, Kind};
 use crate::host::Host;
 
 pub use attributes::MiniportFacts;
+pub use bare::HopCost;
 pub use binding::BindRequest;
 pub use configuration::Value;
 pub use device::{ControlError, ControlReply};
@@ -98,6 +100,7 @@ pub(crate) struct Ndis {
     pub(crate) stack_entries: BTreeSet<(u32, u32)>,
     pub(crate) ledger: ledger::Ledger,
     pub(crate) pnp: BTreeMap<u64, Option<i32>>,
+    pub(crate) propagated: pnp::Propagated,
     pub(crate) oids: oid::Requests,
     pub(crate) nics: Vec<Nic>,
     pub(crate) uppers: Vec<Upper>,

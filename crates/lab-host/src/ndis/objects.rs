@@ -38,40 +38,42 @@ pub(crate) struct RwLock {
 }
 
 fn arm(host: &Host, timer: u64, delay: u64) {
-    let arm = host.ndis(|n| {
-        let t = n.timers.get_mut(&timer).expect("checked handle");
-        t.arm += 1;
-        t.arm
-    });
-    let task = host.spawn_after(
-        delay,
-        Job {
-            name: "timer".into(),
-            level: Level::Dispatch(None),
-            body: Box::new(move |host| {
-                let found = host.ndis(|n| {
-                    n.timers.get_mut(&timer).filter(|t| t.arm == arm).map(|t| {
-                        t.task = None;
-                        t.clone()
-                    })
-                });
-                let Some(t) = found else { return };
-                host.call("NetTimerCallback", timer, t.function, &[0, t.context, 0, 0]);
-                let again = host.ndis(|n| {
-                    n.timers
-                        .get(&timer)
-                        .filter(|x| x.arm == arm && x.period > 0)
-                        .map(|x| x.period)
-                });
-                if let Some(period) = again {
-                    self::arm(host, timer, period);
-                }
-            }),
-        },
-    );
+    let body = move |arm: u64| {
+        move |host: &Host| {
+            let found = host.ndis(|n| {
+                n.timers.get_mut(&timer).filter(|t| t.arm == arm).map(|t| {
+                    t.task = None;
+                    t.clone()
+                })
+            });
+            let Some(t) = found else { return };
+            host.call(
+                "NetTimerCallback",
+                timer,
+                t.function,
+                &[0, t.context, 0, 0],
+            );
+            let again = host.ndis(|n| {
+                n.timers
+                    .get(&timer)
+                    .filter(|x| x.arm == arm && x.period > 0)
+                    .map(|x| x.period)
+            });
+            if let Some(period) = again {
+                self::arm(host, timer, period);
+            }
+        }
+    };
+    // The job starts behind the lock: it finds the task noted, which it takes away.
     host.ndis(|n| {
         if let Some(t) = n.timers.get_mut(&timer) {
-            t.task = Some(task);
+            t.arm += 1;
+            let job = Job {
+                name: "timer".into(),
+                level: Level::Dispatch(None),
+                body: Box::new(body(t.arm)),
+            };
+            t.task = Some(host.spawn_after(delay, job));
         }
     });
 }

@@ -2,15 +2,23 @@
 
 use ndis_sys::{
     NDIS_OBJECT_TYPE_DEFAULT, NDIS_STATUS, NDIS_STATUS_INVALID_PARAMETER,
-    NDIS_STATUS_NOT_SUPPORTED, NDIS_STATUS_SUCCESS, NET_DEVICE_PNP_EVENT, NET_PNP_EVENT_CODE,
-    NET_PNP_EVENT_NOTIFICATION, NetEventBindsComplete, NetEventPause, NetEventPortActivation,
-    NetEventPortDeactivation, NetEventQueryRemoveDevice, NetEventRestart,
+    NDIS_STATUS_NOT_SUPPORTED, NET_DEVICE_PNP_EVENT, NET_PNP_EVENT_CODE,
+    NET_PNP_EVENT_NOTIFICATION, NetEventBindsComplete, NetEventIMReEnableDevice, NetEventPause,
+    NetEventPortActivation, NetEventPortDeactivation, NetEventQueryPower,
+    NetEventQueryRemoveDevice, NetEventRestart,
 };
 
 use super::binding::{PENDING, header};
 use crate::api::api;
 use crate::handle::Kind;
 use crate::host::Host;
+
+/// Events that went up, and what the protocols above answer.
+#[derive(Default)]
+pub(crate) struct Propagated {
+    answer: i32,
+    codes: Vec<i32>,
+}
 
 impl Host {
     /// Sends one event to a binding and waits for its end; returns the status.
@@ -37,6 +45,26 @@ impl Host {
         handler.map_or(NDIS_STATUS_INVALID_PARAMETER.0, |h| {
             self.deliver_event(0, 0, h as usize as u64, code, buffer)
         })
+    }
+
+    /// Asks for a virtual miniport again, by the name of its device (PNP-9).
+    pub fn re_enable_event(&self, device: &str) -> i32 {
+        let string = self.unicode(device);
+        // The event's copy of the counted string points to the same units.
+        let bytes = self.get_bytes(string, 16, "UNICODE_STRING");
+        let status = self.global_event(NetEventIMReEnableDevice, &bytes);
+        self.free_unicode(string);
+        status
+    }
+
+    /// What the protocols above answer to events from now on.
+    pub fn uppers_answer(&self, status: i32) {
+        self.ndis(|n| n.propagated.answer = status);
+    }
+
+    /// Codes of the events that were passed to the protocols above since the last call.
+    pub fn take_propagated(&self) -> Vec<i32> {
+        self.ndis(|n| std::mem::take(&mut n.propagated.codes))
     }
 
     fn deliver_event(
@@ -111,7 +139,11 @@ impl Host {
                 "PNP-1",
                 format!("event {} ended with NOT_SUPPORTED", code.0),
             );
-        } else if status != 0 && code != NetEventQueryRemoveDevice && code != NetEventPortActivation
+        } else if status != 0
+            && code != NetEventQueryRemoveDevice
+            && code != NetEventPortActivation
+            // PNP-6: the answer of the protocols above is the driver's.
+            && !(code == NetEventQueryPower && status == self.ndis(|n| n.propagated.answer))
         {
             self.violate("PNP-2", format!("event {} failed with {status:#x}", code.0));
         }
@@ -195,6 +227,9 @@ api! { exports:
         if callback == Some("MiniportOidRequest") || host.ndis(|n| n.miniports[&miniport].oid_busy) && callback != Some("ProtocolNetPnPEvent") {
             host.violate("OID-9", "NdisMNetPnPEvent while an OID request is under way".into());
         }
-        NDIS_STATUS_SUCCESS
+        host.ndis(|n| {
+            n.propagated.codes.push(code.0);
+            NDIS_STATUS(n.propagated.answer)
+        })
     }
 }

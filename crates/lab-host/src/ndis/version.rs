@@ -5,8 +5,7 @@ use crate::host::Host;
 impl Host {
     /// NDIS version the host says it is, major and minor.
     pub fn ndis_version(&self) -> (u8, u8) {
-        self.ndis(|n| n.version)
-            .unwrap_or(self.config.ndis_version)
+        self.ndis(|n| n.version).unwrap_or(self.config.ndis_version)
     }
 
     /// Claims to be another version, until the next [`Host::reset`]. Before `DriverEntry`.

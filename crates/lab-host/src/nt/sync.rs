@@ -24,14 +24,12 @@ pub(crate) fn initialize_event(host: &Host, event: u64, kind: u8, signaled: bool
 /// Signals an event and wakes who waits; returns the state before.
 pub(crate) fn set_event(host: &Host, event: u64) -> i32 {
     let before: i32 = host.get(event + SIGNAL, "Event");
-    host.put(event + SIGNAL, 1_i32, "Event");
-    let waiters = host
-        .nt
-        .lock()
-        .expect("nt")
-        .waiters
-        .remove(&event)
-        .unwrap_or_default();
+    // State and waiters change together, or a waiter that has just seen the state sleeps on.
+    let waiters = {
+        let mut nt = host.nt.lock().expect("nt");
+        let _ = host.arena.write(event + SIGNAL, 1_i32);
+        nt.waiters.remove(&event).unwrap_or_default()
+    };
     for task in waiters {
         host.engine().wake(task);
     }
@@ -43,19 +41,21 @@ pub(crate) fn wait_object(host: &Host, object: u64, limit: Option<u64>) -> bool 
     let deadline = limit.map(|ns| host.now().saturating_add(ns));
     let me = host.local().id;
     loop {
+        // Touch it first: a wild pointer is found before the lock is taken.
         let header: [u8; 4] = host.get(object, "Object");
-        let state: i32 = host.get(object + SIGNAL, "Object");
-        if state > 0 {
-            if matches!(header[0], TYPE_SYNCHRONIZATION | TYPE_MUTANT) {
-                host.put(object + SIGNAL, state - 1, "Object");
-            }
-            return true;
-        }
-        if deadline.is_some_and(|d| host.now() >= d) {
-            return false;
-        }
+        let expired = deadline.is_some_and(|d| host.now() >= d);
         {
             let mut nt = host.nt.lock().expect("nt");
+            let state: i32 = host.arena.read(object + SIGNAL).unwrap_or(0);
+            if state > 0 {
+                if matches!(header[0], TYPE_SYNCHRONIZATION | TYPE_MUTANT) {
+                    let _ = host.arena.write(object + SIGNAL, state - 1);
+                }
+                return true;
+            }
+            if expired {
+                return false;
+            }
             let waiters = nt.waiters.entry(object).or_default();
             if !waiters.contains(&me) {
                 waiters.push(me);

@@ -100,6 +100,11 @@ pub fn install(file: OwnedFd) -> io::Result<()> {
             return Err(io::Error::last_os_error());
         }
     }
+    // A file that grows past its limit is an error of its write, not a death.
+    // SAFETY: SIG_IGN is a valid disposition for SIGXFSZ.
+    if unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) } == libc::SIG_ERR {
+        return Err(io::Error::last_os_error());
+    }
     Ok(())
 }
 

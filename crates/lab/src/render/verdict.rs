@@ -15,6 +15,7 @@ impl Screen {
         self.steps(summary);
         self.oids(summary);
         self.nics(summary);
+        self.hops(summary);
         self.counters(summary);
         if let Some(trace) = &summary.trace {
             self.print(&format!("trace {trace} (equal runs have equal ones)"));
@@ -153,6 +154,24 @@ impl Screen {
             ]);
         }
         self.section("What the software NICs did", &table);
+    }
+
+    fn hops(&mut self, summary: &Summary) {
+        let mut table = Table::new(["path", "batch", "with the driver", "without", "the hop"]);
+        for hop in &summary.hops {
+            table.row([
+                if hop.receive { "receive" } else { "send" }.into(),
+                hop.batch.to_string(),
+                format!("{:.1} ns", hop.with),
+                format!("{:.1} ns", hop.without),
+                format!(
+                    "{:+.1} ns, x{:.2}",
+                    hop.with - hop.without,
+                    hop.with / hop.without
+                ),
+            ]);
+        }
+        self.section("Cost for each NET_BUFFER_LIST, there and back", &table);
     }
 
     fn counters(&mut self, summary: &Summary) {

@@ -14,7 +14,7 @@ use crate::summary::{self, Summary};
 const ROOM: usize = 16 << 10;
 
 /// One request; the reply's bytes when it succeeded.
-fn query(host: &Host, kind: Kind, index: u32) -> Result<Vec<u8>, String> {
+pub(super) fn query(host: &Host, kind: Kind, index: u32) -> Result<Vec<u8>, String> {
     let request = Request { kind, index }.to_bytes();
     let reply = host
         .control(IOCTL_QUERY, &request, ROOM)

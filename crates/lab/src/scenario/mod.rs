@@ -4,10 +4,14 @@
 //! default scenario, [`cycles`] the long one. They run inside the host, as a thread of its
 //! engine, and know no driver by name.
 
+mod bench;
 mod control;
 mod cycles;
+mod driver_entry;
 mod linux;
+mod malformed;
 mod oids;
+mod pnp;
 mod stage;
 mod tour;
 
@@ -21,7 +25,16 @@ use crate::trouble::Trouble;
 pub use stage::{Files, Stage};
 
 /// Names of the scenarios, the default first.
-pub const NAMES: [&str; 4] = ["tour", "cycles", "surprise", "linux"];
+pub const NAMES: [&str; 7] = [
+    "tour",
+    "cycles",
+    "surprise",
+    "bench",
+    "linux",
+    "driver-entry",
+    "malformed",
+    "pnp",
+];
 
 /// Runs the job's scenario on a loaded driver; the results go out as events.
 pub fn run(host: &Host, job: &RunJob, files: Files) -> Result<(), Trouble> {
@@ -37,6 +50,8 @@ pub fn run(host: &Host, job: &RunJob, files: Files) -> Result<(), Trouble> {
     };
     match name {
         "cycles" => cycles::run(host, job, &mut summary)?,
+        "driver-entry" => driver_entry::run(host, job, &mut summary)?,
+        "malformed" => malformed::run(host, job, &mut summary)?,
         _ => one_life(host, job, files, name, &mut summary)?,
     }
     if !host.crashed() {
@@ -61,6 +76,8 @@ fn one_life(
     let stage = Stage::new(host, job, &job.topology, job.seed, files)?;
     host.run(name, |host| match (name, &talk) {
         ("surprise", _) => tour::surprise(host, &stage, summary),
+        ("pnp", _) => pnp::pnp(host, &stage, summary),
+        ("bench", _) => bench::run(host, &stage, summary),
         (_, Some(talk)) => linux::linux(host, &stage, talk, summary),
         _ => tour::tour(host, &stage, summary),
     });

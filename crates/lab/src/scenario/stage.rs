@@ -56,7 +56,29 @@ impl Stage {
         job: &RunJob,
         topology: &Topology,
         seed: u64,
+        files: Files,
+    ) -> Result<Self, Trouble> {
+        Self::build(host, job, topology, (seed, false), files, |_| {})
+    }
+
+    /// The same with rough adapters and protocols: they send and indicate what no sound one
+    /// does. `more` adds endpoints.
+    pub fn rough(
+        host: &Host,
+        job: &RunJob,
+        topology: &Topology,
+        more: impl FnOnce(&mut Endpoints),
+    ) -> Result<Self, Trouble> {
+        Self::build(host, job, topology, (job.seed, true), Files::new(), more)
+    }
+
+    fn build(
+        host: &Host,
+        job: &RunJob,
+        topology: &Topology,
+        (seed, rough): (u64, bool),
         mut files: Files,
+        more: impl FnOnce(&mut Endpoints),
     ) -> Result<Self, Trouble> {
         let open = |replay: &topology::Replay| {
             let fd = take(&mut files, &FileUse::Replay(replay.name.clone()));
@@ -73,6 +95,7 @@ impl Stage {
             })?;
             endpoints.attach(&h.on, None, TapEndpoint::new(Tap::from(fd)));
         }
+        more(&mut endpoints);
         let captures = captures(topology, &mut files)?;
         let mut hubs = endpoints.take_hubs();
         let mut hub = |place: &Place| {
@@ -82,7 +105,11 @@ impl Stage {
         for (index, adapter) in topology.adapters.iter().enumerate() {
             let place = Place::Wire(adapter.wire.clone().unwrap_or_default());
             let far = hub(&place).unwrap_or_else(Hub::new);
-            let nic = host.add_nic(nic_config(adapter, index), Box::new(far));
+            let config = NicConfig {
+                rough,
+                ..nic_config(adapter, index)
+            };
+            let nic = host.add_nic(config, Box::new(far));
             let captures = Arc::clone(&captures);
             if !lock(&captures).is_empty() {
                 host.listen(
@@ -108,6 +135,7 @@ impl Stage {
             let config = UpperConfig {
                 name: miniport.name.clone(),
                 device: name,
+                rough,
                 ..UpperConfig::default()
             };
             host.add_upper(config, Box::new(above));

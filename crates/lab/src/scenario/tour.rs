@@ -241,6 +241,20 @@ fn ping_all(host: &Host, stage: &Stage, pairs: &[Pair], summary: &mut Summary, n
     all
 }
 
+/// Lets every host above ask its peer, and does not wait; how many requests that makes.
+pub fn ask_without_waiting(stage: &Stage) -> u64 {
+    pairs(stage)
+        .iter()
+        .filter_map(|pair| lock(&pair.above).ping(Ping::to(pair.to_below)).ok())
+        .count() as u64
+}
+
+/// Whether every host still answers every other.
+pub fn still_answers(host: &Host, stage: &Stage, summary: &mut Summary) -> bool {
+    let pairs = pairs(stage);
+    ping_all(host, stage, &pairs, summary, false)
+}
+
 fn tcp_all(host: &Host, stage: &Stage, pairs: &[Pair], summary: &mut Summary) {
     let Some(pair) = pairs.first() else {
         return;

@@ -1,0 +1,316 @@
+//! Bare thunks: the data path without checks, for benchmarks.
+//!
+//! A bare image has its data-path imports bound to these functions. They do what any NDIS must
+//! do to a chain (walk it, set or read a field of each list) and nothing else. The same
+//! functions joined without a driver are the path it is measured against, so that nothing has
+//! to be subtracted.
+//!
+//! One processor, DISPATCH_LEVEL, no switching: a benchmark runs alone.
+
+use std::cell::Cell;
+use std::time::Instant;
+
+use ndis_sys::{NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS, NET_BUFFER_LIST_CONTEXT};
+
+use super::list::{FrameList, Shape, at, link};
+use crate::api::{Api, host};
+use crate::handle::Kind;
+use crate::host::Host;
+use crate::vp::DISPATCH;
+
+/// What the bare functions need to find.
+#[derive(Default)]
+pub(crate) struct Bare {
+    send_complete: Cell<u64>,
+    binding_context: Cell<u64>,
+    returned: Cell<u64>,
+    miniport_context: Cell<u64>,
+    /// Lists that reached the other end.
+    arrived: Cell<u64>,
+    /// Lists that came back to where they started.
+    back: Cell<u64>,
+}
+
+// SAFETY: used by the one thread that runs a benchmark.
+unsafe impl Sync for Bare {}
+
+/// Cost of one kind of crossing.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct HopCost {
+    /// Lists in a chain.
+    pub batch: u64,
+    /// Receive path (else send).
+    pub receive: bool,
+    /// Nanoseconds for each list through the driver and back.
+    pub with: f64,
+    /// The same path without the driver.
+    pub without: f64,
+}
+
+/// Lists in the working set: more than a cache holds.
+const LISTS: u64 = 4096;
+const FRAME: usize = 1514;
+
+fn next(list: u64) -> u64 {
+    // SAFETY: a list of the benchmark, mapped for the driver.
+    unsafe { ((list + at!(NET_BUFFER_LIST.Next)) as *const u64).read() }
+}
+
+/// The NIC takes a chain: it looks at each buffer and sets each status.
+fn nic_takes(first: u64) {
+    let mut list = first;
+    while list != 0 {
+        // SAFETY: a list of the benchmark, mapped for the driver.
+        unsafe {
+            let buffer = ((list + at!(NET_BUFFER_LIST.FirstNetBuffer)) as *const u64).read();
+            let length = ((buffer + at!(NET_BUFFER.DataLength)) as *const u32).read_volatile();
+            std::hint::black_box(length);
+            ((list + at!(NET_BUFFER_LIST.Status)) as *mut i32).write(NDIS_STATUS_SUCCESS.0);
+        }
+        list = next(list);
+    }
+}
+
+/// The protocol takes a chain: it looks at each buffer.
+fn protocol_takes(first: u64) -> u64 {
+    let mut list = first;
+    let mut count = 0;
+    while list != 0 {
+        // SAFETY: a list of the benchmark, mapped for the driver.
+        unsafe {
+            let buffer = ((list + at!(NET_BUFFER_LIST.FirstNetBuffer)) as *const u64).read();
+            std::hint::black_box(
+                ((buffer + at!(NET_BUFFER.DataLength)) as *const u32).read_volatile(),
+            );
+        }
+        count += 1;
+        list = next(list);
+    }
+    count
+}
+
+/// Whoever made a chain has it back: it counts the lists.
+fn owner_takes_back(bare: &Bare, first: u64) {
+    let mut list = first;
+    let mut count = 0;
+    while list != 0 {
+        count += 1;
+        list = next(list);
+    }
+    bare.back.set(bare.back.get() + count);
+}
+
+fn call(target: u64, a: u64, b: u64, c: u64, d: u64, e: u64) {
+    // SAFETY: a callback that the driver registered, with its arguments; surplus register
+    // arguments are ignored by the callee.
+    let f: extern "win64" fn(u64, u64, u64, u64, u64) =
+        unsafe { std::mem::transmute(target as usize) };
+    f(a, b, c, d, e);
+}
+
+extern "win64" fn send(_binding: u64, first: u64, _port: u32, flags: u32) {
+    let bare = &host().bare;
+    nic_takes(first);
+    bare.arrived.set(bare.arrived.get() + 1);
+    call(
+        bare.send_complete.get(),
+        bare.binding_context.get(),
+        first,
+        u64::from(flags & 1),
+        0,
+        0,
+    );
+}
+
+extern "win64" fn send_complete(_miniport: u64, first: u64, _flags: u32) {
+    owner_takes_back(&host().bare, first);
+}
+
+extern "win64" fn indicate(_miniport: u64, first: u64, _port: u32, _count: u32, flags: u32) {
+    let bare = &host().bare;
+    bare.arrived.set(bare.arrived.get() + protocol_takes(first));
+    call(
+        bare.returned.get(),
+        bare.miniport_context.get(),
+        first,
+        u64::from(flags & 1),
+        0,
+        0,
+    );
+}
+
+extern "win64" fn give_back(_binding: u64, first: u64, _flags: u32) {
+    owner_takes_back(&host().bare, first);
+}
+
+extern "win64" fn allocate_context(list: u64, size: u16, _backfill: u16, _tag: u32) -> i32 {
+    // SAFETY: a list of the benchmark with a context area, mapped for the driver.
+    let context = unsafe {
+        &mut *((list + at!(NET_BUFFER_LIST.Context)) as *const *mut NET_BUFFER_LIST_CONTEXT).read()
+    };
+    match context.Offset.checked_sub(size) {
+        Some(offset) => {
+            context.Offset = offset;
+            NDIS_STATUS_SUCCESS.0
+        }
+        None => NDIS_STATUS_RESOURCES.0,
+    }
+}
+
+extern "win64" fn free_context(list: u64, size: u16) {
+    // SAFETY: as in `allocate_context`.
+    let context = unsafe {
+        &mut *((list + at!(NET_BUFFER_LIST.Context)) as *const *mut NET_BUFFER_LIST_CONTEXT).read()
+    };
+    context.Offset += size;
+}
+
+extern "win64" fn processor(_number: u64) -> u32 {
+    crate::vp::Vp::current().index
+}
+
+/// The bare functions, in the form of the checked ones.
+pub(crate) fn exports() -> Vec<Api> {
+    let entry = |dll, name, thunk: *const ()| Api {
+        dll,
+        name,
+        low: 0,
+        high: 2,
+        rule: "IRQ-4",
+        args: 0,
+        thunk: thunk as usize,
+    };
+    vec![
+        entry("ndis.sys", "NdisSendNetBufferLists", send as *const ()),
+        entry(
+            "ndis.sys",
+            "NdisMSendNetBufferListsComplete",
+            send_complete as *const (),
+        ),
+        entry(
+            "ndis.sys",
+            "NdisMIndicateReceiveNetBufferLists",
+            indicate as *const (),
+        ),
+        entry(
+            "ndis.sys",
+            "NdisReturnNetBufferLists",
+            give_back as *const (),
+        ),
+        entry(
+            "ndis.sys",
+            "NdisAllocateNetBufferListContext",
+            allocate_context as *const (),
+        ),
+        entry(
+            "ndis.sys",
+            "NdisFreeNetBufferListContext",
+            free_context as *const (),
+        ),
+        entry(
+            "ntoskrnl.exe",
+            "KeGetCurrentProcessorNumberEx",
+            processor as *const (),
+        ),
+    ]
+}
+
+impl Host {
+    /// Measures the hop through a driver that was loaded bare and is running, on `miniport` over
+    /// `binding`. Each figure is the median of passes that alternate with and without the driver,
+    /// each over 4,096 lists in an order of its own.
+    pub fn measure_hop(
+        &self,
+        miniport: u64,
+        binding: u64,
+        batch: u64,
+        receive: bool,
+        passes: usize,
+    ) -> HopCost {
+        let (send, indicate) = self.ndis(|n| {
+            let m = &n.miniports[&miniport];
+            let b = &n.bindings[&binding];
+            let d = &n.drivers[&m.driver].chars;
+            let p = &n.protocols[&b.protocol].chars;
+            let address = |f: Option<usize>| f.map_or(0, |f| f as u64);
+            self.bare.miniport_context.set(m.context);
+            self.bare.binding_context.set(b.context);
+            self.bare.send_complete.set(address(
+                p.SendNetBufferListsCompleteHandler.map(|f| f as usize),
+            ));
+            self.bare
+                .returned
+                .set(address(d.ReturnNetBufferListsHandler.map(|f| f as usize)));
+            (
+                address(d.SendNetBufferListsHandler.map(|f| f as usize)),
+                address(p.ReceiveNetBufferListsHandler.map(|f| f as usize)),
+            )
+        });
+        let source = self.ndis(|n| n.handles.open(Kind::Upper));
+        let mut pool = FrameList::new(source, LISTS, FRAME as u32, 0, 64);
+        let mut lists: Vec<u64> = (0..LISTS)
+            .map(|_| {
+                pool.take(self, &[0x5A; FRAME], &Shape::split(0, FRAME))
+                    .expect("as many as the limit")
+            })
+            .collect();
+        let mut rng = fastrand::Rng::with_seed(self.config.seed);
+        let irql = self.vp().irql();
+        self.vp().set_irql(DISPATCH);
+        let mut times = [Vec::new(), Vec::new()];
+        for pass in 0..2 * (passes + 1) {
+            let through = pass % 2 == 0;
+            rng.shuffle(&mut lists);
+            let chains: Vec<u64> = lists
+                .chunks(batch as usize)
+                .map(|c| link(self, c))
+                .collect();
+            let back = self.bare.back.get();
+            let started = Instant::now();
+            for (&first, lists) in chains.iter().zip(lists.chunks(batch as usize)) {
+                match (receive, through) {
+                    (false, true) => call(send, self.bare.miniport_context.get(), first, 0, 1, 0),
+                    (false, false) => {
+                        nic_takes(first);
+                        owner_takes_back(&self.bare, first);
+                    }
+                    (true, true) => call(
+                        indicate,
+                        self.bare.binding_context.get(),
+                        first,
+                        0,
+                        lists.len() as u64,
+                        1,
+                    ),
+                    (true, false) => {
+                        std::hint::black_box(protocol_takes(first));
+                        owner_takes_back(&self.bare, first);
+                    }
+                }
+            }
+            let spent = started.elapsed().as_nanos() as f64 / LISTS as f64;
+            assert_eq!(self.bare.back.get() - back, LISTS, "every list comes back");
+            // The first pass of each kind warms up.
+            if pass >= 2 {
+                times[usize::from(!through)].push(spent);
+            }
+        }
+        self.vp().set_irql(irql);
+        for list in lists {
+            pool.give(list);
+        }
+        pool.drain(self);
+        self.ndis(|n| n.handles.close(source));
+        let median = |times: &mut Vec<f64>| {
+            times.sort_by(f64::total_cmp);
+            times[times.len() / 2]
+        };
+        let [mut with, mut without] = times;
+        HopCost {
+            batch,
+            receive,
+            with: median(&mut with),
+            without: median(&mut without),
+        }
+    }
+}
