@@ -301,6 +301,7 @@ fn miniport_characteristics<T: Topology>(
     c.SendNetBufferListsHandler = Some(send::send::<T>);
     c.ReturnNetBufferListsHandler = Some(receive::give_back::<T>);
     c.CancelSendHandler = Some(send::cancel::<T>);
+    T::miniport_handlers(&mut c);
     c
 }
 
@@ -331,6 +332,7 @@ fn protocol_characteristics<T: Topology>(
     c.DirectOidRequestCompleteHandler = Some(oid::direct_complete::<T>);
     c.ReceiveNetBufferListsHandler = Some(receive::receive::<T>);
     c.SendNetBufferListsCompleteHandler = Some(send::send_complete::<T>);
+    T::protocol_handlers(&mut c);
     Ok(c)
 }
 

@@ -13,7 +13,9 @@ use im_control::DropReason;
 use ndis::Result;
 use ndis::memory::Tag;
 use ndis::oid::Facts as Asked;
-use ndis::sys::NDIS_STATUS;
+use ndis::sys::{
+    NDIS_MINIPORT_DRIVER_CHARACTERISTICS, NDIS_PROTOCOL_DRIVER_CHARACTERISTICS, NDIS_STATUS,
+};
 
 /// Names and numbers of a driver.
 #[derive(Clone, Copy, Debug)]
@@ -82,4 +84,12 @@ pub trait Topology: Sized + Send + Sync + 'static {
 
     /// What becomes of a status indication from below.
     fn status_rule(code: NDIS_STATUS, below: Below) -> StatusRule;
+
+    /// Adds to or replaces handlers of the upper edge before they are
+    /// registered (MPR-9). A topology that needs no handler of its own leaves
+    /// them as they are.
+    fn miniport_handlers(_handlers: &mut NDIS_MINIPORT_DRIVER_CHARACTERISTICS) {}
+
+    /// The same for the lower edge.
+    fn protocol_handlers(_handlers: &mut NDIS_PROTOCOL_DRIVER_CHARACTERISTICS) {}
 }
