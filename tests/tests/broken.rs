@@ -78,7 +78,9 @@ fn package(bench: &Bench, misdeed: u16, dir: &Path) {
         let name = file["path"].as_str().unwrap().to_owned();
         if file["role"] == "image" {
             let digest = Sha256::digest(&image);
-            let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = digest
+                .iter()
+                .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
             file["sha256"] = hex.into();
             file["size"] = image.len().into();
             std::fs::write(dir.join(&name), &image).unwrap();

@@ -146,7 +146,7 @@ fn answer<T: Topology>(query: Query, output: &mut [u8]) -> Option<usize> {
             let mut writer = ReplyWriter::new::<EventRecord>(query.kind, output)?;
             for index in 0..crate::events::CAPACITY {
                 // One at a time, so that the lock is held for a copy only.
-                let event = driver.events.lock().iter().nth(index).copied();
+                let event = driver.events.lock().get(index);
                 match event {
                     Some(event) => writer.push(&event),
                     None => break,

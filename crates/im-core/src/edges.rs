@@ -417,4 +417,13 @@ impl<T: Topology> Upper<T> {
             }
         }
     }
+
+    /// The state after a halt that came in a state without that move.
+    pub(crate) fn force_halted(&self) {
+        let mut core = self.core.lock();
+        core.state = UpperState::Halted;
+        self.path
+            .gate
+            .set(bit::UPPER_NO_SENDS | bit::UPPER_NO_RECEIVES);
+    }
 }

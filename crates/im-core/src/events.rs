@@ -2,7 +2,7 @@
 //! static state and never allocates; a reader sees by the sequence numbers what
 //! was overwritten. Kept behind a spin lock by the driver.
 
-use heapless::HistoryBuf;
+use heapless::Deque;
 use im_control::{EventKind, EventRecord};
 
 /// Events that are remembered.
@@ -10,7 +10,7 @@ pub const CAPACITY: usize = 64;
 
 /// The ring.
 pub struct EventRing {
-    events: HistoryBuf<EventRecord, CAPACITY>,
+    events: Deque<EventRecord, CAPACITY>,
     next: u64,
 }
 
@@ -18,7 +18,7 @@ impl EventRing {
     /// No events.
     pub const fn new() -> Self {
         Self {
-            events: HistoryBuf::new(),
+            events: Deque::new(),
             next: 0,
         }
     }
@@ -27,18 +27,22 @@ impl EventRing {
     pub fn push(&mut self, time: u64, kind: EventKind, if_index: u32, value: u64) {
         let sequence = self.next;
         self.next = self.next.wrapping_add(1);
-        self.events.write(EventRecord {
+        if self.events.is_full() {
+            let _oldest = self.events.pop_front();
+        }
+        let event = EventRecord {
             sequence,
             time,
             kind: kind.code(),
             if_index,
             value,
-        });
+        };
+        let _room = self.events.push_back(event);
     }
 
-    /// The events, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &EventRecord> {
-        self.events.oldest_ordered()
+    /// The event at a place, the oldest first.
+    pub fn get(&self, index: usize) -> Option<EventRecord> {
+        self.events.get(index).copied()
     }
 }
 
@@ -56,11 +60,14 @@ mod tests {
     #[test]
     fn the_oldest_are_overwritten() {
         let mut ring = EventRing::new();
-        assert_eq!(ring.iter().count(), 0);
+        assert_eq!(ring.get(0), None);
         for value in 0..CAPACITY as u64 + 10 {
             ring.push(value * 2, EventKind::LinkState, 1, value);
         }
-        let seen: Vec<u64> = ring.iter().map(|event| event.sequence).collect();
+        let seen: Vec<u64> = (0..)
+            .map_while(|index| ring.get(index))
+            .map(|event| event.sequence)
+            .collect();
         assert_eq!(seen.len(), CAPACITY);
         assert_eq!(seen.first(), Some(&10));
         assert!(seen.windows(2).all(|pair| pair[1] == pair[0] + 1));

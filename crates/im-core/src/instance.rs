@@ -48,6 +48,7 @@ pub(crate) fn request_all<T: Topology>(lower: &Lower<T>) {
 /// Asks NDIS for a virtual miniport (BND-13, VMI-1).
 pub(crate) fn request<T: Topology>(upper: &Upper<T>) -> Result<()> {
     let driver = upper.driver;
+    let mut name = counted(&upper.name)?;
     // The events are reset before the state lets anybody set them.
     {
         let mut core = upper.core.lock();
@@ -58,7 +59,6 @@ pub(crate) fn request<T: Topology>(upper: &Upper<T>) -> Result<()> {
     }
     upper.settled.reset();
     upper.halted.reset();
-    let mut name = counted(&upper.name)?;
     let context: NDIS_HANDLE = core::ptr::from_ref(upper).cast_mut().cast();
     driver.event(EventKind::MiniportRequested, upper.lower().if_index(), 0);
     // SAFETY: (VMI-1, VMI-4) PASSIVE_LEVEL, the miniport driver handle, a name
@@ -246,6 +246,8 @@ pub(crate) unsafe extern "efiapi" fn halt<T: Topology>(
         .set_miniport(MiniportHandle(core::ptr::null_mut())); // HLT-4
     let index = upper.if_index.swap(0, Ordering::Relaxed);
     upper.driver.event(EventKind::MiniportHalted, index, 0);
-    let _halted = upper.step(UpperMove::Halt);
+    if upper.step(UpperMove::Halt).is_err() {
+        upper.force_halted(); // reported; the miniport is gone all the same
+    }
     upper.halted.set(); // last: an unbind may free the miniport
 }

@@ -67,7 +67,8 @@ fn allocate(pool: Pool, size: usize, align: usize) -> Result<Block> {
         NdisAllocateMemoryWithTagPriority(pool.handle, length, pool.tag.0, NormalPoolPriority)
     };
     let start = NonNull::new(start.cast::<u8>()).ok_or(Error::NoResources)?; // MEM-2
-    let offset = start.as_ptr().align_offset(align);
+    // `align` is a power of two, as every alignment of a type.
+    let offset = start.as_ptr().addr().wrapping_neg() & align.wrapping_sub(1);
     if offset > length as usize - size {
         // Cannot be while the pool keeps its 16 bytes; give back and refuse.
         // SAFETY: (MEM-2) allocated above, given back once.
