@@ -114,6 +114,15 @@ fn a_capture_that_cannot_be_written() {
 }
 
 #[test]
+fn no_room_for_the_capture() {
+    let dir = package(&Image::driver(&[0xc3]).bytes(), TOPOLOGY);
+    assert_refused(
+        &run(dir.path(), &["--pcap", "/dev/full"]),
+        &["the capture", "No space left on device", "make room"],
+    );
+}
+
+#[test]
 fn options_that_contradict_each_other() {
     let dir = package(b"MZ", TOPOLOGY);
     assert_refused(

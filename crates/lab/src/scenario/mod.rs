@@ -25,7 +25,7 @@ use crate::trouble::Trouble;
 pub use stage::{Files, Stage};
 
 /// Names of the scenarios, the default first.
-pub const NAMES: [&str; 7] = [
+pub const NAMES: [&str; 8] = [
     "tour",
     "cycles",
     "surprise",
@@ -82,7 +82,7 @@ fn one_life(
         _ => tour::tour(host, &stage, summary),
     });
     stage.finish(host, summary);
-    Ok(())
+    stage.captured()
 }
 
 /// Notes a step.

@@ -23,7 +23,8 @@ use crate::trouble::Trouble;
 /// Descriptors handed over by the parent.
 pub type Files = Vec<(FileUse, OwnedFd)>;
 
-type Captures = Arc<Mutex<Vec<Recorder<File>>>>;
+/// Recorders, and the first error of any.
+type Captures = Arc<Mutex<(Vec<Recorder<File>>, Option<PcapError>)>>;
 
 /// Everything a scenario acts on.
 pub struct Stage {
@@ -111,7 +112,7 @@ impl Stage {
             };
             let nic = host.add_nic(config, Box::new(far));
             let captures = Arc::clone(&captures);
-            if !lock(&captures).is_empty() {
+            if !lock(&captures).0.is_empty() {
                 host.listen(
                     nic,
                     Box::new(move |now, up, frame| {
@@ -120,8 +121,10 @@ impl Stage {
                         } else {
                             Direction::Outbound
                         };
-                        for recorder in lock(&captures).iter_mut() {
-                            let _ = recorder.record(nic, now, direction, frame, None);
+                        let (recorders, lost) = &mut *lock(&captures);
+                        for recorder in recorders {
+                            let done = recorder.record(nic, now, direction, frame, None);
+                            *lost = lost.take().or(done.err());
                         }
                     }),
                 );
@@ -197,6 +200,16 @@ impl Stage {
             .position(|a| a.name == adapter.name)
     }
 
+    /// Whether everything that was to be recorded was; to be asked at the end.
+    pub fn captured(&self) -> Result<(), Trouble> {
+        lock(&self.captures).1.take().map_or(Ok(()), |error| {
+            Err(
+                Trouble::input(format!("the capture is not complete: {error}"))
+                    .hint("make room on its disk, or record to another one"),
+            )
+        })
+    }
+
     /// Adds to the summary what the endpoints and NICs saw.
     pub fn finish(&self, host: &Host, summary: &mut Summary) {
         for (name, v) in self.endpoints.ledger.flow_verdicts() {
@@ -239,8 +252,9 @@ impl Stage {
             });
         }
         summary.trace = Some(format!("{:#018x}", host.trace_hash()));
-        for recorder in lock(&self.captures).iter_mut() {
-            let _ = recorder.flush();
+        let (recorders, lost) = &mut *lock(&self.captures);
+        for recorder in recorders {
+            *lost = lost.take().or(recorder.flush().err());
         }
         if summary.leaks.is_empty() {
             summary.leaks = super::leaks(host);
@@ -266,10 +280,13 @@ fn captures(topology: &Topology, files: &mut Files) -> Result<Captures, Trouble>
     for usage in wanted {
         if let Some(fd) = take(files, &usage) {
             let recorder = Recorder::new(File::from(fd), &interfaces);
-            list.push(recorder.map_err(|e| Trouble::host(e.to_string()))?);
+            list.push(recorder.map_err(|error| {
+                Trouble::input(format!("the capture cannot be written: {error}"))
+                    .hint("make room on its disk, or record to another one")
+            })?);
         }
     }
-    Ok(Arc::new(Mutex::new(list)))
+    Ok(Arc::new(Mutex::new((list, None))))
 }
 
 fn values(list: &std::collections::BTreeMap<String, ConfigValue>) -> Vec<(String, Value)> {
