@@ -64,7 +64,7 @@ fn kernel_clippy(cx: &Context) -> Result<()> {
     // The profile of the packages, so that wdk-build and bindgen are built once.
     cmd.args(["--profile", "kernel-release", "--lib"]);
     let mut features = Vec::new();
-    for driver in drivers::all(cx)? {
+    for driver in drivers::all(cx)?.into_iter().chain(drivers::subjects(cx)?) {
         cmd.args(["--package", &driver.name]);
         features.push(format!("{}/kernel", driver.name));
     }
