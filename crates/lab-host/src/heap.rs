@@ -310,7 +310,7 @@ mod tests {
     fn a_reset_heap_repeats_its_addresses() {
         let arena = Arena::new().expect("arena");
         let mut heap = Heap::new(Layout::Guarded);
-        let mut run = |heap: &mut Heap| {
+        let run = |heap: &mut Heap| {
             let addresses: Vec<u64> = [10, 5000, 64, 4096]
                 .iter()
                 .map(|&len| {

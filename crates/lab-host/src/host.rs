@@ -22,6 +22,7 @@ use crate::nt::Nt;
 use crate::report::{
     CallKind, CallRecord, Crash, CrashKind, Event, Finding, Severity, Sink, StackSnapshot,
 };
+use crate::trap::Traps;
 use crate::vp::{DISPATCH, Frame, Local, Vp};
 
 /// Which engine runs the driver.
@@ -144,6 +145,7 @@ pub struct Host {
     quiet: AtomicBool,
     exports: Vec<Api>,
     pub(crate) bare: crate::ndis::bare::Bare,
+    traps: Traps,
 }
 
 impl Host {
@@ -187,6 +189,7 @@ impl Host {
             quiet: AtomicBool::new(false),
             exports: chosen(&config),
             bare: crate::ndis::bare::Bare::default(),
+            traps: Traps::default(),
             arena,
             config,
         });
@@ -274,6 +277,7 @@ impl Host {
         for vp in &self.vps {
             vp.reset(&self.arena);
         }
+        self.traps.forget();
         if let Some(image) = self.image() {
             image.restore(&self.arena)?;
         }
@@ -817,43 +821,23 @@ impl Host {
         self.violate("HOST-HANDLE", format!("{name}: {what} {handle:#x} {error}"));
     }
 
-    /// A signal hit code of the driver, on the thread that ran it: reports it.
-    pub fn fault(&self, signal: i32, address: u64, rip: u64, rsp: u64, rbp: u64) {
-        self.crashed.store(true, Ordering::Relaxed);
-        let what = self.describe(address);
-        let image = self.image();
-        let len = self.arena.stack_of(rsp).map_or(0, |i| {
-            let (low, size) = self.arena.stack(i);
-            (low + size - rsp).min(8192)
-        });
-        let mut bytes = vec![0; len as usize];
-        let _ = self.arena.read_bytes(rsp, &mut bytes);
-        let (cpu, irql) = self.in_task().map_or((0, 0), |vp| (vp.index, vp.irql()));
-        self.sink.event(Event::Crash(Crash {
-            message: format!("the driver touched {address:#x}: {what}"),
-            kind: CrashKind::Fault {
-                signal,
-                address,
-                what,
-            },
-            registers: vec![
-                ("rip".into(), rip),
-                ("rsp".into(), rsp),
-                ("rbp".into(), rbp),
-            ],
-            time: self.engine.now(),
-            cpu,
-            irql,
-            calls: self.calls(),
-            stack: image.map(|i| StackSnapshot {
-                rip,
-                rsp,
-                rbp,
-                bytes,
-                image_base: i.base,
-                image_size: i.size,
-            }),
-        }));
+    /// Sets a trap on an instruction of the driver; false when `at` is not its code.
+    pub fn set_trap(&self, at: u64, stays: bool, action: crate::trap::Action) -> bool {
+        let code = self.image().is_some_and(|i| i.is_code(at));
+        if code {
+            self.traps.set(&self.arena, at, stays, action);
+        }
+        code
+    }
+
+    /// Takes a trap away; how often it was hit.
+    pub fn clear_trap(&self, at: u64) -> u64 {
+        self.traps.clear(&self.arena, at)
+    }
+
+    /// A `SIGTRAP` hit the calling thread in driver code: true when a trap was there.
+    pub fn trapped(&self, context: &mut libc::mcontext_t) -> bool {
+        self.traps.hit(&self.arena, context)
     }
 
     fn in_task(&self) -> Option<&Vp> {

@@ -18,6 +18,7 @@ pub mod ndis;
 mod nt;
 pub mod report;
 pub mod rules;
+pub mod trap;
 pub mod vp;
 
 pub use engine::{Engine, Job, Level, RunEnd};

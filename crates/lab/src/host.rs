@@ -160,9 +160,9 @@ impl Witness {
 }
 
 impl Faults for Witness {
-    fn resume(&self, _: i32, _: &libc::siginfo_t, _: &mut libc::ucontext_t) -> bool {
-        // The host has no traps in driver code yet and emulates no instruction.
-        false
+    fn resume(&self, signal: i32, _: &libc::siginfo_t, context: &mut libc::ucontext_t) -> bool {
+        // Instructions are not emulated yet; traps are the host's own.
+        signal == libc::SIGTRAP && self.host.trapped(&mut context.uc_mcontext)
     }
 
     fn died(&self, signal: i32, address: u64, context: &libc::ucontext_t) {

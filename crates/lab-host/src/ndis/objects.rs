@@ -47,12 +47,7 @@ fn arm(host: &Host, timer: u64, delay: u64) {
                 })
             });
             let Some(t) = found else { return };
-            host.call(
-                "NetTimerCallback",
-                timer,
-                t.function,
-                &[0, t.context, 0, 0],
-            );
+            host.call("NetTimerCallback", timer, t.function, &[0, t.context, 0, 0]);
             let again = host.ndis(|n| {
                 n.timers
                     .get(&timer)

@@ -566,9 +566,33 @@ impl Host {
         }
     }
 
-    /// Requests that reach a NIC pend until they are cancelled (true), or not.
+    /// Requests that reach a NIC pend until they are cancelled (true), or not; then those it
+    /// kept are completed.
     pub fn oids_stick(&self, stuck: bool) {
-        self.ndis(|n| n.oids.stuck = stuck);
+        let kept = self.ndis(|n| {
+            n.oids.stuck = stuck;
+            let kept = n
+                .oids
+                .active
+                .iter()
+                .filter_map(|(&request, a)| match a.target {
+                    Target::Binding(binding) if a.task.is_none() => {
+                        let nic = n.bindings.get(&binding)?.nic;
+                        Some((nic, binding, request, a.id))
+                    }
+                    Target::Binding(_) | Target::Miniport(_) => None,
+                });
+            if stuck { Vec::new() } else { kept.collect() }
+        });
+        for (nic, binding, request, id) in kept {
+            self.spawn(Job::dpc("NIC completes an OID", move |host| {
+                let still = host.ndis(|n| n.oids.active.get(&request).is_some_and(|a| a.id == id));
+                if still {
+                    let status = host.adapter_oid(nic, binding, request);
+                    host.oid_up(request, status);
+                }
+            }));
+        }
     }
 
     fn cancel_down(&self, binding: u64, id: u64) {

@@ -31,14 +31,22 @@ impl Host {
                 self.pause_miniport(miniport);
             }
         }
-        let call = OidCall::set(OID_PNP_SET_POWER, &state.0.to_le_bytes());
-        let status = self.oid(miniport, &call).status;
-        if status == 0 {
+        let asleep = |yes: bool| {
             self.ndis(|n| {
                 if let Some(m) = n.miniports.get_mut(&miniport) {
-                    m.asleep = !up;
+                    m.asleep = yes;
                 }
             });
+        };
+        // It is the driver that wakes the miniport, inside the request: from then on it may
+        // indicate (PWR-8). It goes to sleep when the request is complete (PWR-2).
+        if up {
+            asleep(false);
+        }
+        let call = OidCall::set(OID_PNP_SET_POWER, &state.0.to_le_bytes());
+        let status = self.oid(miniport, &call).status;
+        if up != (status == 0) {
+            asleep(true);
         }
         if up && !self.restart_miniport(miniport) {
             // It was not paused for the sleep.
