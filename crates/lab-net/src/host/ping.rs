@@ -13,6 +13,8 @@ use crate::mix::{Content, derive};
 
 /// Octets of an ICMP echo header.
 const ECHO_HEADER: usize = 8;
+/// Nanoseconds after which a full socket is tried again at the latest.
+const FULL: u64 = 100_000;
 
 /// An order for [`super::IpHost::ping`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -269,6 +271,11 @@ impl super::Job for Job {
             self.waiting.push(Some(now));
             self.last_sent = now;
             self.next_send = now.saturating_add(self.order.interval);
+        }
+        if self.next_send <= now {
+            // No room, as while a neighbour is being looked for. Asking again at once
+            // would keep the host awake for all that time.
+            self.next_send = now.saturating_add(self.order.interval.max(FULL));
         }
         self.settle(now);
         moved

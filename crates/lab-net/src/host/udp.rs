@@ -16,6 +16,8 @@ const DEPTH: usize = 256;
 
 /// Number of the datagram at the start of each.
 const NUMBER: usize = 4;
+/// Nanoseconds after which a full socket is tried again at the latest.
+const FULL: u64 = 100_000;
 
 fn socket(port: u16, largest: usize) -> Result<Socket<'static>, HostError> {
     let buffer = || PacketBuffer::new(vec![PacketMetadata::EMPTY; DEPTH], vec![0; largest * DEPTH]);
@@ -303,6 +305,11 @@ impl super::Job for Probe {
             self.waiting.push(true);
             self.last_sent = now;
             self.next_send = now.saturating_add(self.order.interval);
+        }
+        if self.next_send <= now {
+            // No room, as while a neighbour is being looked for. Asking again at once
+            // would keep the host awake for all that time.
+            self.next_send = now.saturating_add(self.order.interval.max(FULL));
         }
         self.settle(now);
         moved
