@@ -459,11 +459,10 @@ impl Host {
         let since = self.now();
         let original_goes_down = self.ndis(|n| {
             let original = n.oids.active.contains_key(&request);
-            if let Some((_, from)) = n.oids.clones.get(&request).copied() {
-                if let Some(a) = n.oids.active.get_mut(&from) {
+            if let Some((_, from)) = n.oids.clones.get(&request).copied()
+                && let Some(a) = n.oids.active.get_mut(&from) {
                     a.forwarded = true;
                 }
-            }
             original
         });
         if original_goes_down {
@@ -611,7 +610,7 @@ impl Host {
             self.spawn_after(
                 self.engine().random(10_000),
                 Job::dpc("NIC aborts an OID", move |host| {
-                    host.oid_up(request, NDIS_STATUS_REQUEST_ABORTED.0)
+                    host.oid_up(request, NDIS_STATUS_REQUEST_ABORTED.0);
                 }),
             );
         }
@@ -646,7 +645,7 @@ impl Host {
                 format!("request {request:#x} is completed and is not pending on this miniport"),
             ),
             Verdict::Twice => {
-                self.violate("OID-5", format!("request {request:#x} is completed twice"))
+                self.violate("OID-5", format!("request {request:#x} is completed twice"));
             }
             Verdict::WrongPath => self.violate(
                 "OID-28",

@@ -5,6 +5,7 @@
 //! anything else over it: the generators' frames run beside them and are all accounted for.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use im_control::{EventKind, EventRecord, Kind, Reply};
@@ -66,12 +67,34 @@ impl Endpoint for Watch {
     }
 }
 
+/// Sends nothing before it is told to.
+struct Gated {
+    source: malformed::Source,
+    open: Arc<AtomicBool>,
+}
+
+impl Endpoint for Gated {
+    fn on_frame(&mut self, _now: u64, _frame: &[u8]) {}
+
+    fn poll(&mut self, now: u64, out: &mut dyn FnMut(Frame) -> bool) {
+        if self.open.load(Ordering::Relaxed) {
+            self.source.poll(now, out);
+        }
+    }
+
+    fn next_poll(&mut self, now: u64) -> Option<u64> {
+        let open = self.open.load(Ordering::Relaxed);
+        open.then(|| self.source.next_poll(now)).flatten()
+    }
+}
+
 /// One way that malformed frames take.
 struct Way {
     name: String,
     seed: u64,
     addresses: Addresses,
     far: Arc<Mutex<Watcher>>,
+    open: Arc<AtomicBool>,
 }
 
 /// Sources of malformed frames at both ends of each adapter, and who watches for them at the
@@ -105,13 +128,19 @@ fn neighbours(
             };
             let seed = seed ^ (salt << 32);
             let far = Arc::new(Mutex::new(Watcher::default()));
-            endpoints.attach(from, None, malformed::Source::new(seed, FRAMES, addresses));
+            let open = Arc::new(AtomicBool::new(false));
+            let gated = Gated {
+                source: malformed::Source::new(seed, FRAMES, addresses),
+                open: Arc::clone(&open),
+            };
+            endpoints.attach(from, None, gated);
             endpoints.attach(to, None, Watch(Arc::clone(&far)));
             ways.push(Way {
                 name,
                 seed,
                 addresses,
                 far,
+                open,
             });
         };
         let salt = 2 * i as u64;
@@ -140,6 +169,9 @@ fn frames(host: &Host, stage: &Stage, ways: &[Way], summary: &mut Summary) {
     let Some(bindings) = tour::bring_up(host, stage, summary) else {
         return;
     };
+    for way in ways {
+        way.open.store(true, Ordering::Relaxed);
+    }
     stage.endpoints.start_generators(host.now());
     stage.kick(host);
     let end = host.now() + 60 * SECOND;
