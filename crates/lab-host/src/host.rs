@@ -148,6 +148,13 @@ pub struct Host {
     traps: Traps,
 }
 
+// SAFETY: what is not behind a lock is atomic or never changes. The raw pointers in the
+// NDIS part's tables are addresses of the driver, which are followed through the arena
+// or by the driver itself, never by the host.
+unsafe impl Send for Host {}
+// SAFETY: as above.
+unsafe impl Sync for Host {}
+
 impl Host {
     /// Makes a host without a driver.
     ///

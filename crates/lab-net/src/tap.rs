@@ -24,6 +24,8 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -104,11 +106,14 @@ impl Tap {
 
 /// A TAP device as an [`Endpoint`]: what Linux sends comes in at polls.
 ///
-/// A device wakes nobody here; the endpoint asks to be polled again soon, the
-/// later the longer it has been quiet. For the real-time engine only.
+/// A device wakes nobody by itself: the endpoint asks to be polled again soon, the
+/// later the longer it has been quiet, unless a [`TapWatch`] tells its driver when
+/// to poll. For the real-time engine only.
 #[derive(Debug)]
 pub struct TapEndpoint {
-    tap: Tap,
+    shared: Arc<Watched>,
+    /// Whether a [`TapWatch`] exists.
+    watched: bool,
     buffer: Vec<u8>,
     /// Nanoseconds to the next look.
     pause: u64,
@@ -139,12 +144,28 @@ impl TapEndpoint {
     /// Puts an endpoint on a device.
     pub fn new(tap: Tap) -> Self {
         Self {
-            tap,
+            shared: Arc::new(Watched {
+                tap,
+                dry: Mutex::new(false),
+                changed: Condvar::new(),
+                held: AtomicBool::new(false),
+            }),
+            watched: false,
             buffer: vec![0; LARGEST],
             pause: Self::SOON,
             due: 0,
             counters: TapCounters::default(),
         }
+    }
+
+    /// The same, with a watch: whoever drives the endpoint polls when that says so.
+    pub fn watched(tap: Tap) -> (Self, TapWatch) {
+        let mut endpoint = Self::new(tap);
+        endpoint.watched = true;
+        let watch = TapWatch {
+            shared: Arc::clone(&endpoint.shared),
+        };
+        (endpoint, watch)
     }
 
     /// What it moved so far.
@@ -153,23 +174,86 @@ impl TapEndpoint {
     }
 }
 
+/// What an endpoint and its watch share.
+#[derive(Debug)]
+struct Watched {
+    tap: Tap,
+    /// The endpoint has read all there was; the next frame is worth a word.
+    dry: Mutex<bool>,
+    changed: Condvar,
+    /// What Linux sends is to be left where it is.
+    held: AtomicBool,
+}
+
+impl Watched {
+    fn dry(&self) -> std::sync::MutexGuard<'_, bool> {
+        // A flag is valid whoever died while holding it.
+        self.dry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells when Linux has sent something that a [`TapEndpoint`] has not read yet.
+#[derive(Debug)]
+pub struct TapWatch {
+    shared: Arc<Watched>,
+}
+
+impl TapWatch {
+    /// Waits, at most `milliseconds` twice, until the endpoint has read all there was
+    /// and there is more: true once for each such moment, and then it is time to poll.
+    pub fn wait(&self, milliseconds: u16) -> io::Result<bool> {
+        let limit = Duration::from_millis(milliseconds.into());
+        if self.shared.held.load(Ordering::Acquire) {
+            std::thread::sleep(limit.min(Duration::from_millis(5)));
+            return Ok(false);
+        }
+        let dry = self.shared.dry();
+        let (dry, _) = self
+            .shared
+            .changed
+            .wait_timeout_while(dry, limit, |dry| !*dry)
+            .unwrap_or_else(PoisonError::into_inner);
+        let run_dry = *dry;
+        drop(dry);
+        // A frame that came after the endpoint's last look is still there to be seen.
+        if !run_dry || !self.shared.tap.wait(milliseconds)? {
+            return Ok(false);
+        }
+        *self.shared.dry() = false;
+        Ok(true)
+    }
+
+    /// Leaves what Linux sends from now on where it is, uncounted, or takes it again.
+    pub fn hold(&self, hold: bool) {
+        self.shared.held.store(hold, Ordering::Release);
+    }
+}
+
 impl Endpoint for TapEndpoint {
     fn on_frame(&mut self, now: u64, frame: &[u8]) {
-        match self.tap.write_frame(frame) {
+        match self.shared.tap.write_frame(frame) {
             Ok(true) => {
                 self.counters.to_linux.0 += 1;
                 self.counters.to_linux.1 += frame.len() as u64;
                 // An answer is likely.
                 self.pause = Self::SOON;
-                self.due = self.due.min(now + Self::SOON);
+                if !self.watched {
+                    self.due = self.due.min(now + Self::SOON);
+                }
             }
             Ok(false) | Err(_) => self.counters.dropped += 1,
         }
     }
 
     fn poll(&mut self, now: u64, out: &mut dyn FnMut(Frame) -> bool) {
+        if self.shared.held.load(Ordering::Acquire) {
+            // The watch goes on from here when the hold ends.
+            self.due = u64::MAX;
+            *self.shared.dry() = true;
+            return;
+        }
         loop {
-            match self.tap.read_frame(&mut self.buffer) {
+            match self.shared.tap.read_frame(&mut self.buffer) {
                 Ok(Some(length)) => {
                     self.counters.from_linux.0 += 1;
                     self.counters.from_linux.1 += length as u64;
@@ -178,6 +262,12 @@ impl Endpoint for TapEndpoint {
                         self.due = now;
                         return;
                     }
+                }
+                Ok(None) if self.watched => {
+                    self.due = u64::MAX;
+                    *self.shared.dry() = true;
+                    self.shared.changed.notify_one();
+                    return;
                 }
                 Ok(None) => break,
                 Err(_) => {
@@ -191,7 +281,7 @@ impl Endpoint for TapEndpoint {
     }
 
     fn next_poll(&mut self, now: u64) -> Option<u64> {
-        Some(self.due.max(now))
+        (self.due != u64::MAX).then(|| self.due.max(now))
     }
 }
 

@@ -112,6 +112,8 @@ pub fn config(job: &RunJob) -> Config {
         },
         guard_hand_overs: !real && !bare,
         bare,
+        // A thread without one keeps the small stack that the library gave it.
+        thread_start: Some(|| drop(handler::alternate_stack())),
         ndis_version: (small(lab.ndis_version.major), small(lab.ndis_version.minor)),
         ..Config::default()
     }

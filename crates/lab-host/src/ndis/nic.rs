@@ -691,9 +691,12 @@ impl Host {
     pub(crate) fn indicate_up(&self, nic: usize, binding: u64, lists: &[u64], lent: bool) {
         let found = self.ndis(|n| {
             let b = n.bindings.get_mut(&binding)?;
-            if !lent {
-                b.receives += lists.len() as u64;
+            // With real threads it may have been paused since the batch was begun.
+            if b.state != EdgeState::Running || b.asleep {
+                return None;
             }
+            // Those that are lent count too: the adapter waits for the call to return.
+            b.receives += lists.len() as u64;
             let context = b.context;
             let protocol = b.protocol;
             let handler = n
@@ -704,6 +707,7 @@ impl Host {
             Some((context, handler as usize as u64))
         });
         let Some((context, handler)) = found else {
+            self.ndis(|n| n.nics[nic].mix.dropped += lists.len() as u64);
             self.take_back(nic, lists);
             return;
         };
@@ -756,6 +760,11 @@ impl Host {
                 }
                 expected = next;
             }
+            self.ndis(|n| {
+                if let Some(b) = n.bindings.get_mut(&binding) {
+                    b.receives = b.receives.saturating_sub(lists.len() as u64);
+                }
+            });
             self.take_back(nic, lists);
         }
     }
@@ -812,6 +821,18 @@ impl Host {
             due
         });
         self.complete_sends(binding, &due);
+    }
+
+    /// Whether nothing is on a NIC's wire, in its queues or in its hands.
+    pub fn nic_is_idle(&self, nic: usize) -> bool {
+        self.ndis(|n| {
+            let x = &n.nics[nic];
+            x.wire.is_empty()
+                && x.up.is_empty()
+                && x.rx.is_empty()
+                && x.pending.is_empty()
+                && !x.rx_busy
+        })
     }
 
     /// Lists that pend at a NIC.

@@ -150,6 +150,14 @@ impl Host {
         }
     }
 
+    /// Whether a protocol neither sends, waits for completions nor keeps what it received.
+    pub fn upper_is_idle(&self, upper: usize) -> bool {
+        self.ndis(|n| {
+            let u = &n.uppers[upper];
+            u.in_flight == 0 && !u.polling && u.held.is_empty()
+        })
+    }
+
     /// Whether a protocol may send now.
     pub fn upper_running(&self, upper: usize) -> bool {
         self.ndis(|n| n.uppers[upper].running)

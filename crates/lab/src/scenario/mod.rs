@@ -22,6 +22,7 @@ use crate::process::RunJob;
 use crate::summary::{Leak, Step, Summary};
 use crate::trouble::Trouble;
 
+pub use linux::DROPPED;
 pub use stage::{Files, Stage};
 
 /// Names of the scenarios, the default first.
@@ -74,12 +75,14 @@ fn one_life(
         .then(|| linux::Talk::take(&mut files))
         .transpose()?;
     let stage = Stage::new(host, job, &job.topology, job.seed, files)?;
-    host.run(name, |host| match (name, &talk) {
-        ("surprise", _) => tour::surprise(host, &stage, summary),
-        ("pnp", _) => pnp::pnp(host, &stage, summary),
-        ("bench", _) => bench::run(host, &stage, summary),
-        (_, Some(talk)) => linux::linux(host, &stage, talk, summary),
-        _ => tour::tour(host, &stage, summary),
+    linux::watched(host, &stage, || {
+        host.run(name, |host| match (name, &talk) {
+            ("surprise", _) => tour::surprise(host, &stage, summary),
+            ("pnp", _) => pnp::pnp(host, &stage, summary),
+            ("bench", _) => bench::run(host, &stage, summary),
+            (_, Some(talk)) => linux::linux(host, &stage, talk, summary),
+            _ => tour::tour(host, &stage, summary),
+        });
     });
     stage.finish(host, summary);
     stage.captured()

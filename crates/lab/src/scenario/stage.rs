@@ -12,7 +12,7 @@ use lab_net::host::IpHost;
 use lab_net::hub::Hub;
 use lab_net::lock;
 use lab_net::pcap::{Direction, Interface, PcapError, Recorder, Replay};
-use lab_net::tap::{Tap, TapEndpoint};
+use lab_net::tap::{Tap, TapEndpoint, TapWatch};
 
 use crate::process::{FileUse, RunJob};
 use crate::summary::{Counter, NicMix, Summary, Udp};
@@ -37,6 +37,27 @@ pub struct Stage {
     /// Service of the protocol edge.
     pub service: String,
     captures: Captures,
+    /// TAP devices, and who is to be told when one has something.
+    watches: Vec<(TapWatch, Speaker)>,
+}
+
+/// Who lets an endpoint speak.
+#[derive(Clone, Copy, Debug)]
+pub enum Speaker {
+    /// The adapter of this index lets the far end of its wire speak.
+    Nic(usize),
+    /// The protocol of this index speaks itself.
+    Upper(usize),
+}
+
+impl Speaker {
+    /// Lets it speak. May be called from any thread.
+    pub fn kick(self, host: &Host) {
+        match self {
+            Self::Nic(nic) => host.nic_kick(nic),
+            Self::Upper(upper) => host.upper_kick(upper),
+        }
+    }
 }
 
 /// Full device name of a virtual miniport.
@@ -90,11 +111,14 @@ impl Stage {
         };
         let mut endpoints = Endpoints::build(topology, seed, open)
             .map_err(|e| Trouble::input(e.to_string()).at(topology.file.display()))?;
+        let mut taps = Vec::new();
         for h in topology.hosts.iter().filter(|h| h.stack == Stack::Linux) {
             let fd = take(&mut files, &FileUse::Tap(h.name.clone())).ok_or_else(|| {
                 Trouble::host(format!("no TAP device was handed over for {}", h.name))
             })?;
-            endpoints.attach(&h.on, None, TapEndpoint::new(Tap::from(fd)));
+            let (endpoint, watch) = TapEndpoint::watched(Tap::from(fd));
+            endpoints.attach(&h.on, None, endpoint);
+            taps.push((h.on.clone(), watch));
         }
         more(&mut endpoints);
         let captures = captures(topology, &mut files)?;
@@ -103,6 +127,7 @@ impl Stage {
             let at = hubs.iter().position(|(known, _)| known == place)?;
             Some(hubs.swap_remove(at).1)
         };
+        let mut speakers = Vec::new();
         for (index, adapter) in topology.adapters.iter().enumerate() {
             let place = Place::Wire(adapter.wire.clone().unwrap_or_default());
             let far = hub(&place).unwrap_or_else(Hub::new);
@@ -111,6 +136,7 @@ impl Stage {
                 ..nic_config(adapter, index)
             };
             let nic = host.add_nic(config, Box::new(far));
+            speakers.push((place, Speaker::Nic(nic)));
             let captures = Arc::clone(&captures);
             if !lock(&captures).0.is_empty() {
                 host.listen(
@@ -141,15 +167,26 @@ impl Stage {
                 rough,
                 ..UpperConfig::default()
             };
-            host.add_upper(config, Box::new(above));
+            let upper = host.add_upper(config, Box::new(above));
+            speakers.push((place, Speaker::Upper(upper)));
         }
+        let watches = taps.into_iter().filter_map(|(on, watch)| {
+            let speaker = speakers.iter().find(|(place, _)| *place == on)?.1;
+            Some((watch, speaker))
+        });
         Ok(Self {
+            watches: watches.collect(),
             topology: topology.clone(),
             started: Instant::now(),
             endpoints,
             service: job.service.clone(),
             captures,
         })
+    }
+
+    /// TAP devices, and who is to be told when one has something.
+    pub fn watches(&self) -> &[(TapWatch, Speaker)] {
+        &self.watches
     }
 
     /// Embedded hosts with what the topology says of them.
