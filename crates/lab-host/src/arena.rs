@@ -242,7 +242,7 @@ impl Arena {
     /// # Errors
     /// What `mprotect` says.
     pub fn protect(&self, address: u64, len: u64, protection: Protection) -> io::Result<()> {
-        debug_assert!(self.contains(address) && address % PAGE == 0);
+        debug_assert!(self.contains(address) && address.is_multiple_of(PAGE));
         // SAFETY: the range lies in the driver's view, whose protection the arena owns.
         let rc = unsafe {
             libc::mprotect(
@@ -390,10 +390,8 @@ mod tests {
             .write(at + 8, 0x1122_3344_5566_7788_u64)
             .expect("write");
         // SAFETY: the page was opened for the driver's view just now.
-        assert_eq!(
-            unsafe { ((at + 8) as *const u64).read() },
-            0x1122_3344_5566_7788
-        );
+        let seen = unsafe { ((at + 8) as *const u64).read() };
+        assert_eq!(seen, 0x1122_3344_5566_7788);
     }
 
     #[test]

@@ -122,11 +122,11 @@ impl Handles {
     /// Ends a handle.
     pub fn close(&mut self, handle: u64) {
         let slot = ((handle >> 16) & 0x1F_FFFF) as u32;
-        if let Some(entry) = self.slots.get_mut(slot as usize) {
-            if entry.2 {
-                entry.2 = false;
-                self.free.push(slot);
-            }
+        if let Some(entry) = self.slots.get_mut(slot as usize)
+            && entry.2
+        {
+            entry.2 = false;
+            self.free.push(slot);
         }
     }
 

@@ -133,6 +133,10 @@ pub struct Host {
     pub(crate) nt: Mutex<Nt>,
     pub(crate) ndis: Mutex<Ndis>,
     engine: Box<dyn Engine>,
+    #[expect(
+        clippy::vec_box,
+        reason = "processors are pointed to and must not move"
+    )]
     vps: Vec<Box<Vp>>,
     ring: Mutex<Ring>,
     sink: Arc<dyn Sink>,
@@ -329,6 +333,7 @@ impl Host {
     }
 
     /// The processor the caller runs on.
+    #[expect(clippy::unused_self, reason = "the result must not outlive the host")]
     pub(crate) fn vp(&self) -> &Vp {
         Vp::current()
     }
@@ -346,6 +351,12 @@ impl Host {
     /// Nanoseconds since the start.
     pub fn now(&self) -> u64 {
         self.engine.now()
+    }
+
+    /// True with this probability, which is drawn from the seed.
+    pub(crate) fn chance(&self, share: f64) -> bool {
+        const PARTS: f64 = 1_048_576.0;
+        self.engine.random(1 << 20) < (share * PARTS) as u64
     }
 
     /// Starts a job now.

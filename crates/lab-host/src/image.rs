@@ -107,8 +107,8 @@ pub fn imports(bytes: &[u8]) -> Result<Vec<(String, String)>, LoadError> {
 
 fn parse(bytes: &[u8]) -> Result<PeFile64<'_>, LoadError> {
     let kind = object::FileKind::parse(bytes).map_err(|e| {
-        let start: String = bytes.iter().take(4).map(|b| format!("{b:02x} ")).collect();
-        LoadError::NotPe(format!("{e}; it starts with {}", start.trim_end()))
+        let start = format!("{:02x?}", bytes.get(..4).unwrap_or(bytes));
+        LoadError::NotPe(format!("{e}; it starts with {start}"))
     })?;
     match kind {
         object::FileKind::Pe64 => {}

@@ -154,9 +154,11 @@ impl Vp {
         let at = |offset: u64| arena.trusted(self.gs + offset);
         // SAFETY: all offsets lie in the KPCR page, which the host may always write.
         unsafe {
-            at(SELF).cast::<u64>().write(self.gs);
-            at(CURRENT_PRCB).cast::<u64>().write(self.gs + PRCB);
-            at(PRCB_NUMBER).cast::<u32>().write(self.index);
+            at(SELF).cast::<u64>().write_unaligned(self.gs);
+            at(CURRENT_PRCB)
+                .cast::<u64>()
+                .write_unaligned(self.gs + PRCB);
+            at(PRCB_NUMBER).cast::<u32>().write_unaligned(self.index);
         }
     }
 

@@ -122,7 +122,7 @@ impl Deterministic {
             .expect("one thread, never poisoned while running"))
     }
 
-    fn suspend(&self) {
+    fn suspend() {
         let vp = Vp::current();
         let yielder = vp.local().expect("a task runs").yielder.get();
         // SAFETY: set when the coroutine started; valid while it lives, and it is the caller.
@@ -359,7 +359,7 @@ impl Engine for Deterministic {
         if !parked {
             return true;
         }
-        self.suspend();
+        Self::suspend();
         self.with(|inner| inner.tasks[&id].woken)
     }
 
@@ -379,14 +379,14 @@ impl Engine for Deterministic {
             inner.rng.u64(0..every) == 0
         });
         if go {
-            self.suspend();
+            Self::suspend();
         }
     }
 
     fn abandon(&self) -> ! {
         self.with(|inner| inner.dead = true);
         loop {
-            self.suspend();
+            Self::suspend();
         }
     }
 

@@ -100,12 +100,13 @@ fn owner_takes_back(bare: &Bare, first: u64) {
     bare.back.set(bare.back.get() + count);
 }
 
-fn call(target: u64, a: u64, b: u64, c: u64, d: u64, e: u64) {
+fn call(target: u64, arguments: [u64; 5]) {
+    let [first, second, third, fourth, fifth] = arguments;
     // SAFETY: a callback that the driver registered, with its arguments; surplus register
     // arguments are ignored by the callee.
     let f: extern "win64" fn(u64, u64, u64, u64, u64) =
         unsafe { std::mem::transmute(target as usize) };
-    f(a, b, c, d, e);
+    f(first, second, third, fourth, fifth);
 }
 
 extern "win64" fn send(_binding: u64, first: u64, _port: u32, flags: u32) {
@@ -114,11 +115,13 @@ extern "win64" fn send(_binding: u64, first: u64, _port: u32, flags: u32) {
     bare.arrived.set(bare.arrived.get() + 1);
     call(
         bare.send_complete.get(),
-        bare.binding_context.get(),
-        first,
-        u64::from(flags & 1),
-        0,
-        0,
+        [
+            bare.binding_context.get(),
+            first,
+            u64::from(flags & 1),
+            0,
+            0,
+        ],
     );
 }
 
@@ -131,11 +134,13 @@ extern "win64" fn indicate(_miniport: u64, first: u64, _port: u32, _count: u32, 
     bare.arrived.set(bare.arrived.get() + protocol_takes(first));
     call(
         bare.returned.get(),
-        bare.miniport_context.get(),
-        first,
-        u64::from(flags & 1),
-        0,
-        0,
+        [
+            bare.miniport_context.get(),
+            first,
+            u64::from(flags & 1),
+            0,
+            0,
+        ],
     );
 }
 
@@ -269,18 +274,20 @@ impl Host {
             let started = Instant::now();
             for (&first, lists) in chains.iter().zip(lists.chunks(batch as usize)) {
                 match (receive, through) {
-                    (false, true) => call(send, self.bare.miniport_context.get(), first, 0, 1, 0),
+                    (false, true) => call(send, [self.bare.miniport_context.get(), first, 0, 1, 0]),
                     (false, false) => {
                         nic_takes(first);
                         owner_takes_back(&self.bare, first);
                     }
                     (true, true) => call(
                         indicate,
-                        self.bare.binding_context.get(),
-                        first,
-                        0,
-                        lists.len() as u64,
-                        1,
+                        [
+                            self.bare.binding_context.get(),
+                            first,
+                            0,
+                            lists.len() as u64,
+                            1,
+                        ],
                     ),
                     (true, false) => {
                         std::hint::black_box(protocol_takes(first));
@@ -288,7 +295,7 @@ impl Host {
                     }
                 }
             }
-            let spent = started.elapsed().as_nanos() as f64 / LISTS as f64;
+            let spent = started.elapsed().as_secs_f64() * 1e9 / f64::from(LISTS as u32);
             assert_eq!(self.bare.back.get() - back, LISTS, "every list comes back");
             // The first pass of each kind warms up.
             if pass >= 2 {

@@ -355,7 +355,7 @@ api! { exports:
     "ndis.sys" 0..=2 "IRQ-5"
     fn NdisAllocateNetBufferListPool(host, _handle: u64, parameters: u64) -> u64 {
         let p: NET_BUFFER_LIST_POOL_PARAMETERS = host.get(parameters, "Parameters");
-        if p.ProtocolId != 0 || p.PoolTag == 0 || p.ContextSize % 16 != 0
+        if p.ProtocolId != 0 || p.PoolTag == 0 || !p.ContextSize.is_multiple_of(16)
             || (p.DataSize > 0 && p.fAllocateNetBuffer == 0)
         {
             host.violate("NBL-2", format!(
@@ -467,7 +467,7 @@ api! { exports:
     /// Makes room in a list's context area, out of what its owner left there if that is enough.
     "ndis.sys" 0..=2 "IRQ-5"
     fn NdisAllocateNetBufferListContext(host, list: u64, size: u16, backfill: u16, tag: u32) -> NDIS_STATUS {
-        if size % 8 != 0 || size == 0 {
+        if !size.is_multiple_of(8) || size == 0 {
             host.violate("NBL-5", format!("ContextSize {size} is not a multiple of the pointer size"));
         }
         host.must_own("NdisAllocateNetBufferListContext", list);

@@ -106,6 +106,10 @@ impl NicConfig {
         }
     }
 
+    #[expect(
+        clippy::unused_self,
+        reason = "a property of this NIC, whatever it depends on"
+    )]
     pub(crate) const fn packet_filters(&self) -> u32 {
         NDIS_PACKET_TYPE_DIRECTED
             | NDIS_PACKET_TYPE_MULTICAST
@@ -114,6 +118,10 @@ impl NicConfig {
             | NDIS_PACKET_TYPE_PROMISCUOUS
     }
 
+    #[expect(
+        clippy::unused_self,
+        reason = "a property of this NIC, whatever it depends on"
+    )]
     pub(crate) fn pm_capabilities(&self) -> NDIS_PM_CAPABILITIES {
         // SAFETY: plain data of the ABI; all zero is a value of it.
         let mut pm: NDIS_PM_CAPABILITIES = unsafe { std::mem::zeroed() };
@@ -130,6 +138,10 @@ impl NicConfig {
         pm
     }
 
+    #[expect(
+        clippy::unused_self,
+        reason = "a property of this NIC, whatever it depends on"
+    )]
     pub(crate) fn rss_capabilities(&self) -> NDIS_RECEIVE_SCALE_CAPABILITIES {
         // SAFETY: plain data of the ABI; all zero is a value of it.
         let mut rss: NDIS_RECEIVE_SCALE_CAPABILITIES = unsafe { std::mem::zeroed() };
@@ -144,6 +156,10 @@ impl NicConfig {
         rss
     }
 
+    #[expect(
+        clippy::unused_self,
+        reason = "a property of this NIC, whatever it depends on"
+    )]
     pub(crate) fn offload_capabilities(&self) -> NDIS_OFFLOAD {
         // SAFETY: plain data of the ABI; all zero (nothing offloaded) is a value of it.
         let mut o: NDIS_OFFLOAD = unsafe { std::mem::zeroed() };
@@ -318,7 +334,8 @@ impl Host {
                 frames.push(frame_of(self, buffer));
             }
             let now = self.now();
-            let roll = self.engine().random(1_000_000) as f64 / 1_000_000.0;
+            let share = self.ndis(|n| n.nics[nic].config.pend);
+            let pend = self.chance(share);
             self.ndis(|n| {
                 let x = &mut n.nics[nic];
                 x.mix.sends += 1;
@@ -336,7 +353,7 @@ impl Host {
                     }
                 }
                 x.serial += 1;
-                if roll < x.config.pend || x.stuck {
+                if pend || x.stuck {
                     x.mix.pended += 1;
                     x.pending.push(Pending {
                         list,
@@ -413,7 +430,7 @@ impl Host {
             self.spawn_after(
                 delay,
                 Job::dpc("NIC send completion", move |host| {
-                    host.complete_pending(nic)
+                    host.complete_pending(nic);
                 }),
             );
         }
@@ -508,14 +525,14 @@ impl Host {
             let x = &mut n.nics[nic];
             let mut arrived = Vec::new();
             let room = x.config.queue_depth.saturating_sub(x.rx.len() + x.up.len());
-            if let Some(far) = &mut x.far {
-                if room > 0 {
-                    let room = room.min(512);
-                    far.poll(now, &mut |frame| {
-                        arrived.push(frame);
-                        arrived.len() < room
-                    });
-                }
+            if let Some(far) = &mut x.far
+                && room > 0
+            {
+                let room = room.min(512);
+                far.poll(now, &mut |frame| {
+                    arrived.push(frame);
+                    arrived.len() < room
+                });
             }
             let next = x.far.as_mut().and_then(|f| f.next_poll(now));
             // A poll that ended for lack of room is repeated when there is some.
@@ -621,7 +638,7 @@ impl Host {
             (binding, filter, config.batch, config.resources)
         });
         let batch = 1 + self.engine().random(batch.max(1));
-        let lent = (self.engine().random(1_000_000) as f64) < lend * 1_000_000.0;
+        let lent = self.chance(lend);
         let mut lists = Vec::new();
         while (lists.len() as u64) < batch {
             let next = self.ndis(|n| {
@@ -633,7 +650,7 @@ impl Host {
                 let x = &mut n.nics[nic];
                 let rough = x.config.rough;
                 let short = rough && frame.len() < 6;
-                let wanted = binding != 0 && (short || wants(filter, &x.config.mac, &frame));
+                let wanted = binding != 0 && (short || wants(filter, x.config.mac, &frame));
                 if !wanted {
                     x.mix.dropped += 1;
                 }
@@ -781,7 +798,7 @@ impl Host {
 }
 
 /// Whether a packet filter lets a frame through.
-fn wants(filter: u32, mac: &[u8; 6], frame: &[u8]) -> bool {
+fn wants(filter: u32, mac: [u8; 6], frame: &[u8]) -> bool {
     let Some(to) = frame.get(..6) else {
         return false;
     };
@@ -794,7 +811,7 @@ fn wants(filter: u32, mac: &[u8; 6], frame: &[u8]) -> bool {
     if to[0] & 1 != 0 {
         return filter & (NDIS_PACKET_TYPE_ALL_MULTICAST | NDIS_PACKET_TYPE_MULTICAST) != 0;
     }
-    to == mac && filter & NDIS_PACKET_TYPE_DIRECTED != 0
+    to == &mac[..] && filter & NDIS_PACKET_TYPE_DIRECTED != 0
 }
 
 impl Host {

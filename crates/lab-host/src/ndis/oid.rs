@@ -460,9 +460,10 @@ impl Host {
         let original_goes_down = self.ndis(|n| {
             let original = n.oids.active.contains_key(&request);
             if let Some((_, from)) = n.oids.clones.get(&request).copied()
-                && let Some(a) = n.oids.active.get_mut(&from) {
-                    a.forwarded = true;
-                }
+                && let Some(a) = n.oids.active.get_mut(&from)
+            {
+                a.forwarded = true;
+            }
             original
         });
         if original_goes_down {
@@ -617,15 +618,15 @@ impl Host {
     }
 
     fn complete_from_driver(&self, miniport: u64, request: u64, status: i32, direct: bool) {
-        if !self.check("MiniportAdapterHandle", miniport, Kind::Miniport) {
-            return;
-        }
         enum Verdict {
             Fine,
             Unknown,
             Twice,
             WrongPath,
             Final,
+        }
+        if !self.check("MiniportAdapterHandle", miniport, Kind::Miniport) {
+            return;
         }
         let verdict = self.ndis(|n| match n.oids.active.get_mut(&request) {
             None => Verdict::Unknown,

@@ -371,12 +371,9 @@ api! { exports:
     "ndis.sys" 0..=0 "IRQ-3"
     fn NdisSetOptionalHandlers(host, handle: u64, _handlers: u64) -> NDIS_STATUS {
         let kind = host.ndis(|n| n.handles.kind(handle));
-        match kind {
-            Ok(Kind::MiniportDriver | Kind::ProtocolDriver | Kind::Binding) => NDIS_STATUS_FAILURE,
-            Ok(_) | Err(_) => {
-                host.violate("SO-2", format!("{handle:#x} is not a driver handle"));
-                NDIS_STATUS_FAILURE
-            }
+        if let Ok(Kind::MiniportDriver | Kind::ProtocolDriver | Kind::Binding) = kind { NDIS_STATUS_FAILURE } else {
+            host.violate("SO-2", format!("{handle:#x} is not a driver handle"));
+            NDIS_STATUS_FAILURE
         }
     }
 

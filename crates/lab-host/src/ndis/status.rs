@@ -105,7 +105,7 @@ impl Host {
             bytes
                 .as_mut_ptr()
                 .cast::<NDIS_LINK_STATE>()
-                .write_unaligned(l)
+                .write_unaligned(l);
         };
         self.nic_status(nic, NDIS_STATUS_LINK_STATE.0, &bytes);
         self.nic_kick(nic);

@@ -317,13 +317,14 @@ impl Host {
                 u.again = false;
                 let room = u.config.window.saturating_sub(u.in_flight).min(64);
                 let mut frames = Vec::new();
-                if u.running && room > 0 {
-                    if let Some(endpoint) = &mut u.endpoint {
-                        endpoint.poll(now, &mut |frame| {
-                            frames.push(frame);
-                            (frames.len() as u64) < room
-                        });
-                    }
+                if u.running
+                    && room > 0
+                    && let Some(endpoint) = &mut u.endpoint
+                {
+                    endpoint.poll(now, &mut |frame| {
+                        frames.push(frame);
+                        (frames.len() as u64) < room
+                    });
                 }
                 frames
             });
@@ -378,7 +379,7 @@ impl Host {
                 let u = &n.uppers[upper];
                 (u.config.without_room, u.config.rough, u.cancel_id)
             });
-            let bare = (self.engine().random(1_000_000) as f64) < bare * 1_000_000.0;
+            let bare = self.chance(bare);
             let split = if self.engine().random(4) == 0 {
                 14.max(frame.len() / 3)
             } else {
@@ -503,7 +504,7 @@ impl Host {
         for upper in uppers {
             self.upper_kick(upper);
         }
-        (self.engine().random(1_000_000) as f64) < hold * 1_000_000.0
+        self.chance(hold)
     }
 
     /// Keeps lists for a while; a DPC or a thread returns them later, mixed.

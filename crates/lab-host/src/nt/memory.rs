@@ -112,9 +112,9 @@ mod raw {
     pub(super) unsafe extern "win64" fn memcmp(a: *const u8, b: *const u8, n: usize) -> i32 {
         for i in 0..n {
             // SAFETY: the C contract of the function, kept by its caller.
-            let (x, y) = unsafe { (*a.add(i), *b.add(i)) };
-            if x != y {
-                return i32::from(x) - i32::from(y);
+            let pair = unsafe { (*a.add(i), *b.add(i)) };
+            if pair.0 != pair.1 {
+                return i32::from(pair.0) - i32::from(pair.1);
             }
         }
         0

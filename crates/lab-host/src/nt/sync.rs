@@ -91,14 +91,11 @@ fn acquire(host: &Host, lock: u64, dpr: bool) {
             for &o in &outer {
                 nt.lock_order.insert((o, lock));
             }
-            if !nt.locks.contains_key(&lock) {
-                nt.locks.insert(
-                    lock,
-                    super::SpinLock {
-                        owner: me,
-                        waiters: Vec::new(),
-                    },
-                );
+            if let std::collections::btree_map::Entry::Vacant(e) = nt.locks.entry(lock) {
+                e.insert(super::SpinLock {
+                    owner: me,
+                    waiters: Vec::new(),
+                });
                 drop(nt);
                 if let Some(o) = inverted {
                     host.violate(

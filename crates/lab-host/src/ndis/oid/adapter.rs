@@ -153,7 +153,7 @@ impl Host {
                 Ok(())
             }
             OID_802_3_MULTICAST_LIST => {
-                if data.len() % 6 != 0 {
+                if !data.len().is_multiple_of(6) {
                     return short(0);
                 }
                 self.ndis(|n| {
@@ -232,7 +232,7 @@ impl Host {
                     bytes
                         .as_mut_ptr()
                         .cast::<NDIS_STATISTICS_INFO>()
-                        .write_unaligned(s)
+                        .write_unaligned(s);
                 };
                 Answer::Bytes(bytes)
             }
