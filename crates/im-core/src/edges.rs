@@ -9,6 +9,7 @@ use crate::driver::Driver;
 use crate::facts::{Facts, Link};
 use crate::gate::bit;
 use crate::oid::Awaited;
+use crate::oid_direct::DirectTable;
 use crate::oid_slot::OidSlot;
 use crate::oid_table::Below;
 use crate::own_request::{OwnRequest, WakeUp};
@@ -299,6 +300,8 @@ pub struct Upper<T: Topology> {
     pub(crate) handlers: Rundown,
     /// The regular OID request (OID-1).
     pub(crate) oid: SpinLock<OidSlot>,
+    /// Direct OID requests (OID-28).
+    pub(crate) direct: SpinLock<DirectTable>,
     /// Set whenever a regular request ends (OID-9).
     pub(crate) oid_idle: Event,
     /// Requests that are answered by a status (OID-27).
@@ -337,6 +340,7 @@ impl<T: Topology> Upper<T> {
             indications: Rundown::new(false),
             handlers: Rundown::new(false),
             oid: SpinLock::new(OidSlot::new()),
+            direct: SpinLock::new(DirectTable::new()),
             oid_idle: Event::new(),
             awaited: SpinLock::new(ArrayVec::new_const()),
             shown_link: SpinLock::new(None),

@@ -54,6 +54,7 @@ pub mod gate;
 mod instance;
 mod log;
 mod oid;
+pub mod oid_direct;
 pub mod oid_slot;
 pub mod oid_table;
 mod own_request;

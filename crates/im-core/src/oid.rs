@@ -150,7 +150,10 @@ fn forward<T: Topology>(
         return Some(error.status());
     }
     let number = match route {
-        Route::Direct => 0,
+        Route::Direct => {
+            upper.direct.lock().begin(id);
+            0
+        }
         Route::Regular => match upper.oid.lock().begin(id) {
             Some(number) => number,
             None => return Some(NDIS_STATUS_INVALID_STATE), // OID-1
@@ -158,7 +161,7 @@ fn forward<T: Topology>(
     };
     // From here on every way out ends the slot.
     if !lower.requests.enter_detached() {
-        end(upper, route);
+        end(upper, route, id);
         return Some(NDIS_STATUS_NOT_ACCEPTED);
     }
     if note == Note::PacketFilter && request.set_u32().is_ok_and(|filter| filter != 0) {
@@ -171,14 +174,18 @@ fn forward<T: Topology>(
         Ok(clone) => clone,
         Err(error) => {
             lower.requests.leave();
-            end(upper, route);
+            end(upper, route, id);
             return Some(error.status());
         }
     };
-    if route == Route::Regular && upper.oid.lock().sending() == SendStep::Abort {
+    let step = match route {
+        Route::Regular => upper.oid.lock().sending(),
+        Route::Direct => upper.direct.lock().sending(id),
+    };
+    if step == SendStep::Abort {
         drop(clone);
         lower.requests.leave();
-        end(upper, route);
+        end(upper, route, id);
         return Some(NDIS_STATUS_REQUEST_ABORTED); // OID-18
     }
     if let Err((clone, status)) = clone.send(route) {
@@ -186,17 +193,25 @@ fn forward<T: Topology>(
     }
     // The request may have ended and the original be gone; the slot knows.
     // `handlers` keeps miniport and binding.
-    if route == Route::Regular && upper.oid.lock().cancelled_meanwhile(number) {
+    let cancelled = match route {
+        Route::Regular => upper.oid.lock().cancelled_meanwhile(number),
+        Route::Direct => upper.direct.lock().cancelled_meanwhile(id),
+    };
+    if cancelled {
         cancel_below(binding, route, id);
     }
     None
 }
 
-/// The regular request ended: the next may come, and PnP events may go up.
-fn end<T: Topology>(upper: &Upper<T>, route: Route) {
-    if route == Route::Regular {
-        upper.oid.lock().end();
-        upper.oid_idle.set();
+/// A request ended. After a regular one the next may come, and PnP events may
+/// go up.
+fn end<T: Topology>(upper: &Upper<T>, route: Route, id: PVOID) {
+    match route {
+        Route::Regular => {
+            upper.oid.lock().end();
+            upper.oid_idle.set();
+        }
+        Route::Direct => upper.direct.lock().end(id),
     }
 }
 
@@ -211,6 +226,7 @@ fn finish<T: Topology>(
 ) -> Option<(Request, NDIS_STATUS)> {
     let lower = upper.lower();
     let original = clone.finish();
+    let id = original.map_or(core::ptr::null_mut(), Request::id);
     let result = original.map(|original| {
         let facts = original.facts();
         let status = match T::request_rule(facts, lower.below()) {
@@ -229,7 +245,7 @@ fn finish<T: Topology>(
         (original, legal_final(facts.oid, status))
     });
     lower.requests.leave();
-    end(upper, route);
+    end(upper, route, id);
     result
 }
 
@@ -343,14 +359,15 @@ pub(crate) unsafe extern "efiapi" fn cancel<T: Topology>(context: NDIS_HANDLE, i
     }
 }
 
-/// MiniportCancelDirectOidRequest. IRQL <= DISPATCH_LEVEL. Direct requests are
-/// never held here, so the cancel always goes on (OID-18).
+/// MiniportCancelDirectOidRequest. IRQL <= DISPATCH_LEVEL. The cancel is noted
+/// for a request that is on its way, and always goes on (OID-18).
 pub(crate) unsafe extern "efiapi" fn cancel_direct<T: Topology>(context: NDIS_HANDLE, id: PVOID) {
     // SAFETY: (VMI-4) the MiniportAdapterContext.
     let upper = unsafe { &*context.cast::<Upper<T>>() };
     let Some(_inside) = upper.handlers.enter() else {
         return;
     };
+    upper.direct.lock().cancel(id);
     cancel_below(upper.lower().handle(), Route::Direct, id);
 }
 
