@@ -31,7 +31,11 @@ pub mod bit {
     /// The adapter below is not in D0 (PWR-3, PWR-4).
     pub const LOWER_LOW_POWER: u32 = 1 << 6;
     /// The adapter below is resetting (RST-2).
-    pub const LOWER_RESETTING: u32 = 1 << 7;
+    pub const LOWER_RESETTING: u32 = RESETTING_SENDS | RESETTING_RECEIVES;
+    /// ... and sends are held; cleared once those held before are gone.
+    pub const RESETTING_SENDS: u32 = 1 << 7;
+    /// ... and receives are held; cleared once those held before are gone.
+    pub const RESETTING_RECEIVES: u32 = 1 << 9;
     /// No packet filter is set above (RCV-14).
     pub const NO_FILTER: u32 = 1 << 8;
 
@@ -44,13 +48,13 @@ pub mod bit {
         | UPPER_REMOVED
         | LOWER_NO_SENDS
         | LOWER_LOW_POWER
-        | LOWER_RESETTING;
+        | RESETTING_SENDS;
     /// Whatever stops a receive.
     pub const STOPS_RECEIVES: u32 = UPPER_NO_RECEIVES
         | UPPER_LOW_POWER
         | UPPER_REMOVED
         | LOWER_NO_RECEIVES
-        | LOWER_RESETTING
+        | RESETTING_RECEIVES
         | NO_FILTER;
 }
 
@@ -192,7 +196,7 @@ mod tests {
         /// Nothing passes a closed gate; the other direction's
         /// bits do not stop anything; PENDING and SUCCESS are never given.
         #[test]
-        fn verdicts(word in 0_u32..1 << 9) {
+        fn verdicts(word in 0_u32..1 << 10) {
             prop_assert_eq!(
                 send_verdict(word) == Verdict::Pass,
                 word & bit::STOPS_SENDS == 0

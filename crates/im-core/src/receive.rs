@@ -53,7 +53,7 @@ pub(crate) unsafe extern "efiapi" fn receive<T: Topology>(
     // SAFETY: (RCV-1) ours until they are returned.
     let chain: Chain<FromBelow> = unsafe { Chain::adopt(lists) };
     match route {
-        Ok(upper) => forward(upper, chain, port, flags),
+        Ok(upper) => forward(upper, chain, port, flags, 0),
         Err(_) if lower.handle().0.is_null() => lower.early.lock().append(chain), // RCV-14
         Err(_) => {
             let irql = Irql::from_flag(flags, NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL);
@@ -138,26 +138,41 @@ fn lend<T: Topology>(upper: &Upper<T>, mut lent: Lent<'_>, port: u32, count: u32
 }
 
 /// Shows a chain that is ours to the protocols above, or holds it or gives it
-/// back.
-fn forward<T: Topology>(upper: &Upper<T>, mut chain: Chain<FromBelow>, port: u32, flags: u32) {
+/// back. Bits of the gate in `ignore` do not count.
+fn forward<T: Topology>(
+    upper: &Upper<T>,
+    mut chain: Chain<FromBelow>,
+    port: u32,
+    flags: u32,
+    ignore: u32,
+) {
     let irql = Irql::from_flag(flags, NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL); // IRQ-20
     let path = &upper.path;
     let slot = path.flow.here();
     let counted = slot.enter();
-    let reason = match verdict(path.gate.word(), port) {
-        Verdict::Pass if counted => None,
-        Verdict::Hold if counted => {
-            let count = chain.count();
-            // The call stays counted, so the path stays while we look at it.
-            let told = path.change_on(slot, i64::from(count));
-            debug_assert!(told == Waiters::NONE);
-            path.held_receives.lock_at(irql).append(chain);
-            if path.gate.word() & bit::LOWER_RESETTING == 0 {
-                release_held(upper); // the reset ended in between
-            }
+    let judge = || verdict(path.gate.word() & !ignore, port);
+    let mut judged = judge();
+    if judged == Verdict::Hold && counted {
+        // The call stays counted, so the path stays while we look at it.
+        let count = i64::from(chain.count());
+        let told = path.change_on(slot, count);
+        debug_assert!(told == Waiters::NONE);
+        let mut held = path.held_receives.lock_at(irql);
+        // Under the lock: whoever empties the queue changed the gate before, so
+        // what is put there now is not forgotten.
+        judged = judge();
+        if judged == Verdict::Hold {
+            held.append(chain);
+            drop(held);
             tell(upper, path.change_on(slot, -1));
             return;
         }
+        drop(held);
+        let told = path.change_on(slot, -count);
+        debug_assert!(told == Waiters::NONE);
+    }
+    let reason = match judged {
+        Verdict::Pass if counted => None,
         Verdict::Refuse(_, reason) => Some(reason),
         // A pause is taking the slots over, or a restart gives them back.
         Verdict::Pass | Verdict::Hold => Some(DropReason::ReceivePaused),
@@ -194,16 +209,36 @@ fn forward<T: Topology>(upper: &Upper<T>, mut chain: Chain<FromBelow>, port: u32
     tell(upper, path.change_on(slot, -1));
 }
 
-/// Shows what was held, after the reset or because it must go now: then the
-/// gate is closed and it is given back (RST-2, RST-3).
+/// Gives back what is held because it cannot wait any longer: the gate was closed
+/// for another reason (RST-3).
 pub(crate) fn release_held<T: Topology>(upper: &Upper<T>) {
     let held = upper.path.held_receives.lock().take();
+    show(upper, held);
+}
+
+/// Shows what was held and then lets new receives pass, in this order, so that
+/// none is overtaken (RST-2).
+pub(crate) fn end_reset<T: Topology>(upper: &Upper<T>) {
+    loop {
+        let held = {
+            let mut queue = upper.path.held_receives.lock();
+            if queue.is_empty() {
+                upper.path.gate.clear(bit::RESETTING_RECEIVES);
+                return;
+            }
+            queue.take()
+        };
+        show(upper, held);
+    }
+}
+
+fn show<T: Topology>(upper: &Upper<T>, held: Chain<FromBelow>) {
     if held.is_empty() {
         core::mem::forget(held);
         return;
     }
     let count = held.count();
-    forward(upper, held, 0, 0);
+    forward(upper, held, 0, 0, bit::RESETTING_RECEIVES);
     tell(upper, upper.path.change(-i64::from(count)));
 }
 

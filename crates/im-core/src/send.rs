@@ -42,35 +42,50 @@ pub(crate) unsafe extern "efiapi" fn send<T: Topology>(
     let upper = unsafe { &*context.cast::<Upper<T>>() };
     // SAFETY: (SND-1) ours from here on.
     let chain = unsafe { Chain::adopt(lists) };
-    forward(upper, chain, port, flags);
+    forward(upper, chain, port, flags, 0);
 }
 
-/// Sends a chain that is ours down, or holds or completes it.
-fn forward<T: Topology>(upper: &Upper<T>, chain: Chain<FromAbove>, port: u32, flags: u32) {
+/// Sends a chain that is ours down, or holds or completes it. Bits of the gate
+/// in `ignore` do not count.
+fn forward<T: Topology>(
+    upper: &Upper<T>,
+    chain: Chain<FromAbove>,
+    port: u32,
+    flags: u32,
+    ignore: u32,
+) {
     let irql = Irql::from_flag(flags, NDIS_SEND_FLAGS_DISPATCH_LEVEL); // IRQ-20
     let path = &upper.path;
     let slot = path.flow.here();
     let counted = slot.enter();
-    let verdict = match T::send_route(1) {
-        Ok(0) if port == 0 => send_verdict(path.gate.word()),
+    let judge = || match T::send_route(1) {
+        Ok(0) if port == 0 => send_verdict(path.gate.word() & !ignore),
         Ok(0) => Verdict::Refuse(NDIS_STATUS_INVALID_PORT, DropReason::SendPort), // PRT-1
         Ok(_) => Verdict::Refuse(NDIS_STATUS_RESOURCES, DropReason::SendNoBinding),
         Err(reason) => Verdict::Refuse(NDIS_STATUS_RESOURCES, reason),
     };
-    match verdict {
-        Verdict::Pass if counted => {}
-        Verdict::Hold if counted => {
-            let count = chain.count();
-            // The call stays counted, so the path stays while we look at it.
-            let told = path.change_on(slot, i64::from(count));
-            debug_assert!(told == Waiters::NONE);
-            path.held_sends.lock_at(irql).append(chain);
-            if path.gate.word() & bit::LOWER_RESETTING == 0 {
-                release_held(upper); // the reset ended in between
-            }
+    let mut verdict = judge();
+    if verdict == Verdict::Hold && counted {
+        // The call stays counted, so the path stays while we look at it.
+        let count = i64::from(chain.count());
+        let told = path.change_on(slot, count);
+        debug_assert!(told == Waiters::NONE);
+        let mut held = path.held_sends.lock_at(irql);
+        // Under the lock: whoever empties the queue changed the gate before, so
+        // what is put there now is not forgotten.
+        verdict = judge();
+        if verdict == Verdict::Hold {
+            held.append(chain);
+            drop(held);
             tell(upper, path.change_on(slot, -1));
             return;
         }
+        drop(held);
+        let told = path.change_on(slot, -count);
+        debug_assert!(told == Waiters::NONE);
+    }
+    match verdict {
+        Verdict::Pass if counted => {}
         Verdict::Refuse(status, reason) => {
             refuse(upper, chain, status, reason, irql);
             if counted {
@@ -149,16 +164,36 @@ fn refuse<T: Topology>(
     chain.complete_up(upper.handle(), completion_flags(irql));
 }
 
-/// Sends again what was held, after the reset or because it must go now: then
-/// the gate is closed and it is completed with the reason (RST-3).
+/// Completes what is held because it cannot wait any longer: the gate was closed
+/// for another reason, which it is completed with (RST-3).
 pub(crate) fn release_held<T: Topology>(upper: &Upper<T>) {
     let held = upper.path.held_sends.lock().take();
+    resend(upper, held);
+}
+
+/// Sends what was held and then lets new sends pass, in this order, so that none
+/// is overtaken (RST-3, SND-5).
+pub(crate) fn end_reset<T: Topology>(upper: &Upper<T>) {
+    loop {
+        let held = {
+            let mut queue = upper.path.held_sends.lock();
+            if queue.is_empty() {
+                upper.path.gate.clear(bit::RESETTING_SENDS);
+                return;
+            }
+            queue.take()
+        };
+        resend(upper, held);
+    }
+}
+
+fn resend<T: Topology>(upper: &Upper<T>, held: Chain<FromAbove>) {
     if held.is_empty() {
         core::mem::forget(held);
         return;
     }
     let count = held.count();
-    forward(upper, held, 0, 0);
+    forward(upper, held, 0, 0, bit::RESETTING_SENDS);
     tell(upper, upper.path.change(-i64::from(count)));
 }
 

@@ -9,9 +9,9 @@ use crate::attributes::no_wake_up;
 use crate::edges::{Lower, Upper};
 use crate::facts::{Link, read_offload};
 use crate::gate::bit;
-use crate::pause::give_up_held;
 use crate::status_table::StatusRule;
 use crate::topology::Topology;
+use crate::{receive, send};
 use core::mem::offset_of;
 use im_control::EventKind;
 use ndis::header::{Zeroed, clamp_header, header, read_optional};
@@ -85,10 +85,13 @@ pub(crate) unsafe extern "efiapi" fn status<T: Topology>(
                 .event(EventKind::ResetStart, lower.if_index(), 0);
         }
         StatusRule::ResetEnd => {
-            lower.set_bits(0, bit::LOWER_RESETTING);
+            // Paths first let go what they hold; a miniport that is added now
+            // starts without the bits.
+            lower.core.lock().bits &= !bit::LOWER_RESETTING;
             lower.driver.event(EventKind::ResetEnd, lower.if_index(), 0);
             for upper in lower.uppers() {
-                give_up_held(upper); // RST-3: the gate is open, so they go on
+                send::end_reset(upper); // RST-3
+                receive::end_reset(upper);
             }
         }
     }
