@@ -159,7 +159,7 @@ fn an_image_that_is_no_pe() {
     let dir = package(b"#!/bin/sh\n", TOPOLOGY);
     assert_refused(
         &run(dir.path(), &[]),
-        &["not a complete PE image", "23 21 2f 62", "help:"],
+        &["not a complete PE image", "23, 21, 2f, 62", "help:"],
     );
 }
 

@@ -48,7 +48,11 @@ fn a_null_pointer() {
 fn the_same_on_a_thread_of_the_real_time_engine() {
     let null = Image::driver(&[0x48, 0x8b, 0x04, 0x25, 0x18, 0, 0, 0, 0xc3]);
     let said = entry_of(&null, &["--engine", "realtime"]);
-    let texts = ["access violation at 0x18", "inside DriverEntry", "image+0x1000"];
+    let texts = [
+        "access violation at 0x18",
+        "inside DriverEntry",
+        "image+0x1000",
+    ];
     assert_failed(&said, &texts);
     let endless = Image::driver(&[0x50, 0xeb, 0xfd]);
     let said = entry_of(&endless, &["--engine", "realtime"]);
