@@ -68,6 +68,13 @@ pub struct Chain {
 impl Chain {
     /// Finds or fetches every part for `arch`.
     pub fn ready(cx: &Context, arch: Arch) -> Result<Self> {
+        if cfg!(windows) && !cx.target.starts_with(&cx.root) {
+            anyhow::bail!(
+                "{} lies outside of the workspace, and wdk-build as published looks for Cargo.lock above it: unset \
+                 CARGO_TARGET_DIR",
+                cx.target.display()
+            );
+        }
         let std_lib = std_lib::find_or_fetch(cx, arch)?;
         let libclang = libclang::find_or_fetch(cx)?;
         let kit = kit::find_or_make(cx, arch)?;
