@@ -286,3 +286,144 @@ pub unsafe fn read_offload(source: *const NDIS_OFFLOAD) -> Option<NDIS_OFFLOAD> 
     );
     Some(offload)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attributes::{Shown, mac_options, no_wake_up};
+    use ndis::header::{Zeroed, header};
+    use ndis::nbl_context::CONTEXT_BYTES;
+    use ndis::sys::{
+        NDIS_MAC_OPTION_8021P_PRIORITY, NDIS_MAC_OPTION_8021Q_VLAN, NDIS_MAC_OPTION_NO_LOOPBACK,
+        NDIS_MAC_OPTION_RESERVED, NdisDeviceStateD2, NdisDeviceStateUnspecified,
+    };
+
+    fn bind(size: usize) -> NDIS_BIND_PARAMETERS {
+        let mut bind = NDIS_BIND_PARAMETERS::zeroed();
+        bind.Header = header(NDIS_OBJECT_TYPE_BIND_PARAMETERS, 4, size);
+        bind.MtuSize = 1500;
+        bind.MacAddressLength = 6;
+        bind.ContextBackFillSize = 32;
+        bind
+    }
+
+    fn pm() -> NDIS_PM_CAPABILITIES {
+        let mut pm = NDIS_PM_CAPABILITIES::zeroed();
+        pm.Header = header(
+            NDIS_OBJECT_TYPE_DEFAULT,
+            2,
+            size_of::<NDIS_PM_CAPABILITIES>(),
+        );
+        pm.MinMagicPacketWakeUp = NdisDeviceStateD2;
+        pm.MinPatternWakeUp = NdisDeviceStateD2;
+        pm.NumTotalWoLPatterns = 7;
+        pm
+    }
+
+    /// BND-10: absent members are absent, not followed.
+    #[test]
+    fn optional_members_may_be_null() {
+        let bind = bind(size_of::<NDIS_BIND_PARAMETERS>());
+        // SAFETY: (BND-9) lives until the end of the test.
+        let facts = unsafe { Facts::read(&raw const bind) }.unwrap();
+        assert!(!facts.pm_aware() && facts.rss.is_none() && facts.offload.is_none());
+        assert_eq!((facts.mtu, facts.mac_length), (1500, 6));
+    }
+
+    /// VER-4, BND-10: a member of a later revision is read only if the size
+    /// covers it.
+    #[test]
+    fn members_past_the_size_are_not_read() {
+        let mut pm = pm();
+        let short = offset_of!(NDIS_BIND_PARAMETERS, PowerManagementCapabilitiesEx);
+        for (size, aware) in [(short, false), (short + 8, true)] {
+            let mut bind = bind(size);
+            bind.PowerManagementCapabilitiesEx = &raw mut pm;
+            // SAFETY: (BND-9) lives until the end of the loop.
+            let facts = unsafe { Facts::read(&raw const bind) }.unwrap();
+            assert_eq!(facts.pm_aware(), aware);
+        }
+        let bind = bind(16);
+        // SAFETY: (VER-4) the structure is longer than it says.
+        assert!(unsafe { Facts::read(&raw const bind) }.is_err());
+        // SAFETY: (MEM-3) null is refused.
+        assert!(unsafe { Facts::read(core::ptr::null()) }.is_err());
+    }
+
+    #[test]
+    fn an_absurd_address_length_is_refused() {
+        let mut bind = bind(size_of::<NDIS_BIND_PARAMETERS>());
+        bind.MacAddressLength = 33;
+        // SAFETY: (BND-9) lives until the end of the test.
+        assert!(unsafe { Facts::read(&raw const bind) }.is_err());
+    }
+
+    /// ATR-6, ATR-7, ATR-8, ATR-9: the adapter's values but for what they demand.
+    #[test]
+    fn what_is_shown() {
+        let mut pm = pm();
+        let mut bind = bind(size_of::<NDIS_BIND_PARAMETERS>());
+        bind.PowerManagementCapabilitiesEx = &raw mut pm;
+        bind.MacOptions = NDIS_MAC_OPTION_RESERVED | NDIS_MAC_OPTION_8021Q_VLAN;
+        // SAFETY: (BND-9) lives until the end of the test.
+        let facts = unsafe { Facts::read(&raw const bind) }.unwrap();
+        let shown = Shown::one_to_one(&facts);
+        assert_eq!(shown.mtu, facts.mtu);
+        assert_eq!(shown.link, facts.link);
+        assert_eq!(shown.context_backfill, 32 + u32::from(CONTEXT_BYTES));
+        let wake = shown.pm.unwrap();
+        assert_eq!(wake.MinMagicPacketWakeUp, NdisDeviceStateUnspecified);
+        assert_eq!(wake.MinPatternWakeUp, NdisDeviceStateUnspecified);
+        assert_eq!(wake.NumTotalWoLPatterns, 7);
+        assert_eq!(no_wake_up(wake).NumTotalWoLPatterns, 7);
+        let options = mac_options(facts.mac_options);
+        assert_eq!(shown.mac_options, options);
+        assert_eq!(options & NDIS_MAC_OPTION_RESERVED, 0);
+        for bit in [
+            NDIS_MAC_OPTION_NO_LOOPBACK,
+            NDIS_MAC_OPTION_8021P_PRIORITY,
+            NDIS_MAC_OPTION_8021Q_VLAN,
+        ] {
+            assert_ne!(options & bit, 0);
+        }
+    }
+
+    /// STS-4: a link status that is too short or malformed is not believed.
+    #[test]
+    fn link_status_is_checked() {
+        let mut state = NDIS_LINK_STATE::zeroed();
+        state.Header = header(NDIS_OBJECT_TYPE_DEFAULT, 1, size_of::<NDIS_LINK_STATE>());
+        state.XmitLinkSpeed = 42;
+        let buffer = (&raw const state).cast::<u8>();
+        for length in 0..size_of::<NDIS_LINK_STATE>() as u32 {
+            // SAFETY: (STS-4) the structure is at least that long.
+            assert_eq!(unsafe { Link::read(buffer, length) }, None);
+        }
+        // SAFETY: (STS-4) the structure's own length.
+        let link = unsafe { Link::read(buffer, size_of::<NDIS_LINK_STATE>() as u32) };
+        assert_eq!(link.unwrap().xmit, 42);
+        state.Header.Type = 1;
+        // SAFETY: (STS-4) the structure's own length.
+        let link = unsafe { Link::read((&raw const state).cast(), size_of_val(&state) as u32) };
+        assert_eq!(link, None);
+    }
+
+    /// PBS-4: unknown, short and circular attribute lists change nothing.
+    #[test]
+    fn hostile_restart_attributes() {
+        let bind = bind(size_of::<NDIS_BIND_PARAMETERS>());
+        // SAFETY: (BND-9) lives until the end of the test.
+        let mut facts = unsafe { Facts::read(&raw const bind) }.unwrap();
+        // SAFETY: (PBS-4 does not apply: the list is the test's) zero is a value.
+        let mut list: NDIS_RESTART_ATTRIBUTES =
+            unsafe { core::mem::MaybeUninit::zeroed().assume_init() };
+        list.Oid = OID_GEN_MINIPORT_RESTART_ATTRIBUTES;
+        list.DataLength = 4;
+        list.Next = &raw mut list;
+        // SAFETY: (PBS-4) a list of one that points to itself.
+        unsafe { facts.refresh(&raw const list) };
+        assert_eq!(facts.mtu, 1500);
+        // SAFETY: (PBS-4) null is an empty list.
+        unsafe { facts.refresh(core::ptr::null()) };
+    }
+}
