@@ -36,8 +36,7 @@ const PINGS: u32 = 100;
 const TRANSFER: u64 = 64 << 20;
 /// What sockets, queues and the driver hold between both ends at most.
 const BUFFERS: u64 = 16 << 20;
-/// UDP frames that iperf3 sends each way: rate and seconds. Less than any machine
-/// carries, so that what is lost is lost by the driver or the lab.
+/// UDP that iperf3 sends each way: rate and seconds. Little enough for a slow machine.
 const UDP: [&str; 5] = ["--udp", "--bitrate", "40M", "--time", "1"];
 /// How long one program may take.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -556,12 +555,12 @@ impl Iperf {
     }
 
     /// TCP: everything was sent, and all but what buffers hold had arrived; that the
-    /// bytes are the right ones is TCP's own care here. UDP: hardly anything was lost,
+    /// bytes are the right ones is TCP's own care here. UDP: most arrived,
     /// for queues that are full for a moment are Linux's own.
     fn ok(&self) -> bool {
         match self {
             Self::Tcp { sent, received, .. } => *sent >= TRANSFER && received + BUFFERS >= *sent,
-            Self::Udp { packets, lost, .. } => *packets > 0 && lost.saturating_mul(20) <= *packets,
+            Self::Udp { packets, lost, .. } => *packets > 0 && lost.saturating_mul(4) <= *packets,
         }
     }
 }
@@ -618,11 +617,11 @@ mod tests {
         );
         let short = text.replace("63292080", "1");
         assert!(!Iperf::parse(&short, false).expect("parses").ok());
-        let udp = r#"{"end":{"sum":{"packets":100,"lost_packets":5,"bits_per_second":4e7}}}"#;
+        let udp = r#"{"end":{"sum":{"packets":100,"lost_packets":25,"bits_per_second":4e7}}}"#;
         let iperf = Iperf::parse(udp, true).expect("parses");
         assert!(iperf.ok());
-        assert_eq!(iperf.to_string(), "100 packets, 5 lost, 40 Mbit/s");
-        let worse = udp.replace(":5,", ":6,");
+        assert_eq!(iperf.to_string(), "100 packets, 25 lost, 40 Mbit/s");
+        let worse = udp.replace(":25,", ":26,");
         assert!(!Iperf::parse(&worse, true).expect("parses").ok());
         for udp in [false, true] {
             assert_eq!(Iperf::parse(r#"{"error":"unable to connect"}"#, udp), None);

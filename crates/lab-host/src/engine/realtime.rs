@@ -25,6 +25,8 @@ use crate::vp::{DISPATCH, Local, PASSIVE, TaskId, Vp};
 
 /// How long a worker without work stays when there are more than [`KEEP`] of them.
 const IDLE: Duration = Duration::from_secs(2);
+/// How long the end of jobs and workers is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Workers without work that stay for good.
 const KEEP: usize = 8;
 
@@ -50,6 +52,8 @@ struct State {
     /// Whether one of them waits for the next timed job.
     leader: bool,
     workers: usize,
+    /// Jobs that were taken and have not ended.
+    running: usize,
     parkers: HashMap<TaskId, Arc<Parker>>,
 }
 
@@ -99,6 +103,7 @@ impl RealTime {
                     idle: 0,
                     leader: false,
                     workers: 0,
+                    running: 0,
                     parkers: HashMap::new(),
                 }),
                 work: Condvar::new(),
@@ -201,12 +206,17 @@ impl Shared {
                 if !(state.queue.is_empty() && state.timed.is_empty()) {
                     self.rouse(&mut state);
                 }
+                state.running += 1;
                 drop(state);
                 // A panic was reported by its hook; the run ends with it.
                 if catch_unwind(AssertUnwindSafe(|| self.execute(queued))).is_err() {
                     self.dead.store(true, Ordering::Release);
                 }
                 state = self.lock();
+                state.running -= 1;
+                if state.running == 0 {
+                    self.ended.notify_all();
+                }
                 continue;
             }
             let pause = match state.timed.first_key_value() {
@@ -408,10 +418,21 @@ impl Engine for RealTime {
     }
 
     fn reset(&self, seed: u64) {
-        *self.shared.rng.lock().expect("rng") = fastrand::Rng::with_seed(seed);
-        let mut state = self.shared.lock();
-        state.timed.clear();
-        state.queue.clear();
+        let shared = &self.shared;
+        *shared.rng.lock().expect("rng") = fastrand::Rng::with_seed(seed);
+        let mut state = shared.lock();
+        let until = Instant::now() + PATIENCE;
+        loop {
+            state.timed.clear();
+            state.queue.clear();
+            // What still runs belongs to the life that is over, but uses the host.
+            if state.running == 0 || Instant::now() > until {
+                break;
+            }
+            let pause = Duration::from_millis(10);
+            state = shared.ended.wait_timeout(state, pause).expect("state").0;
+        }
+        state.parkers.clear();
     }
 }
 
@@ -424,7 +445,7 @@ impl Drop for RealTime {
             return;
         }
         let mut state = shared.lock();
-        let until = Instant::now() + Duration::from_secs(5);
+        let until = Instant::now() + PATIENCE;
         while state.workers > 0 && Instant::now() < until {
             shared.work.notify_all();
             shared.due.notify_all();
