@@ -393,6 +393,9 @@ fn a_renamed_copy_gets_the_same_verdict() {
     );
 }
 
+/// What is done to an image.
+type Change = Box<dyn Fn(&mut Vec<u8>)>;
+
 /// Images that are no driver for this machine: exit code 2, and words that say why.
 #[test]
 fn bad_images_are_refused_with_a_reason() {
@@ -402,7 +405,6 @@ fn bad_images_are_refused_with_a_reason() {
     let header = |image: &[u8]| {
         u32::from_le_bytes(image[0x3C..0x40].try_into().expect("four bytes")) as usize
     };
-    type Change = Box<dyn Fn(&mut Vec<u8>)>;
     let cases: Vec<(&str, &str, Change)> = vec![
         ("cut in half", "", Box::new(|i| i.truncate(i.len() / 2))),
         ("headers only", "", Box::new(|i| i.truncate(600))),

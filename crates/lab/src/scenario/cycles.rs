@@ -113,7 +113,7 @@ fn life(host: &Host, stage: &Stage, summary: &mut Summary) {
     stage.endpoints.start_generators(host.now());
     stage.kick(host);
     host.sleep(host.engine().random(MS / 4));
-    for _ in 0..1 + host.engine().random(2) {
+    for _ in 0..=host.engine().random(2) {
         let above = host.engine().random(2) == 0;
         for m in &stage.topology.miniports {
             if let Some(miniport) = host.miniport(&device(&m.name)).filter(|_| above) {

@@ -242,7 +242,10 @@ struct Case {
 
 fn cases(names: &[String]) -> Vec<Case> {
     let units = |text: &str| text.encode_utf16().collect::<Vec<u16>>();
-    let all = units(&names.iter().map(|n| format!("{n}\0")).collect::<String>());
+    let all: Vec<u16> = names
+        .iter()
+        .flat_map(|n| n.encode_utf16().chain([0]))
+        .collect();
     let ended = [all.clone(), vec![0]].concat();
     let bare = all[..all.len().saturating_sub(1)].to_vec();
     let bytes = |units: &[u16]| (2 * units.len()) as u16;

@@ -444,11 +444,11 @@ fn resets(host: &Host, stage: &Stage, bindings: &[u64], summary: &mut Summary) {
         host.sleep(host.engine().random(MS / 2));
         for nic in 0..nics {
             // Every third time it says so twice.
-            if rounds % 3 == 0 {
+            if rounds.is_multiple_of(3) {
                 host.nic_status(nic, start, &[]);
             }
             host.nic_status(nic, end, &[]);
-            if rounds % 5 == 0 {
+            if rounds.is_multiple_of(5) {
                 host.nic_status(nic, end, &[]);
             }
             host.nic_kick(nic);
