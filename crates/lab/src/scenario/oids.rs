@@ -113,6 +113,12 @@ fn requests() -> Vec<Request> {
         OidCall::method(OID_LAB_REVERSE, b"abcdef", 6),
         Must::Same,
     );
+    // A feature that no adapter of the lab has: refused, here or below.
+    add(
+        "OID_QOS_PARAMETERS",
+        OidCall::query(sys::OID_QOS_PARAMETERS, 64),
+        Must::Same,
+    );
     add(
         "unknown",
         OidCall::query(sys::NDIS_OID(0x0F0F_0F0F), 4),
