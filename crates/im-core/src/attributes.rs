@@ -19,8 +19,8 @@ use ndis::sys::{
     NDIS_MINIPORT_ATTRIBUTES_SURPRISE_REMOVE_OK,
     NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES,
     NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES,
-    NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES, NDIS_OFFLOAD, NDIS_PHYSICAL_MEDIUM,
-    NDIS_PM_CAPABILITIES, NDIS_RECEIVE_SCALE_CAPABILITIES,
+    NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES, NDIS_OFFLOAD, NDIS_OID,
+    NDIS_PHYSICAL_MEDIUM, NDIS_PM_CAPABILITIES, NDIS_RECEIVE_SCALE_CAPABILITIES,
     NDIS_RSS_CAPS_SUPPORTS_INDEPENDENT_ENTRY_MOVE, NET_IF_ACCESS_TYPE, NET_IF_CONNECTION_TYPE,
     NET_IF_DIRECTION_TYPE, NdisDeviceStateUnspecified, NdisInterfaceInternal,
     NdisMSetMiniportAttributes,
@@ -173,7 +173,10 @@ pub(crate) fn register(handle: MiniportHandle, context: NDIS_HANDLE) -> Result<(
 }
 
 /// General attributes, then offload attributes if there are any (ATR-2, ATR-12).
-pub(crate) fn show(handle: MiniportHandle, shown: &Shown) -> Result<()> {
+///
+/// `oids` is what the miniport supports: those of the adapter that are not
+/// refused, and nothing else (ATR-10).
+pub(crate) fn show(handle: MiniportHandle, shown: &Shown, oids: &mut [NDIS_OID]) -> Result<()> {
     // NDIS copies what these point to before the call returns.
     let mut pm = shown.pm;
     let mut rss = shown.rss;
@@ -210,6 +213,10 @@ pub(crate) fn show(handle: MiniportHandle, shown: &Shown) -> Result<()> {
     attributes.DataBackFillSize = shown.data_backfill;
     attributes.ContextBackFillSize = shown.context_backfill;
     attributes.AutoNegotiationFlags = shown.link.negotiated;
+    if !oids.is_empty() {
+        attributes.SupportedOidList = oids.as_mut_ptr();
+        attributes.SupportedOidListLength = size_of_val(oids) as u32; // in bytes
+    }
     attributes.PowerManagementCapabilitiesEx = pm.as_mut().map_or(core::ptr::null_mut(), |pm| pm);
     // SAFETY: (VER-5) header set above; pointers outlive the call.
     unsafe { set(handle, &raw mut attributes) }?;

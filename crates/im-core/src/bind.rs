@@ -19,7 +19,6 @@ use ndis::config::Configuration;
 use ndis::header::{Zeroed, header};
 use ndis::memory::PoolBox;
 use ndis::multi_sz::names;
-use ndis::nbl::Chain;
 use ndis::status::{check, status_of};
 use ndis::string::wide;
 use ndis::sys::{
@@ -196,8 +195,7 @@ unsafe fn open<T: Topology>(
     }
     lower.step(LowerMove::Opened)?;
     lower.requests.open(); // BND-7, PBS-5
-    let early = lower.early.lock().take();
-    early.return_down(lower.handle(), 0);
+    lower.return_early();
     Ok(())
 }
 
@@ -275,10 +273,6 @@ fn close<T: Topology>(lower: &Lower<T>) {
         lower.closed.wait();
     }
     let _closed = lower.step(LowerMove::Closed);
-    // Early receives exist only before the open, which returned them.
-    let early = lower.early.lock().take();
-    debug_assert!(early.is_empty());
-    core::mem::forget::<Chain<_>>(early);
 }
 
 /// ProtocolCloseAdapterCompleteEx. IRQL = PASSIVE_LEVEL. The unbind waits.

@@ -28,7 +28,7 @@ use ndis::lock::SpinLock;
 use ndis::memory::{PoolArray, PoolBox};
 use ndis::nbl::{BindingHandle, Chain, FromBelow, MiniportHandle};
 use ndis::rundown::Rundown;
-use ndis::sys::{NdisDeviceStateD0, VOID};
+use ndis::sys::{NDIS_OID, NdisDeviceStateD0, VOID};
 use ndis::{Error, Result};
 
 /// Virtual miniports that one binding can carry, whatever the topology.
@@ -247,6 +247,13 @@ impl<T: Topology> Lower<T> {
         }
     }
 
+    /// Gives back what came while the adapter was being opened (RCV-14). Called
+    /// after the open, by whoever sees that it ended.
+    pub(crate) fn return_early(&self) {
+        let early = self.early.lock().take();
+        early.return_down(self.handle(), 0);
+    }
+
     /// A copy of what is known about the adapter.
     pub(crate) fn facts(&self) -> Facts {
         *self.facts.lock()
@@ -312,6 +319,10 @@ pub struct Upper<T: Topology> {
     pub(crate) if_index: AtomicU32,
     /// The lower index that was entered into the interface stack (IFS-2).
     pub(crate) stacked_on: AtomicU32,
+    /// What SupportedOidList points to (ATR-10).
+    pub(crate) oids: SpinLock<Option<PoolArray<NDIS_OID>>>,
+    /// The packet filter that was set last (RCV-14).
+    pub(crate) filter: AtomicU32,
     pub(crate) power: AtomicI32,
 }
 
@@ -346,6 +357,8 @@ impl<T: Topology> Upper<T> {
             shown_link: SpinLock::new(None),
             if_index: AtomicU32::new(0),
             stacked_on: AtomicU32::new(0),
+            oids: SpinLock::new(None),
+            filter: AtomicU32::new(0),
             power: AtomicI32::new(NdisDeviceStateD0.0),
         })
     }

@@ -8,19 +8,21 @@
 use crate::attributes;
 use crate::edges::{Lower, Upper};
 use crate::gate::bit;
+use crate::oid_table::Rule;
 use crate::state::{Upper as UpperState, UpperMove};
 use crate::topology::Topology;
 use crate::{log, status};
 use core::sync::atomic::Ordering;
 use im_control::EventKind;
-use ndis::memory::PoolBox;
+use ndis::memory::{PoolArray, PoolBox};
 use ndis::nbl::MiniportHandle;
+use ndis::oid::{Facts, Kind};
 use ndis::status::check;
 use ndis::string::counted;
 use ndis::sys::{
-    NDIS_HALT_ACTION, NDIS_HANDLE, NDIS_MINIPORT_INIT_PARAMETERS, NDIS_STATUS, NDIS_STATUS_FAILURE,
-    NDIS_STATUS_NOT_ACCEPTED, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS, NdisDeviceStateD0,
-    NdisIMCancelInitializeDeviceInstance, NdisIMDeInitializeDeviceInstance,
+    NDIS_HALT_ACTION, NDIS_HANDLE, NDIS_MINIPORT_INIT_PARAMETERS, NDIS_OID, NDIS_STATUS,
+    NDIS_STATUS_FAILURE, NDIS_STATUS_NOT_ACCEPTED, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS,
+    NdisDeviceStateD0, NdisIMCancelInitializeDeviceInstance, NdisIMDeInitializeDeviceInstance,
     NdisIMInitializeDeviceInstanceEx, NdisIfAddIfStackEntry, NdisIfDeleteIfStackEntry,
 };
 use ndis::{Error, Result};
@@ -109,9 +111,13 @@ pub(crate) fn withdraw<T: Topology>(upper: &Upper<T>) {
             }
             UpperState::Initializing => upper.settled.wait(),
             _ => {
-                // SAFETY: (HLT-1, VMI-8) PASSIVE_LEVEL, no lock held, the handle
-                // of the initialised instance.
-                let _status = unsafe { NdisIMDeInitializeDeviceInstance(upper.handle().0) };
+                let handle = upper.handle().0;
+                // Without a handle a halt of NDIS's own is all but over (HLT-4).
+                if !handle.is_null() {
+                    // SAFETY: (HLT-1, VMI-8) PASSIVE_LEVEL, no lock held, the
+                    // handle of the initialised instance.
+                    let _status = unsafe { NdisIMDeInitializeDeviceInstance(handle) };
+                }
                 // The halt may have come inside the call, comes later, or is
                 // under way for a reason of its own.
                 upper.halted.wait();
@@ -181,7 +187,13 @@ fn bring_up<T: Topology>(upper: &Upper<T>, handle: MiniportHandle) -> Result<()>
     let facts = lower.facts();
     let context: NDIS_HANDLE = core::ptr::from_ref(upper).cast_mut().cast();
     attributes::register(handle, context)?; // ATR-1: first
-    attributes::show(handle, &T::shown(&facts))?; // ATR-2
+    let mut oids = supported(lower)?;
+    let list = oids
+        .as_mut()
+        .map_or(&mut [][..], |oids| oids.as_mut_slice());
+    attributes::show(handle, &T::shown(&facts), list)?; // ATR-2
+    // No page says that NDIS copies the list: it stays until the next one.
+    let _former = core::mem::replace(&mut *upper.oids.lock(), oids);
 
     // IFS-1, IFS-3: the layering that NDIS cannot see.
     let above = upper.if_index.load(Ordering::Relaxed);
@@ -196,6 +208,7 @@ fn bring_up<T: Topology>(upper: &Upper<T>, handle: MiniportHandle) -> Result<()>
         .gate
         .clear(bit::UPPER_LOW_POWER | bit::UPPER_REMOVED);
     upper.path.gate.set(bit::NO_FILTER); // RCV-14
+    upper.filter.store(0, Ordering::Relaxed);
     upper.power.store(NdisDeviceStateD0.0, Ordering::Relaxed);
     if upper.step(UpperMove::Initialized).is_err() {
         unstack(upper);
@@ -206,6 +219,34 @@ fn bring_up<T: Topology>(upper: &Upper<T>, handle: MiniportHandle) -> Result<()>
     upper.indications.open(); // STS-2
     status::show_link(upper); // STS-5: what changed since the facts were copied
     Ok(())
+}
+
+/// The OIDs of the adapter below that are forwarded or answered in at least one
+/// kind of request (ATR-10).
+fn supported<T: Topology>(lower: &Lower<T>) -> Result<Option<PoolArray<NDIS_OID>>> {
+    let below = lower.below();
+    let known = |oid: &NDIS_OID| {
+        [Kind::Query, Kind::Set, Kind::Method].iter().any(|kind| {
+            let asked = Facts {
+                oid: *oid,
+                kind: *kind,
+                length: 0,
+            };
+            !matches!(T::request_rule(asked, below), Rule::Refuse(_))
+        })
+    };
+    let Some(list) = &lower.supported else {
+        return Ok(None);
+    };
+    let oids = || list.iter().map(|oid| NDIS_OID(*oid)).filter(known);
+    let count = oids().count();
+    if count == 0 {
+        return Ok(None);
+    }
+    let mut next = oids();
+    let pool = lower.driver.pool();
+    // As many as were counted: nothing changes the list.
+    PoolArray::try_with(pool, count, |_| next.next().unwrap_or(NDIS_OID(0))).map(Some)
 }
 
 /// Takes the entry out of the interface stack, if there is one (IFS-2).

@@ -164,10 +164,6 @@ fn forward<T: Topology>(
         end(upper, route, id);
         return Some(NDIS_STATUS_NOT_ACCEPTED);
     }
-    if note == Note::PacketFilter && request.set_u32().is_ok_and(|filter| filter != 0) {
-        // RCV-14: the adapter may indicate before its completion reaches us.
-        upper.path.gate.clear(bit::NO_FILTER);
-    }
     let binding = lower.handle();
     let owner: PVOID = core::ptr::from_ref(upper).cast_mut().cast();
     let clone = match Clone::of(request, owner, binding, T::IDENTITY.tag) {
@@ -187,6 +183,10 @@ fn forward<T: Topology>(
         lower.requests.leave();
         end(upper, route, id);
         return Some(NDIS_STATUS_REQUEST_ABORTED); // OID-18
+    }
+    if note == Note::PacketFilter && request.set_u32().is_ok_and(|filter| filter != 0) {
+        // RCV-14: the adapter may indicate before its completion reaches us.
+        upper.path.gate.clear(bit::NO_FILTER);
     }
     if let Err((clone, status)) = clone.send(route) {
         return finish(upper, clone, status, route).map(|(_, status)| status);
@@ -259,8 +259,14 @@ fn noted<T: Topology>(
     let lower = upper.lower();
     let good = status == NDIS_STATUS_SUCCESS;
     match note {
-        Note::PacketFilter if good && original.set_u32() == Ok(0) => {
-            upper.path.gate.set(bit::NO_FILTER); // RCV-14
+        Note::PacketFilter => {
+            if let (true, Ok(filter)) = (good, original.set_u32()) {
+                upper.filter.store(filter, Ordering::Relaxed);
+            }
+            // RCV-14: none, or none still because the set failed.
+            if upper.filter.load(Ordering::Relaxed) == 0 {
+                upper.path.gate.set(bit::NO_FILTER);
+            }
         }
         Note::NetworkAddresses if status == NDIS_STATUS_NOT_SUPPORTED => {
             return NDIS_STATUS_SUCCESS; // OID-26

@@ -101,7 +101,9 @@ pub fn one_to_one(asked: Facts, below: Below) -> Rule {
         OID_PNP_QUERY_POWER => Rule::Answer(Local::QueryPower),
         OID_PNP_SET_POWER => Rule::Answer(Local::SetPower),
         // OID-21.
-        OID_PNP_CAPABILITIES if below.pm => Rule::Answer(Local::Capabilities),
+        OID_PNP_CAPABILITIES if below.pm && asked.kind == Kind::Query => {
+            Rule::Answer(Local::Capabilities)
+        }
         // ATR-8: the adapter's own answer would contradict the attributes.
         OID_GEN_MAC_OPTIONS if asked.kind == Kind::Query => Rule::Answer(Local::MacOptions),
         // OID-22: with a PM-aware adapter below, and its answer is passed back.
@@ -132,7 +134,8 @@ pub fn one_to_one(asked: Facts, below: Below) -> Rule {
             }
         }
         // RSSv2 is not shown, as it needs synchronous requests (MPR-8).
-        // OID_PNP_CAPABILITIES without power management below: OID-21.
+        // OID_PNP_CAPABILITIES without power management below, or not as a
+        // query: OID-21, OID-11.
         OID_GEN_RECEIVE_SCALE_PARAMETERS_V2
         | OID_GEN_RSS_SET_INDIRECTION_TABLE_ENTRIES
         | OID_PNP_CAPABILITIES => refuse,

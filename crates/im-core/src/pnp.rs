@@ -143,6 +143,9 @@ fn set_power<T: Topology>(lower: &Lower<T>, event: &NET_PNP_EVENT_NOTIFICATION) 
         }
     } else {
         lower.set_bits(bit::LOWER_LOW_POWER, 0);
+        for upper in lower.uppers() {
+            crate::pause::give_up_held(upper); // PWR-4: nothing waits for D0
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::edges::{Lower, Upper};
 use crate::flow::Waiters;
 use crate::gate::{Verdict, bit, receive_verdict};
 use crate::pause::tell;
+use crate::state::Lower as LowerState;
 use crate::topology::Topology;
 use core::sync::atomic::Ordering;
 use im_control::DropReason;
@@ -54,7 +55,12 @@ pub(crate) unsafe extern "efiapi" fn receive<T: Topology>(
     let chain: Chain<FromBelow> = unsafe { Chain::adopt(lists) };
     match route {
         Ok(upper) => forward(upper, chain, port, flags, 0),
-        Err(_) if lower.handle().0.is_null() => lower.early.lock().append(chain), // RCV-14
+        Err(_) if lower.state() == LowerState::Opening => {
+            lower.early.lock().append(chain); // RCV-14
+            if lower.state() != LowerState::Opening {
+                lower.return_early(); // the open ended in between
+            }
+        }
         Err(_) => {
             let irql = Irql::from_flag(flags, NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL);
             chain.return_down(lower.handle(), return_flags(irql)); // PBS-3

@@ -18,7 +18,7 @@ use ndis::nbl::{Chain, FromAbove, Load};
 use ndis::nbl_context::{Room, Saved, pop, push};
 use ndis::sys::{
     NDIS_HANDLE, NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL, NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK,
-    NDIS_SEND_FLAGS_DISPATCH_LEVEL, NDIS_STATUS, NDIS_STATUS_INVALID_PORT, NDIS_STATUS_PAUSED,
+    NDIS_SEND_FLAGS_DISPATCH_LEVEL, NDIS_STATUS, NDIS_STATUS_FAILURE, NDIS_STATUS_PAUSED,
     NDIS_STATUS_RESOURCES, NDIS_STATUS_SEND_ABORTED, NET_BUFFER_LIST, NdisCancelSendNetBufferLists,
     PVOID,
 };
@@ -60,7 +60,7 @@ fn forward<T: Topology>(
     let counted = slot.enter();
     let judge = || match T::send_route(1) {
         Ok(0) if port == 0 => send_verdict(path.gate.word() & !ignore),
-        Ok(0) => Verdict::Refuse(NDIS_STATUS_INVALID_PORT, DropReason::SendPort), // PRT-1
+        Ok(0) => Verdict::Refuse(NDIS_STATUS_FAILURE, DropReason::SendPort), // PRT-1, SND-4
         Ok(_) => Verdict::Refuse(NDIS_STATUS_RESOURCES, DropReason::SendNoBinding),
         Err(reason) => Verdict::Refuse(NDIS_STATUS_RESOURCES, reason),
     };
@@ -134,7 +134,8 @@ fn forward<T: Topology>(
     }
     // The call becomes its lists, and is not counted any more.
     let told = path.change_on(slot, i64::from(load.lists) + i64::from(failed) - 1);
-    debug_assert!(told == Waiters::NONE || load.lists + failed == 0);
+    // Nobody is told while lists are out; an empty chain leaves no count behind.
+    tell(upper, told);
     // SND-18, SND-19: NDIS loops sends of the miniport back itself; asking the
     // binding for it too would bring our own sends up again.
     chain.send_down(binding, port, flags & !NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK);
@@ -244,7 +245,8 @@ pub(crate) unsafe extern "efiapi" fn cancel<T: Topology>(context: NDIS_HANDLE, i
         keep
     });
     let binding = path.binding();
-    if !binding.0.is_null() {
+    // RST-2: a binding that resets is not called; what is below comes back anyway.
+    if !binding.0.is_null() && path.gate.word() & bit::RESETTING_SENDS == 0 {
         // SAFETY: (SND-13, SND-15) the binding is open, see above.
         unsafe { NdisCancelSendNetBufferLists(binding.0, id) };
     }

@@ -158,11 +158,29 @@ pub(crate) fn show_link<T: Topology>(upper: &Upper<T>) {
     let Some(_inside) = upper.indications.enter() else {
         return;
     };
-    let link = upper.lower().facts.lock().link;
+    let mut link = upper.lower().facts.lock().link;
     let last = upper.shown_link.lock().replace(link);
     if last == Some(link) {
         return;
     }
+    // Two changes may overtake each other on their way up: whoever indicated one
+    // that is not the latest any more indicates the latest too.
+    for _ in 0..MOST_ROUNDS {
+        indicate_link(upper, link);
+        let now = upper.lower().facts.lock().link;
+        if now == link {
+            return;
+        }
+        link = now;
+        *upper.shown_link.lock() = Some(now);
+    }
+}
+
+/// Rounds after which a link that keeps changing is left to its next status.
+const MOST_ROUNDS: u32 = 8;
+
+/// Indicates one link state.
+fn indicate_link<T: Topology>(upper: &Upper<T>, link: Link) {
     let mut state = NDIS_LINK_STATE::zeroed();
     state.Header = header(
         NDIS_OBJECT_TYPE_DEFAULT,
