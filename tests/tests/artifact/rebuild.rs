@@ -103,6 +103,7 @@ impl Copy {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("second-build/in/another/folder");
+        std::fs::create_dir_all(&root).expect("folder of the copy");
         let parts = [
             "Cargo.toml",
             "Cargo.lock",
