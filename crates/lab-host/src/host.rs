@@ -310,6 +310,7 @@ impl Host {
             },
         );
         if let RunEnd::Hang(waiting) = &end {
+            self.blame_hang(waiting);
             self.crashed.store(true, Ordering::Relaxed);
             self.sink.event(Event::Crash(Crash {
                 kind: CrashKind::Hang {
@@ -325,6 +326,28 @@ impl Host {
             }));
         }
         end
+    }
+
+    /// Nothing will ever run again: what is out now is out for ever, so the time limits are
+    /// broken whatever they are.
+    fn blame_hang(&self, waiting: &[String]) {
+        let (sends, receives) = self.driver_has();
+        let who = self.who_has_it();
+        if sends > 0 {
+            self.violate(
+                "SND-20",
+                format!("{sends} sends will never be completed: {who}"),
+            );
+        }
+        if receives > 0 {
+            self.violate(
+                "RCV-1",
+                format!("{receives} receives will never be returned: {who}"),
+            );
+        }
+        for task in waiting.iter().filter(|t| t.contains(" > ")) {
+            self.violate("BUG-1", format!("a callback never ends: {task}; {who}"));
+        }
     }
 
     /// The engine.

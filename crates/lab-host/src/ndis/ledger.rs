@@ -238,6 +238,21 @@ impl Host {
         }
     }
 
+    /// Sends and receives of others that the driver has.
+    pub(crate) fn driver_has(&self) -> (u64, u64) {
+        self.ndis(|n| {
+            let mut counts = (0, 0);
+            for r in n.ledger.lists.values().filter(|r| r.owner == Owner::Driver) {
+                match r.path {
+                    Path::Send { .. } => counts.0 += 1,
+                    Path::Receive { .. } => counts.1 += 1,
+                    Path::Own => {}
+                }
+            }
+            counts
+        })
+    }
+
     /// Lists under way, by owner; the first line of a report about a hang.
     pub fn who_has_it(&self) -> String {
         self.ndis(|n| {

@@ -310,17 +310,7 @@ impl Host {
             self.spawn_after(
                 after,
                 Job::dpc("cancel OID", move |host| {
-                    let live = host.ndis(|n| {
-                        n.oids
-                            .active
-                            .get(&request)
-                            .is_some_and(|a| a.completed.is_none() && a.id == id)
-                            && n.miniports.contains_key(&miniport)
-                    });
-                    if live {
-                        let name = "MiniportCancelOidRequest";
-                        host.call(name, miniport, cancel, &[context, id]);
-                    }
+                    host.cancel_again(request, id, miniport, cancel, context, 100);
                 }),
             );
         }
@@ -406,6 +396,37 @@ impl Host {
             buffer: after,
             forwarded,
         }
+    }
+
+    /// Cancels a request, and again every millisecond while it lasts: a cancel that comes while
+    /// the driver's handler is only starting may find nothing yet, and whoever wants a request
+    /// gone asks again.
+    fn cancel_again(
+        &self,
+        request: u64,
+        id: u64,
+        miniport: u64,
+        cancel: u64,
+        context: u64,
+        left: u32,
+    ) {
+        let live = self.ndis(|n| {
+            n.oids
+                .active
+                .get(&request)
+                .is_some_and(|a| a.completed.is_none() && a.id == id)
+                && n.miniports.contains_key(&miniport)
+        });
+        if !live || left == 0 {
+            return;
+        }
+        self.call("MiniportCancelOidRequest", miniport, cancel, &[context, id]);
+        self.spawn_after(
+            1_000_000,
+            Job::dpc("cancel OID again", move |host| {
+                host.cancel_again(request, id, miniport, cancel, context, left - 1);
+            }),
+        );
     }
 
     /// OID-7.
