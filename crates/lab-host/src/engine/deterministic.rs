@@ -65,6 +65,9 @@ struct Inner {
     ready: Vec<TaskId>,
     timed: BTreeMap<(u64, u64), Timed>,
     cpus: Vec<Cpu>,
+    /// DPCs for any processor: the first that is free takes them, so that none waits behind a
+    /// task that keeps its processor.
+    any: VecDeque<TaskId>,
     dead: bool,
     /// Task that runs now.
     current: Option<TaskId>,
@@ -106,6 +109,7 @@ impl Deterministic {
                         dpcs: VecDeque::new(),
                     })
                     .collect(),
+                any: VecDeque::new(),
                 dead: false,
                 current: None,
                 switch_every: switch_every.max(1),
@@ -200,6 +204,9 @@ impl Deterministic {
             if let Some(id) = inner.cpus[cpu].dpcs.pop_front() {
                 return Some((cpu, id));
             }
+            if let Some(id) = inner.any.pop_front() {
+                return Some((cpu, id));
+            }
             if !inner.ready.is_empty() {
                 let at = inner.rng.usize(0..inner.ready.len());
                 return Some((cpu, inner.ready.remove(at)));
@@ -241,10 +248,10 @@ impl Deterministic {
         };
         match task.level {
             Level::Passive => inner.ready.push(id),
-            Level::Dispatch(cpu) => {
+            Level::Dispatch(None) => inner.any.push_back(id),
+            Level::Dispatch(Some(cpu)) => {
                 let n = inner.cpus.len();
-                let cpu = cpu.map_or_else(|| inner.rng.usize(0..n), |c| c as usize % n);
-                inner.cpus[cpu].dpcs.push_back(id);
+                inner.cpus[cpu as usize % n].dpcs.push_back(id);
             }
         }
     }
@@ -327,6 +334,7 @@ impl Engine for Deterministic {
             }
             inner.tasks.remove(&task);
             inner.ready.retain(|&t| t != task);
+            inner.any.retain(|&t| t != task);
             for cpu in &mut inner.cpus {
                 cpu.dpcs.retain(|&t| t != task);
             }
@@ -428,6 +436,7 @@ impl Engine for Deterministic {
             inner.next_id = 1;
             inner.next_seq = 0;
             inner.ready.clear();
+            inner.any.clear();
             inner.timed.clear();
             inner.dead = false;
             inner.current = None;

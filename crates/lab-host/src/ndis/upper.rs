@@ -194,11 +194,12 @@ impl Host {
             }) {
                 return;
             }
-            host.restart_miniport(miniport);
+            // Before any traffic, as protocols do: an answer to the first frame must get through.
             for upper in attached {
                 let filter = host.ndis(|n| n.uppers[upper].config.packet_filter);
                 let _ = host.oid_set_u32(miniport, ndis_sys::OID_GEN_CURRENT_PACKET_FILTER, filter);
             }
+            host.restart_miniport(miniport);
         }));
     }
 

@@ -701,7 +701,12 @@ fn device_events(host: &Host, stage: &Stage, summary: &mut Summary) {
     tour::ask_without_waiting(stage);
     stage.kick(host);
     host.sleep(2 * MS);
-    let flight: u64 = (0..host.uppers()).map(|u| host.upper_in_flight(u)).sum();
+    // At any moment one may be on its way through the driver; none may stay there.
+    let flight = |host: &Host| -> u64 { (0..host.uppers()).map(|u| host.upper_in_flight(u)).sum() };
+    host.wait_until("for refused sends", MS / 10, 50 * MS, |host| {
+        flight(host) == 0
+    });
+    let flight = flight(host);
     let failed: u64 = (0..host.uppers()).map(|u| host.upper_counts(u).2).sum();
     step(
         summary,
