@@ -107,10 +107,10 @@ mod tests {
     use std::vec::Vec;
 
     fn frame(counts: &[u32], offset: u32, length: u32, circular: bool) -> (NET_BUFFER, Vec<MDL>) {
-        // SAFETY: (NBL-1 does not apply: nothing leaves the test) zero is a
-        // value of every member.
         let mut mdls: Vec<MDL> = counts
             .iter()
+            // SAFETY: (NBL-1 does not apply: nothing leaves the test) zero is a
+            // value of every member.
             .map(|_| unsafe { MaybeUninit::zeroed().assume_init() })
             .collect();
         let base = mdls.as_mut_ptr();

@@ -387,12 +387,11 @@ fn receive(socket: &OwnedFd) -> io::Result<(Outcome, Vec<OwnedFd>)> {
     let mut descriptors = Vec::new();
     for message in received.cmsgs()? {
         if let ControlMessageOwned::ScmRights(list) = message {
-            // SAFETY: the kernel has just installed these descriptors in this
-            // process; nobody else knows them, so this is their only owner.
-            descriptors.extend(
-                list.into_iter()
-                    .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }),
-            );
+            for fd in list {
+                // SAFETY: the kernel has just installed this descriptor in this process;
+                // nobody else knows it, so this is its only owner.
+                descriptors.push(unsafe { OwnedFd::from_raw_fd(fd) });
+            }
         }
     }
     let length = received.bytes;
