@@ -149,6 +149,10 @@ named! {
         /// A handler was called in a state that does not have that move;
         /// value: state and move.
         BadMove = 20 "bad-move",
+        /// A setting was refused; value: its place in the topology's table and
+        /// the reason (1 wrong type, 2 out of range, 3 unknown, 4 duplicate,
+        /// 5 conflict).
+        BadSetting = 21 "bad-setting",
     }
 }
 

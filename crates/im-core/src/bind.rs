@@ -8,6 +8,7 @@
 use crate::edges::Lower;
 use crate::facts::Facts;
 use crate::own_request::{clean_up, interview};
+use crate::settings::Registry;
 use crate::state::LowerMove;
 use crate::topology::{Notice, Topology};
 use crate::{instance, log};
@@ -64,8 +65,17 @@ unsafe fn try_bind<T: Topology>(
     T::accepts(&facts)?;
     // SAFETY: (BND-12) before the open the bind parameters are the handle, and
     // they outlive the configuration, which ends with this statement.
-    let upper_names = unsafe { Configuration::open(parameters.cast()) }
-        .and_then(|configuration| read_names(&configuration));
+    let configuration = unsafe { Configuration::open(parameters.cast()) };
+    let upper_names = match &configuration {
+        Ok(configuration) => read_names(configuration),
+        Err(error) => Err(*error),
+    };
+    let registry = Registry(configuration.ok());
+    let adapter = T::adapter(&facts, &registry).map_err(|refused| {
+        driver.event(EventKind::BadSetting, facts.if_index, refused.value());
+        Error::BadData
+    })?;
+    drop(registry); // CFG-1: closed before the adapter is opened
     let upper_names = upper_names.unwrap_or_else(|error| {
         // An adapter without miniports yet: NetEventReconfigure brings them.
         let status = u64::from(error.status().0 as u32);
@@ -73,7 +83,7 @@ unsafe fn try_bind<T: Topology>(
         Vec::new()
     });
 
-    let lower = PoolBox::try_new(driver.pool(), Lower::new(driver, &facts))?;
+    let lower = PoolBox::try_new(driver.pool(), Lower::new(driver, &facts, adapter))?;
     // SAFETY: (IRQ-9) in its box, which does not move it; not shared yet.
     unsafe { lower.init() };
     // SAFETY: (BND-2, BND-3) the name lasts until the call returns, the rest is
@@ -110,7 +120,7 @@ pub(crate) fn add_miniports<T: Topology>(lower: &Lower<T>, units: &[u16]) -> Res
     let mut left_out = 0_u64;
     let mut added = 0_u64;
     let mut first_error = None;
-    for name in names(units) {
+    for (position, name) in names(units).enumerate() {
         if lower
             .uppers()
             .any(|upper| ndis::string::same_name(&upper.name, name))
@@ -118,7 +128,7 @@ pub(crate) fn add_miniports<T: Topology>(lower: &Lower<T>, units: &[u16]) -> Res
             added += 1;
             continue;
         }
-        match instance::create(lower, name) {
+        match instance::create(lower, name, position as u32) {
             Ok(true) => added += 1,
             Ok(false) => left_out += 1,
             Err(error) => first_error = first_error.or(Some(error)),

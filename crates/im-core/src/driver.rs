@@ -9,7 +9,7 @@ use crate::edges::Lower;
 use crate::events::EventRing;
 use crate::topology::{Notice, Topology};
 use crate::undo::UndoStack;
-use crate::{bind, control, instance, oid, pause, pnp, receive, send, status};
+use crate::{bind, control, data, instance, oid, pause, pnp, status};
 use arrayvec::ArrayVec;
 use core::mem::offset_of;
 use core::ptr::NonNull;
@@ -298,9 +298,9 @@ fn miniport_characteristics<T: Topology>(
     c.CancelDirectOidRequestHandler = Some(oid::cancel_direct::<T>);
     c.DevicePnPEventNotifyHandler = Some(pnp::device_event::<T>);
     c.ShutdownHandlerEx = Some(pnp::shutdown);
-    c.SendNetBufferListsHandler = Some(send::send::<T>);
-    c.ReturnNetBufferListsHandler = Some(receive::give_back::<T>);
-    c.CancelSendHandler = Some(send::cancel::<T>);
+    c.SendNetBufferListsHandler = Some(data::on_send::<T>);
+    c.ReturnNetBufferListsHandler = Some(data::on_returned::<T>);
+    c.CancelSendHandler = Some(data::on_cancel::<T>);
     T::miniport_handlers(&mut c);
     c
 }
@@ -330,8 +330,8 @@ fn protocol_characteristics<T: Topology>(
     c.StatusHandlerEx = Some(status::status::<T>);
     c.OidRequestCompleteHandler = Some(oid::complete::<T>);
     c.DirectOidRequestCompleteHandler = Some(oid::direct_complete::<T>);
-    c.ReceiveNetBufferListsHandler = Some(receive::receive::<T>);
-    c.SendNetBufferListsCompleteHandler = Some(send::send_complete::<T>);
+    c.ReceiveNetBufferListsHandler = Some(data::on_receive::<T>);
+    c.SendNetBufferListsCompleteHandler = Some(data::on_sent::<T>);
     T::protocol_handlers(&mut c);
     Ok(c)
 }

@@ -20,8 +20,9 @@ use crate::state::{
 };
 use crate::topology::Topology;
 use arrayvec::ArrayVec;
+use core::cell::UnsafeCell;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
 use im_control::EventKind;
 use ndis::event::Event;
 use ndis::lock::SpinLock;
@@ -45,6 +46,8 @@ pub(crate) struct LowerCore<T: Topology> {
 /// A binding to an adapter below.
 pub struct Lower<T: Topology> {
     pub(crate) driver: &'static Driver<T>,
+    /// What the topology keeps about the adapter.
+    adapter: T::Adapter,
     pub(crate) core: SpinLock<LowerCore<T>>,
     /// The one virtual miniport of a 1:1 topology, for the data path.
     sole: AtomicPtr<Upper<T>>,
@@ -81,11 +84,17 @@ unsafe impl<T: Topology> Sync for Lower<T> {}
 unsafe impl<T: Topology> Send for LowerCore<T> {}
 
 impl<T: Topology> Lower<T> {
+    /// What the topology keeps about the adapter.
+    pub fn adapter(&self) -> &T::Adapter {
+        &self.adapter
+    }
+
     /// A binding that is not open yet. [`Lower::init`] follows once it is where
     /// it stays.
-    pub(crate) fn new(driver: &'static Driver<T>, facts: &Facts) -> Self {
+    pub(crate) fn new(driver: &'static Driver<T>, facts: &Facts, adapter: T::Adapter) -> Self {
         Self {
             driver,
+            adapter,
             core: SpinLock::new(LowerCore {
                 state: LowerState::Unbound,
                 bits: bit::LOWER_NO_SENDS | bit::LOWER_NO_RECEIVES,
@@ -189,11 +198,8 @@ impl<T: Topology> Lower<T> {
         (0..MAX_UPPERS).map_while(|index| self.upper_at(index))
     }
 
-    /// The path that a topology picked for the data path; no lock.
-    pub(crate) fn route(&self, index: usize) -> Option<&Upper<T>> {
-        if index != 0 {
-            return None;
-        }
+    /// The one virtual miniport of a 1:1 topology, for the data path; no lock.
+    pub(crate) fn sole(&self) -> Option<&Upper<T>> {
         // SAFETY: (VMI-4) published when complete, freed after the close.
         unsafe { self.sole.load(Ordering::Acquire).as_ref() }
     }
@@ -294,8 +300,13 @@ pub struct Upper<T: Topology> {
     lower: NonNull<Lower<T>>,
     pub(crate) core: SpinLock<UpperCore>,
     pub(crate) path: Path,
+    /// What the topology keeps about the miniport, and whether it is there.
+    port: UnsafeCell<Option<T::Port>>,
+    ported: AtomicBool,
     /// The device name from UpperBindings.
     pub(crate) name: PoolArray<u16>,
+    /// Its place there.
+    pub(crate) position: u32,
     /// Set when MiniportInitializeEx is over, either way, or was called off.
     pub(crate) settled: Event,
     /// Set when MiniportHaltEx is over.
@@ -334,7 +345,7 @@ unsafe impl<T: Topology> Sync for Upper<T> {}
 
 impl<T: Topology> Upper<T> {
     /// A virtual miniport that NDIS has not heard of. [`Upper::init`] follows.
-    pub(crate) fn try_new(lower: &Lower<T>, name: &[u16]) -> Result<Self> {
+    pub(crate) fn try_new(lower: &Lower<T>, name: &[u16], position: u32) -> Result<Self> {
         let pool = lower.driver.pool();
         Ok(Self {
             driver: lower.driver,
@@ -343,6 +354,9 @@ impl<T: Topology> Upper<T> {
                 state: UpperState::Halted,
             }),
             path: Path::try_new(pool)?,
+            port: UnsafeCell::new(None),
+            ported: AtomicBool::new(false),
+            position,
             name: PoolArray::try_with(pool, name.len(), |index| {
                 name.get(index).copied().unwrap_or(0)
             })?,
@@ -376,6 +390,30 @@ impl<T: Topology> Upper<T> {
             self.handlers.init();
             self.oid_idle.init();
         }
+    }
+
+    /// What the topology keeps about the miniport. There from its
+    /// initialisation to its halt.
+    pub fn port(&self) -> Option<&T::Port> {
+        if !self.ported.load(Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: (VMI-4) written before the flag was set, and taken back by the
+        // halt only, which waits for handlers, indications and the data path.
+        unsafe { (*self.port.get()).as_ref() }
+    }
+
+    /// Keeps what the topology knows about the miniport, or forgets it.
+    ///
+    /// # Safety
+    /// Inside initialise or halt, when nobody else may look: before the miniport
+    /// is published, or after it was withdrawn and its handlers returned.
+    pub(crate) unsafe fn set_port(&self, port: Option<T::Port>) {
+        self.ported.store(false, Ordering::Release);
+        let there = port.is_some();
+        // SAFETY: (VMI-4) the caller's promise.
+        unsafe { *self.port.get() = port };
+        self.ported.store(there, Ordering::Release);
     }
 
     /// The binding that the miniport stands on.

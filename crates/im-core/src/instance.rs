@@ -9,11 +9,13 @@ use crate::attributes;
 use crate::edges::{Lower, Upper};
 use crate::gate::bit;
 use crate::oid_table::Rule;
+use crate::settings::Registry;
 use crate::state::{Upper as UpperState, UpperMove};
 use crate::topology::Topology;
 use crate::{log, status};
 use core::sync::atomic::Ordering;
 use im_control::EventKind;
+use ndis::config::Configuration;
 use ndis::memory::{PoolArray, PoolBox};
 use ndis::nbl::MiniportHandle;
 use ndis::oid::{Facts, Kind};
@@ -29,9 +31,9 @@ use ndis::{Error, Result};
 
 /// Makes the state of a virtual miniport, complete before NDIS hears of it
 /// (VMI-3), and puts it on the binding. False if the topology has no room.
-pub(crate) fn create<T: Topology>(lower: &Lower<T>, name: &[u16]) -> Result<bool> {
+pub(crate) fn create<T: Topology>(lower: &Lower<T>, name: &[u16], position: u32) -> Result<bool> {
     counted(name)?; // too long to be a name: refuse now
-    let upper = PoolBox::try_new(lower.driver.pool(), Upper::try_new(lower, name)?)?;
+    let upper = PoolBox::try_new(lower.driver.pool(), Upper::try_new(lower, name, position)?)?;
     // SAFETY: (IRQ-9) in its box, which does not move it; not shared yet.
     unsafe { upper.init() };
     Ok(lower.add(upper).is_ok())
@@ -187,11 +189,13 @@ fn bring_up<T: Topology>(upper: &Upper<T>, handle: MiniportHandle) -> Result<()>
     let facts = lower.facts();
     let context: NDIS_HANDLE = core::ptr::from_ref(upper).cast_mut().cast();
     attributes::register(handle, context)?; // ATR-1: first
+    let port = configure(upper, handle, &facts)?;
+    let shown = T::shown(lower.adapter(), &facts, &port);
     let mut oids = supported(lower)?;
     let list = oids
         .as_mut()
         .map_or(&mut [][..], |oids| oids.as_mut_slice());
-    attributes::show(handle, &T::shown(&facts), list)?; // ATR-2
+    attributes::show(handle, &shown, list)?; // ATR-2
     // No page says that NDIS copies the list: it stays until the next one.
     let _former = core::mem::replace(&mut *upper.oids.lock(), oids);
 
@@ -202,6 +206,8 @@ fn bring_up<T: Topology>(upper: &Upper<T>, handle: MiniportHandle) -> Result<()>
         check(unsafe { NdisIfAddIfStackEntry(above, facts.if_index) })?;
         upper.stacked_on.store(facts.if_index, Ordering::Relaxed);
     }
+    // SAFETY: (VMI-4) inside MiniportInitializeEx, not published yet.
+    unsafe { upper.set_port(Some(port)) };
     upper.path.set_miniport(handle);
     upper
         .path
@@ -211,6 +217,8 @@ fn bring_up<T: Topology>(upper: &Upper<T>, handle: MiniportHandle) -> Result<()>
     upper.filter.store(0, Ordering::Relaxed);
     upper.power.store(NdisDeviceStateD0.0, Ordering::Relaxed);
     if upper.step(UpperMove::Initialized).is_err() {
+        // SAFETY: (VMI-7) inside MiniportInitializeEx, not published yet.
+        unsafe { upper.set_port(None) };
         unstack(upper);
         return Err(Error::BadState);
     }
@@ -219,6 +227,26 @@ fn bring_up<T: Topology>(upper: &Upper<T>, handle: MiniportHandle) -> Result<()>
     upper.indications.open(); // STS-2
     status::show_link(upper); // STS-5: what changed since the facts were copied
     Ok(())
+}
+
+/// Reads the miniport's settings (CFG-1: the handle is closed again). A refusal
+/// leaves out this miniport and no other.
+fn configure<T: Topology>(
+    upper: &Upper<T>,
+    handle: MiniportHandle,
+    facts: &crate::Facts,
+) -> Result<T::Port> {
+    // SAFETY: (CFG-2) the miniport's handle, inside MiniportInitializeEx.
+    // Without its settings a miniport might stand where it must not: no defaults.
+    let registry = Registry(Some(unsafe { Configuration::open(handle.0) }?));
+    let adapter = upper.lower().adapter();
+    T::port(adapter, facts, upper.position, &registry).map_err(|refused| {
+        let index = upper.if_index.load(Ordering::Relaxed);
+        let value = refused.value();
+        upper.driver.event(EventKind::BadSetting, index, value);
+        log::write(handle, EventKind::BadSetting, value as u32);
+        Error::BadData
+    })
 }
 
 /// The OIDs of the adapter below that are forwarded or answered in at least one
@@ -285,6 +313,8 @@ pub(crate) unsafe extern "efiapi" fn halt<T: Topology>(
     upper
         .path
         .set_miniport(MiniportHandle(core::ptr::null_mut())); // HLT-4
+    // SAFETY: (HLT-3) handlers have returned, nothing is outstanding.
+    unsafe { upper.set_port(None) };
     let index = upper.if_index.swap(0, Ordering::Relaxed);
     upper.driver.event(EventKind::MiniportHalted, index, 0);
     if upper.step(UpperMove::Halt).is_err() {

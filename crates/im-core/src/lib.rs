@@ -9,7 +9,8 @@
 //! | bind, unbind, open, close | `bind` |
 //! | virtual miniports: request, initialise, halt | `instance`, `attributes` |
 //! | pause and restart of both edges | `pause`, tables in `state` |
-//! | data | `send`, `receive`, `path`, `gate`, `flow` |
+//! | data | `data`, `send`, `receive`, `path`, `gate`, `flow` |
+//! | settings | `settings` |
 //! | OID requests | `oid`, table in `oid_table`, own ones in `own_request` |
 //! | status indications | `status`, table in `status_table` |
 //! | PnP and power | `pnp`, table in `pnp_table` |
@@ -45,6 +46,7 @@ extern crate std;
 mod attributes;
 mod bind;
 mod control;
+pub mod data;
 mod driver;
 mod edges;
 pub mod events;
@@ -64,6 +66,7 @@ mod pnp;
 pub mod pnp_table;
 mod receive;
 mod send;
+pub mod settings;
 pub mod state;
 mod status;
 pub mod status_table;

@@ -7,11 +7,11 @@
 //! handler, because NdisCompleteNetPnPEvent needs PASSIVE_LEVEL (PBS-2, PNP-3).
 //! Nothing is allocated, so neither can fail (MPS-2).
 
+use crate::data::DataPath;
 use crate::edges::{Lower, Upper};
 use crate::flow::Waiters;
 use crate::state::{LowerMove, UpperMove};
 use crate::topology::Topology;
-use crate::{receive, send};
 use ndis::sys::{
     NDIS_HANDLE, NDIS_MINIPORT_PAUSE_PARAMETERS, NDIS_MINIPORT_RESTART_PARAMETERS, NDIS_STATUS,
     NDIS_STATUS_FAILURE, NDIS_STATUS_PENDING, NDIS_STATUS_SUCCESS, NdisMPauseComplete,
@@ -84,8 +84,7 @@ pub(crate) fn tell<T: Topology>(upper: &Upper<T>, told: Waiters) {
 /// Completes or gives back what a reset below made us hold; the gate is closed,
 /// so it is refused (RST-3).
 pub(crate) fn give_up_held<T: Topology>(upper: &Upper<T>) {
-    send::release_held(upper);
-    receive::release_held(upper);
+    T::Data::release_held(upper);
 }
 
 /// NetEventPause on a binding. IRQL = PASSIVE_LEVEL. Waits until everything that

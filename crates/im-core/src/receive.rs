@@ -19,8 +19,7 @@ use ndis::lock::Irql;
 use ndis::nbl::{Chain, FromBelow, Lent, List, Load};
 use ndis::nbl_context::{Room, Saved, pop, push};
 use ndis::sys::{
-    NDIS_HANDLE, NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL, NDIS_RECEIVE_FLAGS_RESOURCES,
-    NDIS_RETURN_FLAGS_DISPATCH_LEVEL, NDIS_STATUS_FAILURE, NET_BUFFER_LIST, PVOID,
+    NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL, NDIS_RETURN_FLAGS_DISPATCH_LEVEL, NDIS_STATUS_FAILURE, PVOID,
 };
 
 /// Return flags for a known or unknown IRQL (IRQ-21).
@@ -31,40 +30,46 @@ const fn return_flags(irql: Irql) -> u32 {
     }
 }
 
-/// ProtocolReceiveNetBufferLists. IRQL <= DISPATCH_LEVEL.
-pub(crate) unsafe extern "efiapi" fn receive<T: Topology>(
-    context: NDIS_HANDLE,
-    lists: *mut NET_BUFFER_LIST,
+/// Shows lists from the adapter below to the protocols above.
+/// IRQL <= DISPATCH_LEVEL.
+pub(crate) fn receive<T: Topology>(
+    lower: &Lower<T>,
+    chain: Chain<FromBelow>,
+    port: u32,
+    flags: u32,
+) {
+    match lower.sole() {
+        Some(upper) => forward(upper, chain, port, flags, 0),
+        None => without_miniport(lower, chain, flags),
+    }
+}
+
+/// What becomes of lists while there is no miniport: before the open is over
+/// they are kept until the binding's handle is known (RCV-14), else they go
+/// back at once (PBS-3).
+pub(crate) fn without_miniport<T: Topology>(lower: &Lower<T>, chain: Chain<FromBelow>, flags: u32) {
+    if lower.state() == LowerState::Opening {
+        lower.early.lock().append(chain); // RCV-14
+        if lower.state() != LowerState::Opening {
+            lower.return_early(); // the open ended in between
+        }
+    } else {
+        let irql = Irql::from_flag(flags, NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL);
+        chain.return_down(lower.handle(), return_flags(irql)); // PBS-3
+    }
+}
+
+/// Shows lists that are ours for the time of the call only (RCV-3). They go
+/// back with the handler's return, without a call (RCV-2).
+pub(crate) fn lent<T: Topology>(
+    lower: &Lower<T>,
+    lent: Lent<'_>,
     port: u32,
     count: u32,
     flags: u32,
 ) {
-    // SAFETY: (BND-14) the ProtocolBindingContext.
-    let lower = unsafe { &*context.cast::<Lower<T>>() };
-    let route = T::receive_route(1)
-        .and_then(|index| lower.route(index).ok_or(DropReason::ReceiveNoMiniport));
-    if flags & NDIS_RECEIVE_FLAGS_RESOURCES != 0 {
-        if let Ok(upper) = route {
-            // SAFETY: (RCV-2) ours until this handler returns.
-            let lent = unsafe { Lent::borrow(lists) };
-            lend::<T>(upper, lent, port, count, flags);
-        }
-        return; // RCV-2: back with the return, no call
-    }
-    // SAFETY: (RCV-1) ours until they are returned.
-    let chain: Chain<FromBelow> = unsafe { Chain::adopt(lists) };
-    match route {
-        Ok(upper) => forward(upper, chain, port, flags, 0),
-        Err(_) if lower.state() == LowerState::Opening => {
-            lower.early.lock().append(chain); // RCV-14
-            if lower.state() != LowerState::Opening {
-                lower.return_early(); // the open ended in between
-            }
-        }
-        Err(_) => {
-            let irql = Irql::from_flag(flags, NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL);
-            chain.return_down(lower.handle(), return_flags(irql)); // PBS-3
-        }
+    if let Some(upper) = lower.sole() {
+        lend::<T>(upper, lent, port, count, flags);
     }
 }
 
@@ -248,16 +253,9 @@ fn show<T: Topology>(upper: &Upper<T>, held: Chain<FromBelow>) {
     tell(upper, upper.path.change(-i64::from(count)));
 }
 
-/// MiniportReturnNetBufferLists. IRQL <= DISPATCH_LEVEL.
-pub(crate) unsafe extern "efiapi" fn give_back<T: Topology>(
-    context: NDIS_HANDLE,
-    lists: *mut NET_BUFFER_LIST,
-    flags: u32,
-) {
-    // SAFETY: (VMI-4) the MiniportAdapterContext.
-    let upper = unsafe { &*context.cast::<Upper<T>>() };
-    // SAFETY: (RCV-7) ours again.
-    let mut chain: Chain<FromBelow> = unsafe { Chain::adopt(lists) };
+/// Gives lists that the protocols above are done with back to the adapter.
+/// IRQL <= DISPATCH_LEVEL.
+pub(crate) fn returned<T: Topology>(upper: &Upper<T>, mut chain: Chain<FromBelow>, flags: u32) {
     let mut count = 0_u32;
     chain.for_each(|list| {
         restore(list); // RCV-6

@@ -17,10 +17,9 @@ use ndis::lock::Irql;
 use ndis::nbl::{Chain, FromAbove, Load};
 use ndis::nbl_context::{Room, Saved, pop, push};
 use ndis::sys::{
-    NDIS_HANDLE, NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL, NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK,
+    NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL, NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK,
     NDIS_SEND_FLAGS_DISPATCH_LEVEL, NDIS_STATUS, NDIS_STATUS_FAILURE, NDIS_STATUS_PAUSED,
-    NDIS_STATUS_RESOURCES, NDIS_STATUS_SEND_ABORTED, NET_BUFFER_LIST, NdisCancelSendNetBufferLists,
-    PVOID,
+    NDIS_STATUS_RESOURCES, NDIS_STATUS_SEND_ABORTED, NdisCancelSendNetBufferLists, PVOID,
 };
 
 /// Completion flags for a known or unknown IRQL (IRQ-21).
@@ -31,23 +30,9 @@ const fn completion_flags(irql: Irql) -> u32 {
     }
 }
 
-/// MiniportSendNetBufferLists. IRQL <= DISPATCH_LEVEL.
-pub(crate) unsafe extern "efiapi" fn send<T: Topology>(
-    context: NDIS_HANDLE,
-    lists: *mut NET_BUFFER_LIST,
-    port: u32,
-    flags: u32,
-) {
-    // SAFETY: (VMI-4) the MiniportAdapterContext.
-    let upper = unsafe { &*context.cast::<Upper<T>>() };
-    // SAFETY: (SND-1) ours from here on.
-    let chain = unsafe { Chain::adopt(lists) };
-    forward(upper, chain, port, flags, 0);
-}
-
 /// Sends a chain that is ours down, or holds or completes it. Bits of the gate
 /// in `ignore` do not count.
-fn forward<T: Topology>(
+pub(crate) fn forward<T: Topology>(
     upper: &Upper<T>,
     chain: Chain<FromAbove>,
     port: u32,
@@ -58,11 +43,9 @@ fn forward<T: Topology>(
     let path = &upper.path;
     let slot = path.flow.here();
     let counted = slot.enter();
-    let judge = || match T::send_route(1) {
-        Ok(0) if port == 0 => send_verdict(path.gate.word() & !ignore),
-        Ok(0) => Verdict::Refuse(NDIS_STATUS_FAILURE, DropReason::SendPort), // PRT-1, SND-4
-        Ok(_) => Verdict::Refuse(NDIS_STATUS_RESOURCES, DropReason::SendNoBinding),
-        Err(reason) => Verdict::Refuse(NDIS_STATUS_RESOURCES, reason),
+    let judge = || match port {
+        0 => send_verdict(path.gate.word() & !ignore),
+        _ => Verdict::Refuse(NDIS_STATUS_FAILURE, DropReason::SendPort), // PRT-1, SND-4
     };
     let mut verdict = judge();
     if verdict == Verdict::Hold && counted {
@@ -198,17 +181,10 @@ fn resend<T: Topology>(upper: &Upper<T>, held: Chain<FromAbove>) {
     tell(upper, upper.path.change(-i64::from(count)));
 }
 
-/// ProtocolSendNetBufferListsComplete. IRQL <= DISPATCH_LEVEL.
-pub(crate) unsafe extern "efiapi" fn send_complete<T: Topology>(
-    context: NDIS_HANDLE,
-    lists: *mut NET_BUFFER_LIST,
-    flags: u32,
-) {
-    // SAFETY: (BND-14) the ProtocolBindingContext.
-    let lower = unsafe { &*context.cast::<Lower<T>>() };
-    // SAFETY: (SND-8) ours again.
-    let mut chain: Chain<FromAbove> = unsafe { Chain::adopt(lists) };
-    let Some(upper) = lower.route(0) else {
+/// Completes what the adapter is done with to the protocols above.
+/// IRQL <= DISPATCH_LEVEL.
+pub(crate) fn sent<T: Topology>(lower: &Lower<T>, mut chain: Chain<FromAbove>, flags: u32) {
+    let Some(upper) = lower.sole() else {
         core::mem::forget(chain); // cannot be: a list went down through it
         return;
     };
@@ -228,12 +204,10 @@ pub(crate) unsafe extern "efiapi" fn send_complete<T: Topology>(
     tell(upper, upper.path.change(-i64::from(count)));
 }
 
-/// MiniportCancelSend. IRQL <= DISPATCH_LEVEL. Completes what is held under the
-/// id, then passes the cancel on for what is below (SND-13). The binding cannot
-/// be closed meanwhile: its unbind waits for this miniport's halt (SND-15).
-pub(crate) unsafe extern "efiapi" fn cancel<T: Topology>(context: NDIS_HANDLE, id: PVOID) {
-    // SAFETY: (VMI-4) the MiniportAdapterContext.
-    let upper = unsafe { &*context.cast::<Upper<T>>() };
+/// Completes what is held under the id, then passes the cancel on for what is
+/// below (SND-13). The binding cannot be closed meanwhile: its unbind waits for
+/// this miniport's halt (SND-15). IRQL <= DISPATCH_LEVEL.
+pub(crate) fn cancel_held<T: Topology>(upper: &Upper<T>, id: PVOID) {
     let path = &upper.path;
     let mut count = 0_u32;
     let cancelled = path.held_sends.lock().reject(|list| {

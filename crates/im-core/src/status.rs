@@ -6,12 +6,12 @@
 //! (PWR-2).
 
 use crate::attributes::no_wake_up;
+use crate::data::DataPath;
 use crate::edges::{Lower, Upper};
 use crate::facts::{Link, read_offload};
 use crate::gate::bit;
 use crate::status_table::StatusRule;
 use crate::topology::Topology;
-use crate::{receive, send};
 use core::mem::offset_of;
 use im_control::EventKind;
 use ndis::header::{Zeroed, clamp_header, header, read_optional};
@@ -90,8 +90,7 @@ pub(crate) unsafe extern "efiapi" fn status<T: Topology>(
             lower.core.lock().bits &= !bit::LOWER_RESETTING;
             lower.driver.event(EventKind::ResetEnd, lower.if_index(), 0);
             for upper in lower.uppers() {
-                send::end_reset(upper); // RST-3
-                receive::end_reset(upper);
+                T::Data::end_reset(upper); // RST-3
             }
         }
     }

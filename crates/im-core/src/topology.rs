@@ -5,11 +5,12 @@
 //! tested on any host.
 
 use crate::attributes::Shown;
+use crate::data::DataPath;
 use crate::driver::Driver;
 use crate::facts::Facts;
 use crate::oid_table::{Below, Rule};
+use crate::settings::{Refused, Values};
 use crate::status_table::StatusRule;
-use im_control::DropReason;
 use ndis::Result;
 use ndis::memory::Tag;
 use ndis::oid::Facts as Asked;
@@ -60,6 +61,18 @@ pub trait Topology: Sized + Send + Sync + 'static {
     /// How many virtual miniports one adapter may carry.
     const UPPERS_PER_LOWER: usize;
 
+    /// What the topology keeps about an adapter: made by the bind, gone with
+    /// the binding.
+    type Adapter: Send + Sync;
+
+    /// What the topology keeps about a virtual miniport: made when it is
+    /// initialised, gone when it is halted.
+    type Port: Send + Sync;
+
+    /// How lists travel: [`crate::data::Straight`] where one miniport stands on
+    /// one adapter.
+    type Data: DataPath<Self>;
+
     /// The driver's one static.
     fn driver() -> &'static Driver<Self>;
 
@@ -69,15 +82,26 @@ pub trait Topology: Sized + Send + Sync + 'static {
     /// Whether an adapter with these facts can be used.
     fn accepts(facts: &Facts) -> Result<()>;
 
+    /// Reads what the registry says about an adapter. Inside the bind,
+    /// IRQL = PASSIVE_LEVEL.
+    fn adapter(facts: &Facts, values: &dyn Values) -> core::result::Result<Self::Adapter, Refused>;
+
+    /// Reads what the registry says about a virtual miniport. `position` is its
+    /// place in UpperBindings. Inside MiniportInitializeEx,
+    /// IRQL = PASSIVE_LEVEL; a refusal leaves this miniport out, and no other.
+    fn port(
+        adapter: &Self::Adapter,
+        facts: &Facts,
+        position: u32,
+        values: &dyn Values,
+    ) -> core::result::Result<Self::Port, Refused>;
+
+    /// What no two virtual miniports of an adapter may have in common: the
+    /// second one with an equal key is refused. `None`: nothing.
+    fn key(port: &Self::Port) -> Option<u64>;
+
     /// What a virtual miniport shows of the adapter below (ATR-*).
-    fn shown(facts: &Facts) -> Shown;
-
-    /// Which of a virtual miniport's `paths` a chain takes down. Asked once a
-    /// batch, without a lock.
-    fn send_route(paths: usize) -> core::result::Result<usize, DropReason>;
-
-    /// Which of an adapter's `paths` a chain takes up.
-    fn receive_route(paths: usize) -> core::result::Result<usize, DropReason>;
+    fn shown(adapter: &Self::Adapter, facts: &Facts, port: &Self::Port) -> Shown;
 
     /// What becomes of an OID request from above.
     fn request_rule(asked: Asked, below: Below) -> Rule;

@@ -10,8 +10,9 @@ use core::marker::PhantomData;
 use ndis_sys::{
     NDIS_CONFIGURATION_OBJECT, NDIS_CONFIGURATION_PARAMETER, NDIS_HANDLE,
     NDIS_OBJECT_TYPE_CONFIGURATION_OBJECT, NDIS_PARAMETER_TYPE, NDIS_STATUS_SUCCESS,
-    NdisCloseConfiguration, NdisOpenConfigurationEx, NdisParameterMultiString,
-    NdisReadConfiguration,
+    NdisCloseConfiguration, NdisOpenConfigurationEx, NdisParameterHexInteger, NdisParameterInteger,
+    NdisParameterMultiString, NdisParameterString, NdisReadConfiguration, NdisReadNetworkAddress,
+    PVOID,
 };
 
 /// An open configuration handle.
@@ -73,6 +74,53 @@ impl Configuration<'_> {
         // SAFETY: (CFG-2) NDIS keeps the value until the handle is closed, and
         // the borrow of `self` ends before.
         Ok(unsafe { &*value })
+    }
+
+    /// A whole number: a `REG_DWORD`, or a `REG_SZ` that NDIS converts. A value
+    /// that stays of another type is refused (CFG-3).
+    pub fn integer(&self, name: &[u16]) -> Result<u32> {
+        let value = self.read(name, NdisParameterInteger)?;
+        if value.ParameterType != NdisParameterInteger
+            && value.ParameterType != NdisParameterHexInteger
+        {
+            return Err(Error::BadData);
+        }
+        // SAFETY: (CFG-3) the type says which member is in use.
+        Ok(unsafe { value.ParameterData.IntegerData })
+    }
+
+    /// The units of a `REG_SZ` value. A value of another type is refused (CFG-3).
+    pub fn string(&self, name: &[u16]) -> Result<&[u16]> {
+        let value = self.read(name, NdisParameterString)?;
+        if value.ParameterType != NdisParameterString {
+            return Err(Error::BadData);
+        }
+        // SAFETY: (CFG-2) the type says which member is in use; the string
+        // lives as long as the handle.
+        Ok(unsafe { crate::string::units(&raw const value.ParameterData.StringData) })
+    }
+
+    /// The address that an administrator gave to the adapter; the bytes live as
+    /// long as the handle (CFG-2).
+    pub fn network_address(&self) -> Result<&[u8]> {
+        let mut status = NDIS_STATUS_SUCCESS;
+        let mut address: PVOID = core::ptr::null_mut();
+        let mut length = 0_u32;
+        // SAFETY: (CFG-2) the handle is open; out parameters are ours.
+        unsafe {
+            NdisReadNetworkAddress(
+                &raw mut status,
+                &raw mut address,
+                &raw mut length,
+                self.handle,
+            );
+        }
+        check(status)?;
+        if address.is_null() || length == 0 {
+            return Err(Error::NotFound);
+        }
+        // SAFETY: (CFG-2) NDIS keeps the bytes until the handle is closed.
+        Ok(unsafe { core::slice::from_raw_parts(address.cast::<u8>(), length as usize) })
     }
 
     /// The units of a `REG_MULTI_SZ` value; [`crate::multi_sz::names`] splits

@@ -1,7 +1,8 @@
 //! The decisions of the 1:1 topology: every one of them the plainest there is.
 
-use im_control::DropReason;
+use im_core::data::Straight;
 use im_core::oid_table::{self, Below, Rule};
+use im_core::settings::{Refused, Values};
 use im_core::status_table::{self, StatusRule};
 use im_core::{Driver, Facts, Identity, Notice, Shown, Topology};
 use ndis::memory::Tag;
@@ -29,6 +30,11 @@ impl Topology for Passthrough {
 
     const UPPERS_PER_LOWER: usize = 1;
 
+    // Nothing to know beyond what NDIS tells.
+    type Adapter = ();
+    type Port = ();
+    type Data = Straight;
+
     fn driver() -> &'static Driver<Self> {
         &DRIVER
     }
@@ -48,24 +54,25 @@ impl Topology for Passthrough {
         }
     }
 
-    fn shown(facts: &Facts) -> Shown {
+    fn adapter(_facts: &Facts, _values: &dyn Values) -> core::result::Result<(), Refused> {
+        Ok(())
+    }
+
+    fn port(
+        _adapter: &(),
+        _facts: &Facts,
+        _position: u32,
+        _values: &dyn Values,
+    ) -> core::result::Result<(), Refused> {
+        Ok(())
+    }
+
+    fn key(_port: &()) -> Option<u64> {
+        None
+    }
+
+    fn shown(_adapter: &(), facts: &Facts, _port: &()) -> Shown {
         Shown::one_to_one(facts)
-    }
-
-    fn send_route(paths: usize) -> core::result::Result<usize, DropReason> {
-        if paths == 0 {
-            Err(DropReason::SendNoBinding)
-        } else {
-            Ok(0)
-        }
-    }
-
-    fn receive_route(paths: usize) -> core::result::Result<usize, DropReason> {
-        if paths == 0 {
-            Err(DropReason::ReceiveNoMiniport)
-        } else {
-            Ok(0)
-        }
     }
 
     fn request_rule(asked: Asked, below: Below) -> Rule {
@@ -80,17 +87,6 @@ impl Topology for Passthrough {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_only_path_is_the_first() {
-        assert_eq!(Passthrough::send_route(1), Ok(0));
-        assert_eq!(Passthrough::receive_route(1), Ok(0));
-        assert_eq!(Passthrough::send_route(0), Err(DropReason::SendNoBinding));
-        assert_eq!(
-            Passthrough::receive_route(0),
-            Err(DropReason::ReceiveNoMiniport)
-        );
-    }
 
     /// PTR-3: the protocol's name is the service of the protocol INF. The packager looks for it
     /// in the image as well.

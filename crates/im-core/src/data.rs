@@ -1,0 +1,164 @@
+//! How lists travel between the edges of a driver.
+//!
+//! A topology names its data path; the handlers that NDIS calls are thin shells
+//! around it, made once per driver, so that an image holds only the path it
+//! uses.
+
+use crate::edges::{Lower, Upper};
+use crate::topology::Topology;
+use crate::{receive, send};
+use ndis::Result;
+use ndis::nbl::{Chain, FromAbove, FromBelow, Lent};
+use ndis::sys::{NDIS_HANDLE, NDIS_RECEIVE_FLAGS_RESOURCES, NET_BUFFER_LIST, PVOID};
+
+/// What moves lists. Every method at IRQL <= DISPATCH_LEVEL, any number at once,
+/// unless it says otherwise.
+pub trait DataPath<T: Topology>: Sized + 'static {
+    /// Lists from a protocol above, ours until they are completed (SND-1).
+    fn send(upper: &Upper<T>, chain: Chain<FromAbove>, port: u32, flags: u32);
+
+    /// Lists that the adapter below is done with (SND-8).
+    fn sent(lower: &Lower<T>, chain: Chain<FromAbove>, flags: u32);
+
+    /// A cancel from above (SND-13).
+    fn cancel(upper: &Upper<T>, id: PVOID);
+
+    /// Lists from the adapter below, ours until they are returned (RCV-1).
+    fn receive(lower: &Lower<T>, chain: Chain<FromBelow>, port: u32, count: u32, flags: u32);
+
+    /// Lists that the adapter below lends for the time of the call (RCV-2).
+    fn lent(lower: &Lower<T>, lent: Lent<'_>, port: u32, count: u32, flags: u32);
+
+    /// Lists that the protocols above are done with (RCV-7).
+    fn returned(upper: &Upper<T>, chain: Chain<FromBelow>, flags: u32);
+
+    /// The adapter's reset ended: what was held goes on (RST-3).
+    fn end_reset(upper: &Upper<T>);
+
+    /// What is held cannot wait any longer: it is refused (RST-3).
+    fn release_held(upper: &Upper<T>);
+
+    /// A miniport was initialised, or its filter, addresses or multicast list
+    /// changed: from now on it gets what it asks for. IRQL = PASSIVE_LEVEL, one
+    /// call per binding at a time.
+    fn publish(upper: &Upper<T>) -> Result<()>;
+
+    /// A miniport goes: it gets nothing any more, and when this returns no
+    /// processor is about to give it anything. Unable to fail.
+    /// IRQL = PASSIVE_LEVEL, one call per binding at a time.
+    fn withdraw(upper: &Upper<T>);
+}
+
+/// One virtual miniport on one adapter: chains go through whole.
+#[derive(Debug)]
+pub enum Straight {}
+
+impl<T: Topology> DataPath<T> for Straight {
+    fn send(upper: &Upper<T>, chain: Chain<FromAbove>, port: u32, flags: u32) {
+        send::forward(upper, chain, port, flags, 0);
+    }
+
+    fn sent(lower: &Lower<T>, chain: Chain<FromAbove>, flags: u32) {
+        send::sent(lower, chain, flags);
+    }
+
+    fn cancel(upper: &Upper<T>, id: PVOID) {
+        send::cancel_held(upper, id);
+    }
+
+    fn receive(lower: &Lower<T>, chain: Chain<FromBelow>, port: u32, _count: u32, flags: u32) {
+        receive::receive(lower, chain, port, flags);
+    }
+
+    fn lent(lower: &Lower<T>, lent: Lent<'_>, port: u32, count: u32, flags: u32) {
+        receive::lent(lower, lent, port, count, flags);
+    }
+
+    fn returned(upper: &Upper<T>, chain: Chain<FromBelow>, flags: u32) {
+        receive::returned(upper, chain, flags);
+    }
+
+    fn end_reset(upper: &Upper<T>) {
+        send::end_reset(upper);
+        receive::end_reset(upper);
+    }
+
+    fn release_held(upper: &Upper<T>) {
+        send::release_held(upper);
+        receive::release_held(upper);
+    }
+
+    fn publish(_upper: &Upper<T>) -> Result<()> {
+        Ok(()) // the gate alone decides
+    }
+
+    fn withdraw(_upper: &Upper<T>) {}
+}
+
+/// MiniportSendNetBufferLists. IRQL <= DISPATCH_LEVEL.
+pub(crate) unsafe extern "efiapi" fn on_send<T: Topology>(
+    context: NDIS_HANDLE,
+    lists: *mut NET_BUFFER_LIST,
+    port: u32,
+    flags: u32,
+) {
+    // SAFETY: (VMI-4) the MiniportAdapterContext.
+    let upper = unsafe { &*context.cast::<Upper<T>>() };
+    // SAFETY: (SND-1) ours from here on.
+    let chain = unsafe { Chain::adopt(lists) };
+    T::Data::send(upper, chain, port, flags);
+}
+
+/// ProtocolSendNetBufferListsComplete. IRQL <= DISPATCH_LEVEL.
+pub(crate) unsafe extern "efiapi" fn on_sent<T: Topology>(
+    context: NDIS_HANDLE,
+    lists: *mut NET_BUFFER_LIST,
+    flags: u32,
+) {
+    // SAFETY: (BND-14) the ProtocolBindingContext.
+    let lower = unsafe { &*context.cast::<Lower<T>>() };
+    // SAFETY: (SND-8) ours again.
+    let chain = unsafe { Chain::adopt(lists) };
+    T::Data::sent(lower, chain, flags);
+}
+
+/// MiniportCancelSend. IRQL <= DISPATCH_LEVEL.
+pub(crate) unsafe extern "efiapi" fn on_cancel<T: Topology>(context: NDIS_HANDLE, id: PVOID) {
+    // SAFETY: (VMI-4) the MiniportAdapterContext.
+    let upper = unsafe { &*context.cast::<Upper<T>>() };
+    T::Data::cancel(upper, id);
+}
+
+/// ProtocolReceiveNetBufferLists. IRQL <= DISPATCH_LEVEL.
+pub(crate) unsafe extern "efiapi" fn on_receive<T: Topology>(
+    context: NDIS_HANDLE,
+    lists: *mut NET_BUFFER_LIST,
+    port: u32,
+    count: u32,
+    flags: u32,
+) {
+    // SAFETY: (BND-14) the ProtocolBindingContext.
+    let lower = unsafe { &*context.cast::<Lower<T>>() };
+    if flags & NDIS_RECEIVE_FLAGS_RESOURCES != 0 {
+        // SAFETY: (RCV-2) ours until this handler returns, and given back by it.
+        let lent = unsafe { Lent::borrow(lists) };
+        T::Data::lent(lower, lent, port, count, flags);
+    } else {
+        // SAFETY: (RCV-1) ours until they are returned.
+        let chain = unsafe { Chain::adopt(lists) };
+        T::Data::receive(lower, chain, port, count, flags);
+    }
+}
+
+/// MiniportReturnNetBufferLists. IRQL <= DISPATCH_LEVEL.
+pub(crate) unsafe extern "efiapi" fn on_returned<T: Topology>(
+    context: NDIS_HANDLE,
+    lists: *mut NET_BUFFER_LIST,
+    flags: u32,
+) {
+    // SAFETY: (VMI-4) the MiniportAdapterContext.
+    let upper = unsafe { &*context.cast::<Upper<T>>() };
+    // SAFETY: (RCV-7) ours again.
+    let chain = unsafe { Chain::adopt(lists) };
+    T::Data::returned(upper, chain, flags);
+}

@@ -1,0 +1,92 @@
+//! What the registry says about an adapter or a virtual miniport, and why it
+//! may be refused.
+//!
+//! A topology reads its settings through [`Values`], so that the check of them
+//! is tested on any host. All at PASSIVE_LEVEL.
+
+use ndis::Error;
+use ndis::config::Configuration;
+
+/// Why a setting cannot be used. The numbers are part of the event's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Reason {
+    /// The value has another type than the setting.
+    WrongType = 1,
+    /// The value is out of the setting's range.
+    OutOfRange = 2,
+    /// The value is none of those that the setting knows.
+    Unknown = 3,
+    /// Another virtual miniport of the adapter has the same.
+    Duplicate = 4,
+    /// It contradicts another setting or what the adapter can do.
+    Conflict = 5,
+}
+
+/// A setting that was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The place of the setting in the topology's table.
+    pub setting: u8,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl Refused {
+    /// The value of the event that reports it: setting, then reason.
+    pub const fn value(self) -> u64 {
+        (self.setting as u64) << 8 | self.reason as u64
+    }
+}
+
+/// Where values are read from. Names are in UTF-16 without a terminator.
+pub trait Values {
+    /// A whole number: a DWORD, or a string that NDIS can convert.
+    fn integer(&self, name: &[u16]) -> core::result::Result<Option<u32>, Reason>;
+
+    /// A string, without its terminator.
+    fn string(&self, name: &[u16]) -> core::result::Result<Option<&[u16]>, Reason>;
+
+    /// A multi-string; [`ndis::multi_sz::names`] splits it.
+    fn strings(&self, name: &[u16]) -> core::result::Result<Option<&[u16]>, Reason>;
+
+    /// The address that an administrator gave to the adapter
+    /// (NdisReadNetworkAddress).
+    fn network_address(&self) -> Option<&[u8]>;
+}
+
+/// The registry; without a handle, every value is absent.
+pub(crate) struct Registry<'a>(pub Option<Configuration<'a>>);
+
+/// Absent is no mistake, another type is.
+fn found<V>(read: ndis::Result<V>) -> core::result::Result<Option<V>, Reason> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::BadData) => Err(Reason::WrongType),
+        Err(_) => Ok(None),
+    }
+}
+
+impl Values for Registry<'_> {
+    fn integer(&self, name: &[u16]) -> core::result::Result<Option<u32>, Reason> {
+        self.0
+            .as_ref()
+            .map_or(Ok(None), |key| found(key.integer(name)))
+    }
+
+    fn string(&self, name: &[u16]) -> core::result::Result<Option<&[u16]>, Reason> {
+        self.0
+            .as_ref()
+            .map_or(Ok(None), |key| found(key.string(name)))
+    }
+
+    fn strings(&self, name: &[u16]) -> core::result::Result<Option<&[u16]>, Reason> {
+        self.0
+            .as_ref()
+            .map_or(Ok(None), |key| found(key.multi_string(name)))
+    }
+
+    fn network_address(&self) -> Option<&[u8]> {
+        self.0.as_ref()?.network_address().ok()
+    }
+}
