@@ -5,6 +5,8 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::parameters::Parameter;
+
 /// `inf/<driver>.toml`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +26,10 @@ pub struct DriverData {
     /// Values under `Ndi\params`, in the order in which they are shown.
     #[serde(default)]
     pub parameters: Vec<Parameter>,
+    /// Values in the key of each of the protocol's bindings. No page of Windows edits
+    /// those; the INF lists them for who does.
+    #[serde(default)]
+    pub binding_parameters: Vec<Parameter>,
 }
 
 /// The `NetTrans` component.
@@ -80,45 +86,6 @@ pub struct NotifyObject {
     pub property_page: bool,
 }
 
-/// One configuration value of a virtual miniport.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Parameter {
-    /// The name of the registry value.
-    pub name: String,
-    /// What it does, in a few words.
-    pub description: String,
-    /// `int`, `long`, `word`, `dword`, `edit` or `enum`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The value when none is set.
-    pub default: String,
-    /// Smallest number.
-    pub min: Option<i64>,
-    /// Largest number.
-    pub max: Option<i64>,
-    /// Distance between numbers.
-    #[serde(default = "one")]
-    pub step: i64,
-    /// The choices of an `enum`.
-    #[serde(default)]
-    pub values: Vec<Choice>,
-}
-
-/// One choice of an `enum` parameter.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Choice {
-    /// What is stored.
-    pub value: String,
-    /// What is shown.
-    pub description: String,
-}
-
-fn one() -> i64 {
-    1
-}
-
 impl DriverData {
     /// Reads `<inf_dir>/<driver>.toml`.
     pub fn read(driver: &str, inf_dir: &Path) -> anyhow::Result<Self> {
@@ -150,24 +117,20 @@ impl DriverData {
                 "{text:?} must be printable ASCII without '\"' and '%'"
             );
         }
-        for parameter in &data.parameters {
-            let numeric = matches!(parameter.kind.as_str(), "int" | "long" | "word" | "dword");
-            ensure!(
-                numeric || matches!(parameter.kind.as_str(), "edit" | "enum"),
-                "parameter {}: {:?} is not a type",
-                parameter.name,
-                parameter.kind
-            );
-            ensure!(
-                numeric == (parameter.min.is_some() && parameter.max.is_some()),
-                "parameter {}: a numeric type has min and max, others have neither",
-                parameter.name
-            );
-            ensure!(
-                (parameter.kind == "enum") != parameter.values.is_empty(),
-                "parameter {}: an enum has values, others have none",
-                parameter.name
-            );
+        for list in [&data.parameters, &data.binding_parameters] {
+            for (index, parameter) in list.iter().enumerate() {
+                let name = &parameter.name;
+                parameter
+                    .check()
+                    .with_context(|| format!("parameter {name}"))?;
+                // Names of registry values count without their case.
+                ensure!(
+                    !list[..index]
+                        .iter()
+                        .any(|other| other.name.eq_ignore_ascii_case(name)),
+                    "parameter {name} is there twice"
+                );
+            }
         }
         Ok(data)
     }
@@ -192,17 +155,12 @@ impl DriverData {
             &miniport.upper_range,
         ];
         let notify = self.notify_object.iter().flat_map(|n| [&n.file, &n.clsid]);
-        let parameters = self.parameters.iter().flat_map(|p| {
-            let values = p.values.iter().flat_map(|v| [&v.value, &v.description]);
-            [&p.name, &p.description, &p.kind, &p.default]
-                .into_iter()
-                .chain(values)
-        });
+        let parameters = self.parameters.iter().chain(&self.binding_parameters);
         own.into_iter()
             .chain(lower)
             .chain(upper)
             .chain(notify)
-            .chain(parameters)
             .map(String::as_str)
+            .chain(parameters.flat_map(Parameter::texts))
     }
 }

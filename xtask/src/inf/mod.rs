@@ -11,6 +11,7 @@ mod data;
 mod date;
 mod graph;
 mod lint;
+mod parameters;
 mod parse;
 mod rules;
 mod stamp;

@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
 
-use super::{data::DriverData, date::DriverDate};
+use super::{data::DriverData, date::DriverDate, parameters::Kind};
 
 /// From this build on a network component with a notify object runs from the
 /// driver store (INF-9).
@@ -221,7 +221,7 @@ fn characteristics(data: &DriverData) -> u32 {
         flags |= NCF_NOT_USER_REMOVABLE;
     }
     // Parameters show on the Advanced page, which needs this flag.
-    if !data.parameters.is_empty() {
+    if data.parameters.iter().any(|p| p.kind != Kind::Multi) {
         flags |= NCF_HAS_UI;
     }
     flags

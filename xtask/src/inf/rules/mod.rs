@@ -36,6 +36,7 @@ pub const ALL: &[fn(&Package, &mut Findings)] = &[
     network::medium,
     network::registry,
     parameters::parameters,
+    parameters::standardized,
     services::service_values,
     services::service_sections,
     services::removal,

@@ -5,13 +5,15 @@ use std::path::Path;
 use super::*;
 use crate::inf::{DriverVersion, lint::lint};
 
-/// The INFs of the shipped driver are exactly these. After a wanted change, run
+/// The INFs of the shipped drivers are exactly these. After a wanted change, run
 /// the test with `UPDATE_APPROVED=1`, read the difference, and commit it.
 #[test]
 fn the_rendered_text_is_the_approved_text() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/inf/testdata");
     let mut stale = Vec::new();
-    for inf in rendered("passthrough", PASSTHROUGH, Arch::X64) {
+    let shipped = [("passthrough", PASSTHROUGH), ("mux", MUX)];
+    let infs = shipped.map(|(driver, data)| rendered(driver, data, Arch::X64));
+    for inf in infs.into_iter().flatten() {
         let path = folder.join(&inf.file_name);
         let new = String::from_utf8(inf.contents)
             .unwrap()
@@ -68,11 +70,23 @@ fn every_branch_of_the_templates_makes_a_fit_package() {
     }
     for part in [
         "Characteristics    = 0xa9",
-        "HKR,Ndi\\params\\VlanId,Max,0,\"4094\"",
+        "HKR,Ndi\\params\\Level,Max,0,\"4094\"",
         "HKR,Ndi\\params\\Mode\\enum,\"1\",0,%Param2Value2%",
         "Param2Value2 = \"Negotiated\"",
+        "HKR,Ndi\\params\\Label,LimitText,0,\"8\"",
+        "HKR,Ndi\\params\\NetworkAddress,Optional,0,\"1\"\r\n\
+         HKR,Ndi\\params\\NetworkAddress,LimitText,0,\"12\"\r\n\
+         HKR,Ndi\\params\\NetworkAddress,UpperCase,0,\"1\"\r\n",
+        ";   Allowed: Who may pass\r\n",
     ] {
         assert!(miniport.contains(part), "{part}\n{miniport}");
+    }
+    assert!(!miniport.contains("params\\Allowed"), "{miniport}");
+    for part in [
+        ";   Mode: Mode of the adapter\r\n;     0 Plain (default)\r\n",
+        ";   Depth: Depth of something\r\n;     1 to 9, default \"3\"\r\n",
+    ] {
+        assert!(protocol.contains(part), "{part}\n{protocol}");
     }
 }
 
@@ -134,7 +148,7 @@ fn data_files_are_checked() {
         (
             "[protocol]",
             "[[parameters]]\nname='a'\ndescription='b'\ntype='bool'\ndefault='0'\n[protocol]",
-            "is not a type",
+            "unknown variant `bool`",
         ),
     ];
     for (from, to, expected) in bad {
@@ -143,6 +157,49 @@ fn data_files_are_checked() {
         let error = format!("{:#}", DriverData::parse(&text).unwrap_err());
         assert!(error.contains(expected), "{error}");
     }
+    for (parameter, expected) in [
+        ("type='edit'", "not optional"),
+        ("type='edit'\ndefault='abc'\nlimit=2", "longer than 2"),
+        ("type='multi'\ndefault=''", "a list is empty"),
+        (
+            "type='int'\noptional=true\nmin=0\nmax=9\nlimit=3",
+            "only texts",
+        ),
+        ("type='word'\noptional=true\nmin=0\nmax=65536", "no range"),
+        ("type='dword'\noptional=true\nmin=-1\nmax=1", "no range"),
+        ("type='int'\noptional=true\nmin=2\nmax=1", "no range"),
+        (
+            "type='int'\ndefault='3'\nmin=0\nmax=8\nstep=2",
+            "is not in 0, 0+2",
+        ),
+        ("type='int'\ndefault='x'\nmin=0\nmax=8", "is not a number"),
+        (
+            "type='int'\ndefault='8'\nmin=0\nmax=8\nstep=0",
+            "not positive",
+        ),
+        (
+            "type='enum'\ndefault='1'\nvalues=[{value='0',description='c'}]",
+            "none of its values",
+        ),
+        (
+            "type='enum'\ndefault='1'\nvalues=[{value='1',description='c'}]",
+            "numbered from 0",
+        ),
+    ] {
+        for list in ["parameters", "binding_parameters"] {
+            let text =
+                format!("{PASSTHROUGH}\n[[{list}]]\nname='a'\ndescription='b'\n{parameter}\n");
+            let error = format!("{:#}", DriverData::parse(&text).unwrap_err());
+            assert!(
+                error.contains("parameter a") && error.contains(expected),
+                "{error}"
+            );
+        }
+    }
+    let twice = "\n[[parameters]]\nname='A'\ndescription='b'\ntype='multi'\n\
+                 [[parameters]]\nname='a'\ndescription='b'\ntype='multi'\n";
+    let error = DriverData::parse(&format!("{PASSTHROUGH}{twice}")).unwrap_err();
+    assert!(error.to_string().contains("a is there twice"), "{error}");
     let error = crate::inf::stamp("passthru", Path::new("no/such/folder"), &context(Arch::X64));
     assert!(error.unwrap_err().to_string().contains("\"passthru\""));
 }
