@@ -14,9 +14,6 @@ use crate::{drivers, partners, test};
 /// A version of cargo-deny that the project's compiler builds.
 const CARGO_DENY: &str = "0.20.2";
 
-/// Crates whose kernel side only the kernel target compiles.
-const KERNEL_CRATES: [&str; 3] = ["ndis-sys", "ndis", "im-core"];
-
 /// Runs everything; the first failing step ends it.
 pub fn ci(cx: &Context) -> Result<i32> {
     step("Cargo.lock", || {
@@ -68,8 +65,8 @@ fn kernel_clippy(cx: &Context) -> Result<()> {
         cmd.args(["--package", &driver.name]);
         features.push(format!("{}/kernel", driver.name));
     }
-    for name in KERNEL_CRATES {
-        cmd.args(["--package", name]);
+    for name in drivers::crates(cx)? {
+        cmd.args(["--package", &name]);
     }
     cmd.args(["--features", &features.join(",")])
         .args(["--", "-D", "warnings"])

@@ -14,6 +14,7 @@ use crate::chain::Arch;
     name = "cargo xtask",
     bin_name = "cargo xtask",
     after_help = "First steps:\n  cargo xtask lab passthrough     pass traffic through the packaged driver, here and now\n  \
+                  cargo xtask lab mux             the same with many virtual adapters on one\n  \
                   cargo xtask test                all tests\n  cargo xtask doctor              what is here and what is missing\n\n\
                   Environment:\n  WDKContentRoot      a Windows Driver Kit; without one the project's own headers serve\n  \
                   LIBCLANG_PATH       folder of the libclang to use\n  CARGO_TARGET_DIR    where everything that is built goes\n  \
@@ -48,21 +49,26 @@ pub enum Command {
     #[command(hide = true)]
     Build(DriverArgs),
     /// Build a driver and make its package: image, symbols, INFs, manifest.
-    Package {
-        #[command(flatten)]
-        driver: DriverArgs,
-        /// The package's folder [default: target/package/<driver>].
-        #[arg(long)]
-        out: Option<PathBuf>,
-    },
+    Package(PackageArgs),
     /// Load the packaged driver into the lab and run it; all further arguments are the lab's.
     ///
-    /// `cargo xtask lab passthrough --help` shows them. Packages the driver first if
+    /// `cargo xtask lab <driver> --help` shows them. Packages the driver first if
     /// anything has changed.
     Lab {
         /// Name of a folder in drivers/.
         driver: String,
         /// Arguments of `lab run`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Measure what the packaged driver costs per frame, beside the same path without it.
+    ///
+    /// The lab's scenario `bench`: bare bindings of the driver's imports, nothing
+    /// subtracted. For a fair figure leave the machine alone meanwhile.
+    Bench {
+        /// Name of a folder in drivers/ [default: all, one after the other].
+        driver: Option<String>,
+        /// Further arguments of `lab run`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
@@ -89,6 +95,26 @@ pub struct SetupArgs {
     pub arch: Arch,
 }
 
+/// What to package.
+#[derive(Debug, Args)]
+pub struct PackageArgs {
+    /// Name of a folder in drivers/.
+    #[arg(required_unless_present = "all")]
+    pub driver: Option<String>,
+    /// Every driver, each in its own folder.
+    #[arg(long, conflicts_with_all = ["driver", "out"])]
+    pub all: bool,
+    /// Processor architecture.
+    #[arg(long, value_enum, default_value = "x64")]
+    pub arch: Arch,
+    /// Build profile.
+    #[arg(long, value_enum, default_value = "release")]
+    pub profile: Profile,
+    /// The package's folder [default: target/package/<driver>].
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+}
+
 /// Which driver, built how.
 #[derive(Debug, Args)]
 pub struct DriverArgs {
@@ -100,4 +126,45 @@ pub struct DriverArgs {
     /// Build profile.
     #[arg(long, value_enum, default_value = "release")]
     pub profile: Profile,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn package(args: &[&str]) -> Result<PackageArgs, clap::Error> {
+        let all = ["xtask", "package"].iter().chain(args);
+        match Cli::try_parse_from(all)?.command {
+            Command::Package(args) => Ok(args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn one_driver_or_all_of_them() {
+        assert_eq!(package(&["mux"]).unwrap().driver.as_deref(), Some("mux"));
+        assert!(package(&["--all"]).unwrap().all);
+        assert!(package(&[]).is_err());
+        assert!(package(&["mux", "--all"]).is_err());
+        assert!(package(&["--all", "--out", "x"]).is_err());
+    }
+
+    #[test]
+    fn arguments_of_the_lab_are_not_ours() {
+        let cli = Cli::try_parse_from(["xtask", "lab", "mux", "--seed", "1", "--help"]).unwrap();
+        match cli.command {
+            Command::Lab { driver, args } => {
+                assert_eq!(driver, "mux");
+                assert_eq!(args, ["--seed", "1", "--help"]);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }

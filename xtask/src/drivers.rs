@@ -1,5 +1,7 @@
 //! The drivers of the workspace: folders of `drivers/` with a `Cargo.toml`.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 use serde::Deserialize;
@@ -109,6 +111,52 @@ pub fn find(cx: &Context, name: &str) -> Result<Driver> {
     )
 }
 
+/// The crates of the workspace that the drivers are made of, drivers not included:
+/// those that they depend on, and what those depend on.
+pub fn crates(cx: &Context) -> Result<BTreeSet<String>> {
+    let json = cx
+        .cargo()
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .read()?;
+    let metadata: Metadata = serde_json::from_str(&json).context("cargo metadata")?;
+    Ok(made_of(&metadata, all(cx)?.into_iter().map(|d| d.name)))
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Member>,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    name: String,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    /// `dev` or `build`, or nothing.
+    kind: Option<String>,
+    /// Where it lies, if it is no registry's.
+    path: Option<String>,
+}
+
+fn made_of(metadata: &Metadata, roots: impl Iterator<Item = String>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<String> = roots.collect();
+    while let Some(name) = open.pop() {
+        let member = metadata.packages.iter().find(|m| m.name == name);
+        for dependency in member.iter().flat_map(|m| &m.dependencies) {
+            let linked = dependency.path.is_some() && dependency.kind.is_none();
+            if linked && found.insert(dependency.name.clone()) {
+                open.push(dependency.name.clone());
+            }
+        }
+    }
+    found
+}
+
 fn closest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     let scored = names.iter().map(|n| (strsim::jaro_winkler(name, n), *n));
     scored
@@ -137,6 +185,21 @@ mod tests {
         assert_eq!(closest("passtrough", &names), Some("passthrough"));
         assert_eq!(closest("vlans", &names), Some("vlan"));
         assert_eq!(closest("xyz", &names), None);
+    }
+
+    #[test]
+    fn crates_that_a_driver_is_made_of() {
+        let json = r#"{"packages": [
+            {"name": "mux", "dependencies": [
+                {"name": "core", "kind": null, "path": "/c"},
+                {"name": "wdk", "kind": null},
+                {"name": "lab", "kind": "dev", "path": "/l"}]},
+            {"name": "core", "dependencies": [{"name": "sys", "kind": null, "path": "/s"}]},
+            {"name": "sys", "dependencies": []},
+            {"name": "lab", "dependencies": [{"name": "net", "kind": null, "path": "/n"}]}]}"#;
+        let metadata = serde_json::from_str(json).unwrap();
+        let found = made_of(&metadata, ["mux".to_owned()].into_iter());
+        assert_eq!(found.iter().collect::<Vec<_>>(), ["core", "sys"]);
     }
 
     #[test]

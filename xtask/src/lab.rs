@@ -1,32 +1,63 @@
 //! `cargo xtask lab`: the packaged driver, run on this machine.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::build::Profile;
 use crate::chain::Arch;
 use crate::context::Context;
-use crate::{drivers, package};
+use crate::drivers::{self, Driver};
+use crate::package;
 
 /// Packages `driver`, builds the lab and becomes it.
 pub fn lab(cx: &Context, driver: &str, args: &[OsString]) -> Result<i32> {
+    check_host()?;
+    let driver = drivers::find(cx, driver)?;
+    let lab = binary(cx)?;
+    become_it(run(cx, &lab, &driver, args)?)
+}
+
+/// Runs the lab's benchmark on one driver, or on all one after the other; the exit code is
+/// that of the first that did not end well.
+pub fn bench(cx: &Context, driver: Option<&str>, args: &[OsString]) -> Result<i32> {
+    check_host()?;
+    let drivers = match driver {
+        Some(name) => vec![drivers::find(cx, name)?],
+        None => drivers::all(cx)?,
+    };
+    let lab = binary(cx)?;
+    let mut result = 0;
+    for driver in drivers {
+        let mut cmd = run(cx, &lab, &driver, &["--scenario".into(), "bench".into()])?;
+        cmd.args(args);
+        let status = cmd.status().context("the lab could not be started")?;
+        let code = status.code().unwrap_or(1);
+        result = if result == 0 { code } else { result };
+    }
+    Ok(result)
+}
+
+fn check_host() -> Result<()> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         bail!("the lab runs x64 drivers on x86-64 Linux; here only `cargo xtask package` works");
     }
-    let driver = drivers::find(cx, driver)?;
+    Ok(())
+}
+
+/// Packages `driver`; returns the lab's command line for it.
+fn run(cx: &Context, lab: &Path, driver: &Driver, args: &[OsString]) -> Result<Command> {
     let request = package::Request {
         arch: Arch::X64,
         profile: Profile::Release,
         out: None,
     };
-    let package = package::package(cx, &driver, &request)?;
-    let lab = binary(cx)?;
-
-    let mut cmd = std::process::Command::new(&lab);
+    let package = package::package(cx, driver, &request)?;
+    let mut cmd = Command::new(lab);
     cmd.arg("run").arg("--package").arg(package).args(args);
-    become_it(cmd)
+    Ok(cmd)
 }
 
 /// Builds the lab and returns its path.
@@ -40,13 +71,13 @@ fn binary(cx: &Context) -> Result<PathBuf> {
 
 /// The lab takes this process over, with its terminal, its signals and its exit code.
 #[cfg(unix)]
-fn become_it(mut cmd: std::process::Command) -> Result<i32> {
+fn become_it(mut cmd: Command) -> Result<i32> {
     use std::os::unix::process::CommandExt as _;
     Err(cmd.exec()).context("the lab could not be started")
 }
 
 #[cfg(not(unix))]
-fn become_it(mut cmd: std::process::Command) -> Result<i32> {
+fn become_it(mut cmd: Command) -> Result<i32> {
     Ok(cmd
         .status()
         .context("the lab could not be started")?

@@ -59,17 +59,9 @@ fn run() -> Result<i32> {
             println!("{}", built.image.display());
             Ok(0)
         }
-        Command::Package { driver: args, out } => {
-            let driver = drivers::find(&cx, &args.driver)?;
-            let request = package::Request {
-                arch: args.arch,
-                profile: args.profile,
-                out,
-            };
-            println!("{}", package::package(&cx, &driver, &request)?.display());
-            Ok(0)
-        }
+        Command::Package(args) => package::command(&cx, args).map(|()| 0),
         Command::Lab { driver, args } => lab::lab(&cx, &driver, &args),
+        Command::Bench { driver, args } => lab::bench(&cx, driver.as_deref(), &args),
         Command::Test { fast } => test::test(&cx, fast),
         Command::Contract => contract::write(&cx.root).map(|()| 0),
         Command::Ci => ci::ci(&cx),

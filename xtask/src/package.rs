@@ -10,9 +10,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::build::{self, Profile};
 use crate::chain::Arch;
+use crate::cli::PackageArgs;
 use crate::context::Context;
 use crate::dirs::Staging;
-use crate::drivers::Driver;
+use crate::drivers::{self, Driver};
 use crate::inf;
 use crate::ui::say;
 
@@ -54,6 +55,23 @@ pub struct Request {
     pub profile: Profile,
     /// The package's folder, when it is not the usual one.
     pub out: Option<PathBuf>,
+}
+
+/// `cargo xtask package`: makes the packages that were asked for and prints their folders.
+pub fn command(cx: &Context, args: PackageArgs) -> Result<()> {
+    let drivers = match &args.driver {
+        Some(name) => vec![drivers::find(cx, name)?],
+        None => drivers::all(cx)?,
+    };
+    let request = Request {
+        arch: args.arch,
+        profile: args.profile,
+        out: args.out,
+    };
+    for driver in drivers {
+        println!("{}", package(cx, &driver, &request)?.display());
+    }
+    Ok(())
 }
 
 /// Builds `driver` and makes its package; returns the package's folder.

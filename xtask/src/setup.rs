@@ -6,7 +6,7 @@ use crate::chain::Chain;
 use crate::cli::SetupArgs;
 use crate::context::Context;
 use crate::ui::say;
-use crate::{partners, proc};
+use crate::{drivers, partners, proc};
 
 /// Finds or fetches what is missing.
 pub fn setup(cx: &Context, args: &SetupArgs) -> Result<()> {
@@ -26,6 +26,8 @@ pub fn setup(cx: &Context, args: &SetupArgs) -> Result<()> {
             "git is missing: packages take the date of their INFs from the commit (or set SOURCE_DATE_EPOCH)",
         );
     }
-    say("ready; next: cargo xtask lab passthrough");
+    for driver in drivers::all(cx)? {
+        say(&format!("ready: cargo xtask lab {}", driver.name));
+    }
     Ok(())
 }

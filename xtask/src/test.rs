@@ -22,6 +22,10 @@ use crate::{drivers, package, partners};
 /// Cargo's profile for tests: optimised, with assertions (see the workspace's `Cargo.toml`).
 const PROFILE: &str = "checked";
 
+/// The driver that tests about no driver in particular take, by `IM_PACKAGE_DIR`; all
+/// packages are below `IM_PACKAGES_DIR`, in folders that have the drivers' names.
+const PLAIN: &str = "passthrough";
+
 /// Kinds of tests, in the order of the summary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Group {
@@ -92,7 +96,7 @@ pub fn test(cx: &Context, fast: bool) -> Result<i32> {
                 out: None,
             };
             let dir = package::package(cx, &driver, &request)?;
-            if driver.name == "passthrough" && profile == Profile::Release {
+            if driver.name == PLAIN && profile == Profile::Release {
                 env.push(("IM_PACKAGE_DIR", dir));
             }
         }

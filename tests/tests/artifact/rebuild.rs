@@ -5,70 +5,99 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard};
 
-/// Crates that a kernel build of the drivers needs, and where they are depended on.
-const NEEDED: [(&str, &str); 7] = [
-    ("wdk-sys", "drivers/passthrough/Cargo.toml"),
-    ("wdk", "drivers/passthrough/Cargo.toml"),
-    ("wdk-alloc", "drivers/passthrough/Cargo.toml"),
-    ("wdk-panic", "drivers/passthrough/Cargo.toml"),
-    ("wdk-build", "drivers/passthrough/Cargo.toml"),
+/// Crates that a kernel build of a driver needs: each driver's own, and those of what
+/// they share.
+const NEEDED_BY_DRIVERS: [&str; 5] = ["wdk-sys", "wdk", "wdk-alloc", "wdk-panic", "wdk-build"];
+const NEEDED_BY_ALL: [(&str, &str); 2] = [
     ("arrayvec", "crates/im-core/Cargo.toml"),
     ("heapless", "crates/im-core/Cargo.toml"),
 ];
 
 #[test]
-#[ignore = "builds the driver a second time, from nothing"]
+#[ignore = "builds the drivers a second time, from nothing"]
 fn two_builds_in_two_folders_are_identical() {
     let Some(packages) = packages_dir("two_builds_in_two_folders_are_identical") else {
         return;
     };
     let copy = Copy::of_sources();
-    let output = copy.xtask(&["package", "passthrough"]);
+    let output = copy.xtask(&["package", "--all"]);
     assert!(output.status.success(), "{}", said(&output));
 
-    let ours = packages.join("passthrough");
-    let theirs = copy.root.join("target/package/passthrough");
-    let mut compared = 0;
-    for entry in std::fs::read_dir(&ours).expect("our package") {
-        let name = entry.expect("entry").file_name();
-        let ours = std::fs::read(ours.join(&name)).expect("file of ours");
-        let theirs = std::fs::read(theirs.join(&name)).expect("the same file of the copy");
-        // Not `assert_eq`: nobody wants to read two images.
-        assert!(ours == theirs, "{} differs", name.display());
-        compared += 1;
+    for driver in drivers() {
+        let ours = packages.join(&driver);
+        let theirs = copy.root.join("target/package").join(&driver);
+        let mut compared = 0;
+        for entry in std::fs::read_dir(&ours).expect("our package") {
+            let name = entry.expect("entry").file_name();
+            let ours = std::fs::read(ours.join(&name)).expect("file of ours");
+            let theirs = std::fs::read(theirs.join(&name)).expect("the same file of the copy");
+            // Not `assert_eq`: nobody wants to read two images.
+            assert!(ours == theirs, "{driver}: {} differs", name.display());
+            compared += 1;
+        }
+        println!("{driver}: {compared} files of two builds in two folders are identical");
+        assert!(compared >= 5);
     }
-    println!("{compared} files of two builds in two folders are identical");
-    assert!(compared >= 5);
 }
 
 #[test]
-#[ignore = "builds the driver once without each crate"]
+#[ignore = "builds each driver once without each crate"]
 fn each_needed_crate_is_needed() {
     if packages_dir("each_needed_crate_is_needed").is_none() {
         return;
     }
     let copy = Copy::of_sources();
-    let output = copy.xtask(&["build", "passthrough"]);
-    assert!(output.status.success(), "{}", said(&output));
-    for (name, manifest) in NEEDED {
-        let path = copy.root.join(manifest);
-        let whole = std::fs::read_to_string(&path).expect("manifest");
-        let without: String = whole
-            .lines()
-            .filter(|line| !depends_on(line, name))
-            // The feature that switches the build script on names its dependency.
-            .map(|line| line.replace(&format!("\"dep:{name}\""), "") + "\n")
-            .collect();
-        assert_ne!(whole, without, "{manifest} depends on {name}");
-        std::fs::write(&path, without).expect("manifest is written");
-        let output = copy.xtask(&["build", "passthrough"]);
-        std::fs::write(&path, whole).expect("manifest is restored");
-        assert!(!output.status.success(), "the build does not need {name}");
-        // It fails because rustc misses the crate, not for another reason.
-        let missed = format!("`{}`", name.replace('-', "_"));
-        assert!(said(&output).contains(&missed), "{}", said(&output));
-        println!("without {name} the build fails, as it should");
+    for driver in drivers() {
+        let output = copy.xtask(&["build", &driver]);
+        assert!(output.status.success(), "{driver}: {}", said(&output));
+        let manifest = format!("drivers/{driver}/Cargo.toml");
+        for name in NEEDED_BY_DRIVERS {
+            is_needed(&copy, &driver, name, &manifest);
+        }
     }
+    let first = drivers().swap_remove(0);
+    for (name, manifest) in NEEDED_BY_ALL {
+        is_needed(&copy, &first, name, manifest);
+    }
+}
+
+/// Builds `driver` with `name` taken out of `manifest`.
+fn is_needed(copy: &Copy, driver: &str, name: &str, manifest: &str) {
+    let path = copy.root.join(manifest);
+    let whole = std::fs::read_to_string(&path).expect("manifest");
+    let without: String = whole
+        .lines()
+        .filter(|line| !depends_on(line, name))
+        // The feature that switches the build script on names its dependency.
+        .map(|line| line.replace(&format!("\"dep:{name}\""), "") + "\n")
+        .collect();
+    assert_ne!(whole, without, "{manifest} depends on {name}");
+    std::fs::write(&path, without).expect("manifest is written");
+    let output = copy.xtask(&["build", driver]);
+    std::fs::write(&path, whole).expect("manifest is restored");
+    assert!(!output.status.success(), "{driver} does not need {name}");
+    // It fails because rustc misses the crate, not for another reason.
+    let missed = format!("`{}`", name.replace('-', "_"));
+    assert!(said(&output).contains(&missed), "{}", said(&output));
+    println!("{driver}: without {name} the build fails, as it should");
+}
+
+/// Names of the drivers, which are the names of their packages.
+fn drivers() -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(sources().join("drivers"))
+        .expect("folder of drivers")
+        .map(|entry| entry.expect("entry").path())
+        .filter(|path| path.join("Cargo.toml").is_file())
+        .map(|path| {
+            path.file_name()
+                .expect("name")
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    names.sort();
+    assert!(!names.is_empty(), "no driver at all");
+    names
 }
 
 fn depends_on(line: &str, name: &str) -> bool {
