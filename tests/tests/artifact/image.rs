@@ -7,10 +7,30 @@ use object::pe;
 use object::read::pe::{ImageNtHeaders as _, ImageOptionalHeader as _};
 use sha2::{Digest as _, Sha256};
 
-use super::pe::packages;
+use super::pe::{drivers, packages};
 
 /// Windows 10, version 2004: the oldest that the drivers are made for.
 const OLDEST: [u32; 3] = [10, 0, 19041];
+
+#[test]
+fn every_driver_is_packaged_in_both_profiles() {
+    let Some(packages) = packages("every_driver_is_packaged_in_both_profiles") else {
+        return;
+    };
+    for driver in drivers() {
+        for (name, profile) in [
+            (driver.clone(), "release"),
+            (format!("{driver}-debug"), "debug"),
+        ] {
+            let package = packages
+                .iter()
+                .find(|package| package.name == name)
+                .unwrap_or_else(|| panic!("there is no package {name}"));
+            assert_eq!(package.manifest["driver"], *driver, "{name}");
+            assert_eq!(package.manifest["profile"], profile, "{name}");
+        }
+    }
+}
 
 #[test]
 fn header_is_that_of_a_kernel_driver() {

@@ -37,6 +37,31 @@ pub fn packages(test: &str) -> Option<Vec<Package>> {
     Some(packages)
 }
 
+/// Names of the drivers, which are the names of their packages.
+pub fn drivers() -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(sources().join("drivers"))
+        .expect("folder of drivers")
+        .map(|entry| entry.expect("entry").path())
+        .filter(|path| path.join("Cargo.toml").is_file())
+        .map(|path| {
+            path.file_name()
+                .expect("name")
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    names.sort();
+    assert!(!names.is_empty(), "no driver at all");
+    names
+}
+
+/// Folder of the workspace.
+pub fn sources() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("workspace")
+}
+
 fn open(dir: &Path) -> Package {
     let text = std::fs::read_to_string(dir.join("manifest.json")).expect("manifest");
     let manifest: serde_json::Value = serde_json::from_str(&text).expect("manifest is JSON");

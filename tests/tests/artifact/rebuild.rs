@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard};
 
+use super::pe::{drivers, sources};
+
 /// Crates that a kernel build of a driver needs: each driver's own, and those of what
 /// they share.
 const NEEDED_BY_DRIVERS: [&str; 5] = ["wdk-sys", "wdk", "wdk-alloc", "wdk-panic", "wdk-build"];
@@ -82,24 +84,6 @@ fn is_needed(copy: &Copy, driver: &str, name: &str, manifest: &str) {
     println!("{driver}: without {name} the build fails, as it should");
 }
 
-/// Names of the drivers, which are the names of their packages.
-fn drivers() -> Vec<String> {
-    let mut names: Vec<_> = std::fs::read_dir(sources().join("drivers"))
-        .expect("folder of drivers")
-        .map(|entry| entry.expect("entry").path())
-        .filter(|path| path.join("Cargo.toml").is_file())
-        .map(|path| {
-            path.file_name()
-                .expect("name")
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect();
-    names.sort();
-    assert!(!names.is_empty(), "no driver at all");
-    names
-}
-
 fn depends_on(line: &str, name: &str) -> bool {
     line.strip_prefix(name)
         .is_some_and(|rest| rest.starts_with(".workspace") || rest.starts_with(" ="))
@@ -167,12 +151,6 @@ impl Copy {
             .output()
             .expect("xtask starts")
     }
-}
-
-fn sources() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("workspace")
 }
 
 /// Makes `to` what `from` is. Files that are right already keep their time, so that
