@@ -101,6 +101,27 @@ named! {
         ReceiveNoMiniport = 15 "receive-no-miniport",
         /// Send without a binding to send it through.
         SendNoBinding = 16 "send-no-binding",
+        /// Received frame without a whole header.
+        ReceiveMalformed = 17 "receive-malformed",
+        /// Received frame of a VLAN without a virtual miniport, of a reserved
+        /// one, or with a foreign tag.
+        ReceiveVlan = 18 "receive-vlan",
+        /// Received frame that no virtual miniport's address or filter takes.
+        ReceiveUnwanted = 19 "receive-unwanted",
+        /// Received frame that a virtual miniport sent before.
+        ReceiveReflected = 20 "receive-reflected",
+        /// Received frame for which no memory could be had (its tag cannot be
+        /// taken out in place).
+        ReceiveNoMemory = 21 "receive-no-memory",
+        /// Send of a frame without a whole header.
+        SendMalformed = 22 "send-malformed",
+        /// Send from an address that the virtual miniport may not use.
+        SendSpoofed = 23 "send-spoofed",
+        /// Send with a tag that the virtual miniport may not use.
+        SendTagged = 24 "send-tagged",
+        /// Send for which no memory could be had (its tag cannot be put in
+        /// place).
+        SendNoMemory = 25 "send-no-memory",
     }
 }
 

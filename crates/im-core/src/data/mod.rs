@@ -4,6 +4,10 @@
 //! around it, made once per driver, so that an image holds only the path it
 //! uses.
 
+pub mod fanout;
+
+pub use fanout::{Fanout, Switch};
+
 use crate::edges::{Lower, Upper};
 use crate::topology::Topology;
 use crate::{receive, send};
