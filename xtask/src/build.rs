@@ -61,6 +61,10 @@ pub fn build(cx: &Context, driver: &Driver, arch: Arch, profile: Profile) -> Res
         "--package",
         &driver.name,
         "--lib",
+        // A driver may be a library besides, for tests and benches. Link-time
+        // optimisation is for an image alone.
+        "--crate-type",
+        "cdylib",
         "--features",
         "kernel",
         "--profile",
