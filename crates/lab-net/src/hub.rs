@@ -18,6 +18,9 @@
 //! it is addressed to. Members take turns at being polled first, so that an eager
 //! one does not keep the others from a queue with little room.
 
+use std::collections::BTreeMap;
+
+use crate::vlan::{Tag, Tagged, tag_of};
 use crate::{Endpoint, Frame, Mac};
 
 struct Member {
@@ -30,6 +33,10 @@ struct Member {
 #[derive(Default)]
 pub struct Hub {
     members: Vec<Member>,
+    /// Who sees every frame as it is.
+    plain: Vec<usize>,
+    /// Who stands behind a tag, by VLAN: thousands of them cost a frame nothing.
+    tagged: BTreeMap<u16, Vec<usize>>,
     first: usize,
 }
 
@@ -42,9 +49,21 @@ impl Hub {
     /// Adds a member. With an address it gets frames for that address and for
     /// groups, without one every frame.
     pub fn add(&mut self, mac: Option<Mac>, endpoint: impl Endpoint + 'static) {
+        self.plain.push(self.members.len());
         self.members.push(Member {
             mac,
             endpoint: Box::new(endpoint),
+        });
+    }
+
+    /// Adds a member behind a tag: it gets the frames of its VLAN without their tag,
+    /// and what it sends has the tag.
+    pub fn add_tagged(&mut self, tag: Tag, mac: Option<Mac>, endpoint: impl Endpoint + 'static) {
+        let here = self.tagged.entry(tag.vlan).or_default();
+        here.push(self.members.len());
+        self.members.push(Member {
+            mac,
+            endpoint: Box::new(Tagged::new(tag, endpoint)),
         });
     }
 
@@ -65,7 +84,10 @@ impl Endpoint for Hub {
         let to = frame
             .first_chunk()
             .map_or(Mac::BROADCAST, |octets| Mac(*octets));
-        for member in &mut self.members {
+        let vlan = tag_of(frame).map_or(0, |tag| tag.vlan);
+        let behind = self.tagged.get(&vlan).into_iter().flatten();
+        for &index in self.plain.iter().chain(behind) {
+            let member = &mut self.members[index];
             if !to.is_unicast() || member.mac.is_none_or(|mac| mac == to) {
                 member.endpoint.on_frame(now, frame);
             }
@@ -156,6 +178,29 @@ mod tests {
         hub.on_frame(0, &[0; 3]);
         let seen = probes.each_ref().map(|probe| lock(probe).seen.len());
         assert_eq!(seen, [3, 3, 5]);
+    }
+
+    #[test]
+    fn members_behind_a_tag_get_their_vlan_alone() {
+        use crate::vlan::insert;
+        let probes = [probe(1, 0), probe(2, 0), probe(3, 0)];
+        let mut hub = Hub::new();
+        hub.add(None, Arc::clone(&probes[0]));
+        hub.add_tagged(
+            Tag::vlan(10),
+            Some(Mac::local(0, 1)),
+            Arc::clone(&probes[1]),
+        );
+        hub.add_tagged(Tag::vlan(0), None, Arc::clone(&probes[2]));
+        let frame = [&Mac::local(0, 1).0[..], &[7; 54]].concat();
+        let in_vlan = |vlan| insert(&frame, Tag::vlan(vlan)).expect("long enough");
+        for frame in [frame.clone(), in_vlan(0), in_vlan(10), in_vlan(11)] {
+            hub.on_frame(0, &frame);
+        }
+        let seen = probes.each_ref().map(|probe| lock(probe).seen.clone());
+        assert_eq!(seen[0].len(), 4, "as they are");
+        assert_eq!(seen[1], [frame.clone()]);
+        assert_eq!(seen[2], [frame.clone(), frame.clone()]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! * [`Endpoint`] is what stands at the end of a wire or above a protocol edge:
 //!   an embedded TCP/IP host ([`host::IpHost`]), the oracle's generator and sink
 //!   ([`oracle`]), a replayed capture ([`pcap::Replay`]).
-//! * [`hub`] puts several endpoints at one place.
+//! * [`hub`] puts several endpoints at one place, [`vlan`] some of them behind a tag.
 //! * [`wire`] joins two endpoints in virtual time, without a driver: the path
 //!   that every measurement through a driver is compared with.
 //! * [`pcap`] records and replays pcapng.
@@ -27,6 +27,7 @@ pub mod hub;
 pub mod mix;
 pub mod oracle;
 pub mod pcap;
+pub mod vlan;
 pub mod wire;
 
 #[cfg(target_os = "linux")]

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use lab_net::Mac;
+use lab_net::vlan::{LAST_VLAN, Tag};
 use toml::Spanned;
 
 use super::problem::Report;
 use super::raw::{self, ConfigValueText, File};
 use super::{
-    Adapter, Binding, Capability, Carrier, ConfigValue, Engine, Generator, Host, Lab, Miniport,
-    NdisVersion, Place, Replay, Sink, Stack, Topology, Wire,
+    Adapter, Binding, Capability, Carrier, ConfigValue, Engine, Generator, Host, Lab, Medium,
+    Miniport, NdisVersion, Place, Replay, Sink, Stack, Topology, Wire, ports, stacking, timeline,
 };
 
 /// Versions that the host can pretend to be.
@@ -72,6 +73,8 @@ const STACKS: [(&str, Stack); 2] = [("embedded", Stack::Embedded), ("linux", Sta
 
 const CARRIERS: [(&str, Carrier); 2] = [("private", Carrier::Private), ("udp", Carrier::Udp)];
 
+const MEDIA: [(&str, Medium); 2] = [("ethernet", Medium::Ethernet), ("wifi", Medium::Wifi)];
+
 const PLACES: [&str; 3] = ["miniport", "wire", "adapter"];
 
 /// RFC 8200 asks for 1280; the upper end is the largest jumbo frame in use.
@@ -81,7 +84,7 @@ const MTU: RangeInclusive<i64> = 1280..=16_110;
 const LONGEST_NAME: usize = 128;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Adapter,
     Wire,
     Miniport,
@@ -92,7 +95,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::Adapter => "adapter",
             Self::Wire => "wire",
@@ -112,7 +115,7 @@ impl Kind {
 
 /// All names of a file. They share one space: a message or a report names a
 /// thing without saying what kind of thing it is.
-struct Names {
+pub(super) struct Names {
     known: BTreeMap<String, (Kind, Range<usize>)>,
     /// There are names that could not be read: none is called unknown.
     incomplete: bool,
@@ -150,7 +153,13 @@ impl Names {
     }
 
     /// Whether a reference leads to something of these kinds.
-    fn refer(&self, kinds: &[Kind], name: &str, span: &Range<usize>, report: &mut Report) -> bool {
+    pub(super) fn refer(
+        &self,
+        kinds: &[Kind],
+        name: &str,
+        span: &Range<usize>,
+        report: &mut Report,
+    ) -> bool {
         let words: Vec<_> = kinds.iter().map(|kind| kind.word()).collect();
         match self.known.get(name) {
             Some((kind, _)) if kinds.contains(kind) => return true,
@@ -177,10 +186,10 @@ impl Names {
 }
 
 /// A value of one table, by key, for the messages.
-struct Field<'r>(&'r mut Report, &'static str);
+pub(super) struct Field<'r>(pub &'r mut Report, pub &'static str);
 
 impl Field<'_> {
-    fn number(
+    pub(super) fn number(
         &mut self,
         key: &str,
         value: Option<&Spanned<i64>>,
@@ -213,7 +222,7 @@ impl Field<'_> {
         ratio
     }
 
-    fn choice<T: Copy>(
+    pub(super) fn choice<T: Copy>(
         &mut self,
         key: &str,
         value: &Spanned<String>,
@@ -248,7 +257,7 @@ impl Field<'_> {
             .unwrap_or(default)
     }
 
-    fn mac(&mut self, value: Option<&Spanned<String>>) -> Option<Mac> {
+    pub(super) fn mac(&mut self, value: Option<&Spanned<String>>) -> Option<Mac> {
         let value = value?;
         match value.get_ref().parse::<Mac>() {
             Ok(mac) if mac.is_unicast() => Some(mac),
@@ -309,21 +318,21 @@ impl Field<'_> {
     }
 }
 
-fn values(raw: BTreeMap<String, ConfigValueText>) -> BTreeMap<String, ConfigValue> {
+pub(super) fn values(raw: BTreeMap<String, ConfigValueText>) -> BTreeMap<String, ConfigValue> {
     raw.into_iter()
         .map(|(name, value)| (name, value.0))
         .collect()
 }
 
 /// Reports what an earlier table said already.
-struct Once<K>(Vec<(K, Range<usize>)>);
+pub(super) struct Once<K>(Vec<(K, Range<usize>)>);
 
 impl<K: PartialEq> Once<K> {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self(Vec::new())
     }
 
-    fn claim(
+    pub(super) fn claim(
         &mut self,
         key: K,
         span: Range<usize>,
@@ -339,7 +348,8 @@ impl<K: PartialEq> Once<K> {
     }
 }
 
-pub(super) fn check(file: &Path, raw: File, report: &mut Report) -> Topology {
+pub(super) fn check(file: &Path, mut raw: File, report: &mut Report) -> Topology {
+    ports::expand(&mut raw, report);
     let mut names = Names {
         known: BTreeMap::new(),
         incomplete: raw.incomplete,
@@ -347,7 +357,7 @@ pub(super) fn check(file: &Path, raw: File, report: &mut Report) -> Topology {
     for (kind, name) in declarations(&raw) {
         names.declare(kind, name, report);
     }
-    check_stacking(&raw, &names, report);
+    stacking::check(&raw, &names, report);
     let mut macs = Once::new();
     let lab = lab(&raw.lab, report);
     let adapters = adapters(&raw.adapters, &names, &mut macs, report);
@@ -372,6 +382,7 @@ pub(super) fn check(file: &Path, raw: File, report: &mut Report) -> Topology {
         .collect();
     Topology {
         file: file.to_owned(),
+        timeline: timeline::check(&mut raw.timeline, &names, report),
         lab,
         adapters,
         hosts,
@@ -382,6 +393,7 @@ pub(super) fn check(file: &Path, raw: File, report: &mut Report) -> Topology {
             .map(|sink| Sink {
                 name: sink.name.get_ref().clone(),
                 on: Field(report, "[[sink]]").place(&sink.on, &names),
+                tag: tag("[[sink]]", &sink.on, (&sink.vlan, &None), report),
             })
             .collect(),
         replays: raw
@@ -469,7 +481,51 @@ fn lab(raw: &raw::Lab, report: &mut Report) -> Lab {
             &ENGINES,
             Engine::Deterministic,
         ),
+        scenario: raw
+            .scenario
+            .as_ref()
+            .and_then(|name| scenario(name, report)),
     }
+}
+
+fn scenario(name: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let given = name.get_ref();
+    if crate::drive::scenarios().any(|known| known == given) {
+        return Some(given.clone());
+    }
+    let what = format!("`scenario` = \"{given}\" in [lab] is unknown");
+    report.unknown(&name.span(), what, given, crate::drive::scenarios());
+    None
+}
+
+/// The tag of an endpoint: on a wire a VLAN, a priority or both, elsewhere a priority.
+fn tag(
+    title: &'static str,
+    on: &Spanned<String>,
+    (vlan, priority): (&Option<Spanned<i64>>, &Option<Spanned<i64>>),
+    report: &mut Report,
+) -> Option<Tag> {
+    if let Some(text) = vlan
+        && !on.get_ref().starts_with("wire:")
+    {
+        let what = format!(
+            "`vlan` in {title} is for endpoints on a wire: on {} the driver puts the tag",
+            on.get_ref()
+        );
+        report.add(&text.span(), what);
+        return None;
+    }
+    let mut field = Field(report, title);
+    let number = |field: &mut Field<'_>, key, value: &Option<Spanned<i64>>, high| {
+        let value = value.as_ref();
+        value.map(|value| field.number(key, Some(value), 0..=high, 0))
+    };
+    let vlan = number(&mut field, "vlan", vlan, i64::from(LAST_VLAN));
+    let priority = number(&mut field, "priority", priority, 7);
+    (vlan.is_some() || priority.is_some()).then(|| Tag {
+        vlan: vlan.unwrap_or(0) as u16,
+        priority: priority.unwrap_or(0) as u8,
+    })
 }
 
 fn adapters(
@@ -509,6 +565,11 @@ fn adapters(
             out_of_order: raw.out_of_order.unwrap_or(true),
             capabilities,
             wire: raw.wire.as_ref().map(|wire| wire.get_ref().clone()),
+            vlan_offload: raw.vlan_offload.unwrap_or(false),
+            refuse_promiscuous: raw.refuse_promiscuous.unwrap_or(false),
+            medium: field.choice_or("medium", raw.medium.as_ref(), &MEDIA, Medium::Ethernet),
+            read_only_ratio: field.ratio("read_only_ratio", raw.read_only_ratio.as_ref(), 0.0),
+            split_headers: raw.split_headers.unwrap_or(false),
         });
         if let (Some(mac), Some(text)) = (mac, &raw.mac) {
             claim_mac(macs, mac, text, report);
@@ -581,6 +642,7 @@ fn hosts(raw: &[raw::Host], names: &Names, macs: &mut Once<Mac>, report: &mut Re
             ipv4,
             ipv6,
             stack,
+            tag: tag("[[host]]", &raw.on, (&raw.vlan, &raw.priority), report),
         });
     }
     hosts
@@ -588,8 +650,10 @@ fn hosts(raw: &[raw::Host], names: &Names, macs: &mut Once<Mac>, report: &mut Re
 
 fn generator(raw: &raw::Generator, names: &Names, report: &mut Report) -> Generator {
     names.refer(&[Kind::Sink], raw.to.get_ref(), &raw.to.span(), report);
+    let tag = tag("[[generator]]", &raw.on, (&raw.vlan, &raw.priority), report);
     let mut field = Field(report, "[[generator]]");
     Generator {
+        tag,
         name: raw.name.get_ref().clone(),
         on: field.place(&raw.on, names),
         to: raw.to.get_ref().clone(),
@@ -598,96 +662,5 @@ fn generator(raw: &raw::Generator, names: &Names, report: &mut Report) -> Genera
         interval_us: field.number("interval_us", raw.interval_us.as_ref(), 0..=60_000_000, 0)
             as u64,
         carrier: field.choice_or("carrier", raw.carrier.as_ref(), &CARRIERS, Carrier::Private),
-    }
-}
-
-/// Bindings: references, one binding for each adapter, nothing above itself.
-fn check_stacking(raw: &File, names: &Names, report: &mut Report) {
-    let mut bound = Once::new();
-    let mut above: BTreeMap<&str, Vec<(&str, Range<usize>)>> = BTreeMap::new();
-    for binding in &raw.bindings {
-        let lower = binding.adapter.get_ref();
-        if names.refer(
-            &[Kind::Adapter, Kind::Miniport],
-            lower,
-            &binding.adapter.span(),
-            report,
-        ) {
-            bound.claim(lower.as_str(), binding.adapter.span(), report, |line| {
-                format!("`{lower}` is already bound in line {line}")
-            });
-        }
-        let uppers = binding.upper.get_ref();
-        if uppers.is_empty() {
-            let what = format!("the binding on `{lower}` has no miniport in `upper`");
-            report.add(&binding.upper.span(), what);
-        }
-        let mut listed = Once::new();
-        for upper in uppers {
-            let (name, span) = (upper.get_ref().as_str(), upper.span());
-            if name == lower {
-                report.add(
-                    &span,
-                    format!("the binding on `{lower}` is bound to itself"),
-                );
-                continue;
-            }
-            if names.refer(&[Kind::Miniport], name, &span, report) {
-                listed.claim(name, span.clone(), report, |_| {
-                    format!("`{name}` is in `upper` twice")
-                });
-                above.entry(lower.as_str()).or_default().push((name, span));
-            }
-        }
-    }
-    for miniport in raw.miniports.iter().filter(|_| !raw.incomplete) {
-        let name = miniport.name.get_ref();
-        if !raw.bindings.iter().any(|b| {
-            b.upper
-                .get_ref()
-                .iter()
-                .any(|upper| upper.get_ref() == name)
-        }) {
-            let what =
-                format!("no binding has miniport `{name}` in `upper`: nothing would create it");
-            report.add(&miniport.name.span(), what);
-        }
-    }
-    report_cycles(&above, report);
-}
-
-/// Follows every edge upwards once. A cycle is reported at the edge that closes
-/// it.
-fn report_cycles(above: &BTreeMap<&str, Vec<(&str, Range<usize>)>>, report: &mut Report) {
-    fn follow<'a>(
-        from: &'a str,
-        above: &BTreeMap<&'a str, Vec<(&'a str, Range<usize>)>>,
-        path: &mut Vec<&'a str>,
-        finished: &mut Vec<&'a str>,
-        report: &mut Report,
-    ) {
-        if finished.contains(&from) {
-            return;
-        }
-        path.push(from);
-        for (to, span) in above.get(from).into_iter().flatten() {
-            if let Some(start) = path.iter().position(|name| name == to) {
-                let mut round = path[start..].to_vec();
-                round.push(to);
-                report.add(
-                    span,
-                    format!("the bindings form a cycle: {}", round.join(" -> ")),
-                );
-            } else {
-                follow(to, above, path, finished, report);
-            }
-        }
-        path.pop();
-        finished.push(from);
-    }
-
-    let mut finished = Vec::new();
-    for from in above.keys() {
-        follow(from, above, &mut Vec::new(), &mut finished, report);
     }
 }

@@ -31,7 +31,8 @@
 //! [`Endpoints::start_generators`].
 //!
 //! Addresses: above an adapter or a miniport everybody has the address of the
-//! adapter at the bottom, as protocols do. On a wire everybody has one of his own.
+//! adapter at the bottom, as protocols do, or the miniport's `NetworkAddress`. On a
+//! wire everybody has one of his own.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,9 +42,10 @@ use lab_net::hub::Hub;
 use lab_net::mix::derive;
 use lab_net::oracle::{self, Flow, FlowId, Ledger, Pace};
 use lab_net::pcap::{self, PcapError};
+use lab_net::vlan::Tag;
 use lab_net::{Endpoint, Mac, lock};
 
-use super::{Carrier, Generator, Host, Place, Replay, Stack, Topology};
+use super::{Carrier, ConfigValue, Generator, Host, Place, Replay, Stack, Topology};
 
 /// Why endpoints cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +124,7 @@ impl Endpoints {
             // the adapter's, and hosts have it too.
             let alone = matches!(sink.on, Place::Wire(_));
             let taker = if alone { taker.strict() } else { taker };
-            endpoints.hub(&sink.on).add(Some(mac), taker);
+            endpoints.place(&sink.on, sink.tag, mac, taker);
         }
         for replay in &topology.replays {
             let read = open(replay).map_err(|error| BuildError::Replay {
@@ -161,7 +163,7 @@ impl Endpoints {
         })?;
         let made = Arc::new(Mutex::new(made));
         self.hosts.push((host.name.clone(), Arc::clone(&made)));
-        self.hub(&host.on).add(Some(station.mac), made);
+        self.place(&host.on, host.tag, station.mac, made);
         Ok(())
     }
 
@@ -202,8 +204,15 @@ impl Endpoints {
         let made = Arc::new(Mutex::new(made));
         self.generators
             .push((generator.name.clone(), Arc::clone(&made)));
-        self.hub(&generator.on).add(Some(from.mac), made);
+        self.place(&generator.on, generator.tag, from.mac, made);
         flow
+    }
+
+    fn place(&mut self, on: &Place, tag: Option<Tag>, mac: Mac, endpoint: impl Endpoint + 'static) {
+        match tag {
+            Some(tag) => self.hub(on).add_tagged(tag, Some(mac), endpoint),
+            None => self.hub(on).add(Some(mac), endpoint),
+        }
     }
 
     fn hub(&mut self, place: &Place) -> &mut Hub {
@@ -278,6 +287,21 @@ impl Endpoints {
     }
 }
 
+/// The address in a `NetworkAddress` value: twelve hexadecimal digits, with or without a
+/// dash or a colon after each pair.
+pub fn network_address(value: &ConfigValue) -> Option<Mac> {
+    let ConfigValue::Text(text) = value else {
+        return None;
+    };
+    let digits: String = text.chars().filter(|c| !"-:".contains(*c)).collect();
+    if digits.len() != 12 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let number = u64::from_str_radix(&digits, 16).ok()?;
+    let [_, _, octets @ ..] = number.to_be_bytes();
+    Some(Mac(octets)).filter(|mac| mac.is_unicast())
+}
+
 /// Kinds of stations on a wire, in the addresses they are given.
 const HOST: u8 = 1;
 const GENERATOR: u8 = 2;
@@ -305,12 +329,23 @@ impl Topology {
         None
     }
 
+    /// The address that a miniport is configured with, if it is.
+    fn above(&self, place: &Place) -> Option<Mac> {
+        let Place::Miniport(name) = place else {
+            return None;
+        };
+        let miniport = self.miniports.iter().find(|m| m.name == *name)?;
+        network_address(miniport.properties.get("NetworkAddress")?)
+    }
+
     fn station(&self, place: &Place, kind: u8, index: usize) -> Station {
         let bottom = self.bottom(place);
         let own = Mac::local(kind, index as u16);
+        let above = self.above(place);
         Station {
             mac: match (place, bottom) {
-                (Place::Adapter(_) | Place::Miniport(_), Some(adapter)) => adapter.mac,
+                (Place::Miniport(_), Some(adapter)) => above.unwrap_or(adapter.mac),
+                (Place::Adapter(_), Some(adapter)) => adapter.mac,
                 _ => own,
             },
             mtu: bottom.map_or(1_500, |adapter| adapter.mtu),

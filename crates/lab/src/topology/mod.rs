@@ -55,8 +55,11 @@
 
 mod check;
 pub mod endpoints;
+pub mod ports;
 mod problem;
 mod raw;
+mod stacking;
+pub mod timeline;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -65,9 +68,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use lab_net::Mac;
+use lab_net::vlan::Tag;
 use serde::{Deserialize, Serialize};
 
 pub use problem::{BadTopology, Problem};
+pub use timeline::{Action, Event, When};
 
 /// A topology: everything a file says, with defaults filled in and references
 /// checked.
@@ -93,6 +98,8 @@ pub struct Topology {
     pub sinks: Vec<Sink>,
     /// Captures that are played back.
     pub replays: Vec<Replay>,
+    /// What happens under traffic, in the order of the file.
+    pub timeline: Vec<Event>,
 }
 
 /// `[lab]`: settings of the run. The command line overrides each.
@@ -106,6 +113,8 @@ pub struct Lab {
     pub ndis_version: NdisVersion,
     /// What runs the driver's threads.
     pub engine: Engine,
+    /// What is done when the command line names no scenario.
+    pub scenario: Option<String>,
 }
 
 /// An NDIS version, such as 6.87.
@@ -143,6 +152,15 @@ pub enum Capability {
     Pm,
 }
 
+/// What an adapter's frames travel on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Medium {
+    /// Wired Ethernet.
+    Ethernet,
+    /// 802.11 that shows itself as Ethernet: one address only.
+    Wifi,
+}
+
 /// `[[adapter]]`: a software NIC.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Adapter {
@@ -169,6 +187,16 @@ pub struct Adapter {
     pub capabilities: Vec<Capability>,
     /// The wire it is plugged into; without one its link is down.
     pub wire: Option<String>,
+    /// Whether it takes and gives 802.1Q tags out of band.
+    pub vlan_offload: bool,
+    /// Whether it refuses a packet filter with the promiscuous bit.
+    pub refuse_promiscuous: bool,
+    /// What its frames travel on.
+    pub medium: Medium,
+    /// Share of received lists that are marked as not to be written.
+    pub read_only_ratio: f64,
+    /// Whether it cuts frames into MDLs anywhere within their headers.
+    pub split_headers: bool,
 }
 
 /// `[[wire]]`: what one adapter is plugged into. Endpoints at the far end name
@@ -190,6 +218,16 @@ pub enum ConfigValue {
     Number(u32),
     /// REG_MULTI_SZ.
     List(Vec<String>),
+}
+
+impl fmt::Display for ConfigValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "\"{text}\""),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::List(list) => write!(f, "{list:?}"),
+        }
+    }
 }
 
 /// `[[miniport]]`: a virtual miniport.
@@ -269,6 +307,8 @@ pub struct Host {
     pub ipv6: Option<(Ipv6Addr, u8)>,
     /// Whose stack.
     pub stack: Stack,
+    /// The tag of its frames: on a wire its VLAN, above a miniport a priority alone.
+    pub tag: Option<Tag>,
 }
 
 /// How the oracle's frames travel.
@@ -297,6 +337,8 @@ pub struct Generator {
     pub interval_us: u64,
     /// How they travel.
     pub carrier: Carrier,
+    /// Their tag, as a host's.
+    pub tag: Option<Tag>,
 }
 
 /// `[[sink]]`: a receiver of the oracle.
@@ -306,6 +348,8 @@ pub struct Sink {
     pub name: String,
     /// Where it stands.
     pub on: Place,
+    /// The tag of what it takes.
+    pub tag: Option<Tag>,
 }
 
 /// `[[replay]]`: a capture that is played back.
@@ -387,3 +431,5 @@ impl Topology {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_many;

@@ -29,6 +29,7 @@ pub(super) struct Lab {
     pub processors: Number,
     pub ndis_version: Text,
     pub engine: Text,
+    pub scenario: Text,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +47,11 @@ pub(super) struct Adapter {
     #[serde(default)]
     pub capabilities: Vec<Spanned<String>>,
     pub wire: Text,
+    pub vlan_offload: Option<bool>,
+    pub refuse_promiscuous: Option<bool>,
+    pub medium: Text,
+    pub read_only_ratio: Ratio,
+    pub split_headers: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -61,6 +67,30 @@ pub(super) struct Miniport {
     pub name: Spanned<String>,
     #[serde(default)]
     pub properties: BTreeMap<String, ConfigValueText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ports {
+    pub name: Spanned<String>,
+    pub adapter: Spanned<String>,
+    pub count: Spanned<i64>,
+    pub first: Number,
+    pub vlan_from: Number,
+    #[serde(default)]
+    pub properties: BTreeMap<String, ConfigValueText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Event {
+    pub at_us: Number,
+    pub after_frames: Number,
+    pub action: Spanned<String>,
+    pub port: Text,
+    pub adapter: Text,
+    pub properties: Option<BTreeMap<String, ConfigValueText>>,
+    pub mac: Text,
 }
 
 #[derive(Deserialize)]
@@ -82,6 +112,8 @@ pub(super) struct Host {
     pub ipv4: Text,
     pub ipv6: Text,
     pub stack: Text,
+    pub vlan: Number,
+    pub priority: Number,
 }
 
 #[derive(Deserialize)]
@@ -94,6 +126,8 @@ pub(super) struct Generator {
     pub burst: Number,
     pub interval_us: Number,
     pub carrier: Text,
+    pub vlan: Number,
+    pub priority: Number,
 }
 
 #[derive(Deserialize)]
@@ -101,6 +135,7 @@ pub(super) struct Generator {
 pub(super) struct Sink {
     pub name: Spanned<String>,
     pub on: Spanned<String>,
+    pub vlan: Number,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +147,7 @@ pub(super) struct Replay {
 }
 
 /// [`ConfigValue`] as it is written.
+#[derive(Clone)]
 pub(super) struct ConfigValueText(pub ConfigValue);
 
 impl<'de> Deserialize<'de> for ConfigValueText {
@@ -164,25 +200,29 @@ pub(super) struct File {
     pub adapters: Vec<Adapter>,
     pub wires: Vec<Wire>,
     pub miniports: Vec<Miniport>,
+    pub ports: Vec<Ports>,
     pub bindings: Vec<Binding>,
     pub hosts: Vec<Host>,
     pub generators: Vec<Generator>,
     pub sinks: Vec<Sink>,
     pub replays: Vec<Replay>,
+    pub timeline: Vec<Event>,
     /// A table could not be read at all: what refers to it is not at fault.
     pub incomplete: bool,
 }
 
-const SECTIONS: [&str; 9] = [
+const SECTIONS: [&str; 11] = [
     "lab",
     "adapter",
     "wire",
     "miniport",
+    "ports",
     "binding",
     "host",
     "generator",
     "sink",
     "replay",
+    "timeline",
 ];
 
 /// Reads the file's tables. Returns nothing if the text is no TOML: what a
@@ -218,6 +258,8 @@ pub(super) fn read(text: &str, report: &mut Report) -> Option<File> {
             "adapter" => file.adapters = tables_of(section, &place, &value, report),
             "wire" => file.wires = tables_of(section, &place, &value, report),
             "miniport" => file.miniports = tables_of(section, &place, &value, report),
+            "ports" => file.ports = tables_of(section, &place, &value, report),
+            "timeline" => file.timeline = tables_of(section, &place, &value, report),
             "binding" => file.bindings = tables_of(section, &place, &value, report),
             "host" => file.hosts = tables_of(section, &place, &value, report),
             "generator" => file.generators = tables_of(section, &place, &value, report),
@@ -238,7 +280,9 @@ pub(super) fn read(text: &str, report: &mut Report) -> Option<File> {
         + file.hosts.len()
         + file.generators.len()
         + file.sinks.len()
-        + file.replays.len();
+        + file.replays.len()
+        + file.ports.len()
+        + file.timeline.len();
     file.incomplete = tables < tables_before;
     Some(file)
 }

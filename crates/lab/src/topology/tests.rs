@@ -2,7 +2,7 @@
 
 use super::*;
 
-const GOOD: &str = r#"
+pub(super) const GOOD: &str = r#"
 [[adapter]]
 name = "nic0"
 wire = "w0"
@@ -28,12 +28,12 @@ on = "wire:w0"
 ipv4 = "10.0.0.2/24"
 "#;
 
-fn parse(text: &str) -> Result<Topology, BadTopology> {
+pub(super) fn parse(text: &str) -> Result<Topology, BadTopology> {
     Topology::parse("x/lab.toml".as_ref(), text)
 }
 
 /// The messages about a text, without the file's name.
-fn messages(text: &str) -> Vec<String> {
+pub(super) fn messages(text: &str) -> Vec<String> {
     let bad = parse(text).expect_err("a bad topology");
     assert!(!bad.problems.is_empty());
     bad.problems.iter().map(ToString::to_string).collect()
@@ -46,7 +46,7 @@ fn changed(from: &str, to: &str) -> Vec<String> {
 }
 
 /// The messages about [`GOOD`] with something after it, which is line 26 on.
-fn with(more: &str) -> Vec<String> {
+pub(super) fn with(more: &str) -> Vec<String> {
     messages(&format!("{GOOD}\n{more}"))
 }
 
@@ -63,6 +63,7 @@ fn defaults_are_filled_in() {
                 minor: 87
             },
             engine: Engine::Deterministic,
+            scenario: None,
         }
     );
     assert_eq!(
@@ -79,6 +80,11 @@ fn defaults_are_filled_in() {
             out_of_order: true,
             capabilities: Vec::new(),
             wire: Some("w0".to_owned()),
+            vlan_offload: false,
+            refuse_promiscuous: false,
+            medium: Medium::Ethernet,
+            read_only_ratio: 0.0,
+            split_headers: false,
         }]
     );
     assert_eq!(topology.hosts[1].on, Place::Wire("w0".to_owned()));
@@ -228,7 +234,8 @@ fn a_file_that_cannot_be_read() {
 #[test]
 fn messages_begin_with_the_file() {
     let bad = parse("a = 1\nb = 2\n").expect_err("unknown sections");
-    let sections = "lab, adapter, wire, miniport, binding, host, generator, sink, replay";
+    let sections =
+        "lab, adapter, wire, miniport, ports, binding, host, generator, sink, replay, timeline";
     assert_eq!(
         bad.to_string(),
         format!(
@@ -250,19 +257,23 @@ fn unknown_section_and_key() {
     assert_eq!(
         changed("[[adapter]]", "[[adaptor]]")[0],
         "2:3: unknown section `adaptor`; did you mean `adapter`? (allowed: lab, adapter, wire, \
-         miniport, binding, host, generator, sink, replay)"
+         miniport, ports, binding, host, generator, sink, replay, timeline)"
     );
     assert_eq!(
         changed("wire = \"w0\"", "wire = \"w0\"\nmtuu = 1500"),
         [
             "5:1: unknown key `mtuu` in [[adapter]]; did you mean `mtu`? (allowed: name, mac, mtu, \
              link_speed_mbps, latency_us, queue_depth, pend_ratio, resources_ratio, out_of_order, \
-             capabilities, wire)"
+             capabilities, wire, vlan_offload, refuse_promiscuous, medium, read_only_ratio, \
+             split_headers)"
         ]
     );
     assert_eq!(
         with("[lab]\ncolour = 1\n"),
-        ["27:1: unknown key `colour` in [lab] (allowed: seed, processors, ndis_version, engine)"]
+        [
+            "27:1: unknown key `colour` in [lab] (allowed: seed, processors, ndis_version, engine, \
+             scenario)"
+        ]
     );
 }
 
