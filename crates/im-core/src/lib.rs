@@ -64,6 +64,7 @@ mod path;
 mod pause;
 mod pnp;
 pub mod pnp_table;
+pub mod published;
 mod receive;
 mod send;
 pub mod settings;
