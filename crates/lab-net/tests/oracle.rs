@@ -525,3 +525,34 @@ fn a_generator_may_wait_for_the_word() {
     generator.stop();
     assert_eq!((generator.next_poll(6), generator.is_done()), (None, true));
 }
+
+#[test]
+fn a_window_of_one_flow_excuses_no_other() {
+    let ledger = Ledger::new(3);
+    let flows = [1, 2].map(|n| {
+        let name = format!("f{n}");
+        ledger.add_flow(Flow::private(name, Mac::local(2, n), Mac::local(3, n)))
+    });
+    let mut sent = Vec::new();
+    for flow in flows {
+        let pace = Pace {
+            frames: 5,
+            interval: 10,
+            burst: 1,
+            ..Pace::default()
+        };
+        let mut generator = Generator::new(&ledger, flow, pace);
+        for now in [0, 10, 20, 30, 40] {
+            generator.poll(now, &mut |frame| {
+                sent.push(frame);
+                true
+            });
+        }
+    }
+    assert_eq!(sent.len(), 10);
+    ledger.open_window_of(&flows[..1], "retag", 10, 0);
+    assert!(ledger.close_window("retag", 30));
+    let [first, second] = flows.map(|flow| ledger.flow_verdict(flow));
+    assert_eq!((first.lost, first.excused_total()), (3, 2));
+    assert_eq!((second.lost, second.excused_total()), (5, 0));
+}

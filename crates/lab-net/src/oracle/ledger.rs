@@ -146,6 +146,8 @@ impl fmt::Display for Verdict {
 /// A time in which frames may be lost.
 struct Window {
     name: String,
+    /// Of these flows; of all, if there is no list.
+    flows: Option<Vec<FlowId>>,
     from: u64,
     to: Option<u64>,
 }
@@ -216,9 +218,19 @@ impl Ledger {
     /// From `now` on frames may be lost, because of what `name` says. So may
     /// frames sent up to `grace` nanoseconds ago: they may still be on their way.
     pub fn open_window(&self, name: impl Into<String>, now: u64, grace: u64) {
+        self.push_window(name.into(), None, now.saturating_sub(grace));
+    }
+
+    /// The same for the frames of some flows: of no other flow may one be lost.
+    pub fn open_window_of(&self, flows: &[FlowId], name: impl Into<String>, now: u64, grace: u64) {
         let from = now.saturating_sub(grace);
+        self.push_window(name.into(), Some(flows.to_vec()), from);
+    }
+
+    fn push_window(&self, name: String, flows: Option<Vec<FlowId>>, from: u64) {
         lock(&self.0).windows.push(Window {
-            name: name.into(),
+            name,
+            flows,
             from,
             to: None,
         });
@@ -371,7 +383,10 @@ impl Books {
             if account.arrived[number / 64] & (1 << (number % 64)) != 0 {
                 continue;
             }
-            let inside = |w: &&Window| at >= w.from && w.to.is_none_or(|to| at < to);
+            let inside = |w: &&Window| {
+                let mine = w.flows.as_ref().is_none_or(|flows| flows.contains(&flow));
+                mine && at >= w.from && w.to.is_none_or(|to| at < to)
+            };
             match self.windows.iter().find(inside) {
                 Some(window) => excuse(&mut verdict.excused, &window.name, 1),
                 None => verdict.lost += 1,

@@ -24,7 +24,7 @@
 //! run. What a link flap or a pause may lose is excused by a named window
 //! ([`Ledger::open_window`]); a window never excuses a copy or a changed octet.
 //!
-//! [`malformed`] makes the frames that no sound sender makes.
+//! [`malformed`] and [`tagged`] make the frames that no sound sender makes.
 //!
 //! # Concurrency
 //!
@@ -35,6 +35,7 @@ mod generator;
 mod ledger;
 pub mod malformed;
 mod sink;
+pub mod tagged;
 
 pub use frame::{ETHERTYPE, smallest};
 pub use generator::{Generator, Pace};
