@@ -270,6 +270,17 @@ impl Host {
                 format!("{out} indicated lists are out after MiniportHaltEx"),
             );
         }
+        let pools = self.ndis(|n| {
+            let lists = n.pools.values().filter(|p| p.owner == miniport).count();
+            let buffers = n.buffer_pools.values();
+            lists + buffers.filter(|p| p.owner == miniport).count()
+        });
+        if pools > 0 {
+            self.violate(
+                "HLT-2",
+                format!("{pools} pools of the adapter are left after MiniportHaltEx"),
+            );
+        }
         if timers > 0 {
             self.violate(
                 "TMR-1",

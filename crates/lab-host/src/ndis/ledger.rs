@@ -2,11 +2,11 @@
 //! to the driver.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use ndis_sys::NET_BUFFER;
+use ndis_sys::{NDIS_NBL_FLAGS_RECV_READ_ONLY, NDIS_NBL_FLAGS_SEND_READ_ONLY};
 
 use super::list::at;
+use super::nbl::{Made, checks};
 use crate::host::Host;
 
 /// Who may touch a list.
@@ -41,31 +41,87 @@ pub(crate) struct Record {
     pub(crate) owner: Owner,
     pub(crate) path: Path,
     pub(crate) source: u64,
-    pub(crate) shape: u64,
+    /// Digest of NET_BUFFERs and MDLs.
+    pub(crate) layout: u64,
+    /// Digest of what else is to come back as it was.
+    rest: u64,
+    /// Digest of the bytes, of lists whose bytes are to come back as they were.
+    bytes: Option<u64>,
+    /// NblFlags as the list came.
+    flags: u32,
     pub(crate) since: u64,
     pub(crate) by: &'static str,
+    /// While it is out: what the driver answers for as long as others have it.
+    out: Option<Box<Out>>,
+    /// A child of it failed below (SND-12).
+    pub(crate) failed: bool,
+}
+
+/// What stays in use while a list that the driver made or rebuilt is with others.
+#[derive(Clone, Debug)]
+struct Out {
+    bytes: u64,
+    lists: Vec<u64>,
+    mdls: Vec<u64>,
 }
 
 /// The lists that are under way.
 #[derive(Default)]
 pub(crate) struct Ledger {
     pub(crate) lists: BTreeMap<u64, Record>,
+    /// Lists the driver made, whoever has them.
+    pub(crate) made: BTreeMap<u64, Made>,
+    /// Lists of the host whose memory is used by lists that are out, and by how many.
+    users: BTreeMap<u64, u32>,
+    /// MDLs of the driver in lists that are out.
+    mdls: BTreeMap<u64, u64>,
+    /// MDLs that a retreat added; whether the driver allocated them.
+    pub(crate) added: BTreeMap<u64, bool>,
+    /// Data blocks apart from their list: block to list.
+    pub(crate) parts: BTreeMap<u64, u64>,
+    /// The other way, and whether the driver may only read the block.
+    pub(crate) data: BTreeMap<u64, (u64, bool)>,
 }
 
 impl Ledger {
     /// The driver made a list.
-    pub(crate) fn own(&mut self, list: u64) {
+    pub(crate) fn own(&mut self, list: u64, by: &'static str) {
         self.lists.insert(
             list,
             Record {
                 owner: Owner::Driver,
                 path: Path::Own,
                 source: 0,
-                shape: 0,
+                layout: 0,
+                rest: 0,
+                bytes: None,
+                flags: 0,
                 since: 0,
-                by: "NdisAllocateNetBufferAndNetBufferList",
+                by,
+                out: None,
+                failed: false,
             },
         );
+    }
+
+    /// The list that is out and has this MDL of the driver.
+    pub(crate) fn out_with(&self, mdl: u64) -> Option<u64> {
+        self.mdls.get(&mdl).copied()
+    }
+
+    /// What a list that comes back used is free again.
+    fn settle(&mut self, out: &Out) {
+        for list in &out.lists {
+            if let Some(count) = self.users.get_mut(list) {
+                *count -= 1;
+                if *count == 0 {
+                    self.users.remove(list);
+                }
+            }
+        }
+        for mdl in &out.mdls {
+            self.mdls.remove(mdl);
+        }
     }
 
     /// The driver frees a list of its own; whether it could.
@@ -81,50 +137,20 @@ impl Ledger {
     }
 }
 
-/// Digest of what the rules want unchanged: NET_BUFFER chain, MDL chains, offsets, lengths and
-/// the context area's fill level.
-pub(crate) fn shape(host: &Host, list: u64) -> u64 {
-    let mut hash = DefaultHasher::new();
-    let context: u64 = host.get(list + at!(NET_BUFFER_LIST.Context), "NET_BUFFER_LIST");
-    context.hash(&mut hash);
-    if context != 0 {
-        let level: [u16; 2] = host.get(context + 8, "Context");
-        level.hash(&mut hash);
-    }
-    for buffer in super::list::buffers(host, list) {
-        let b: NET_BUFFER = host.get(buffer, "NET_BUFFER");
-        (
-            buffer,
-            b.MdlChain as u64,
-            b.CurrentMdl as u64,
-            b.CurrentMdlOffset,
-            b.DataOffset,
-            b.DataLength,
-        )
-            .hash(&mut hash);
-        let mut mdl = b.MdlChain as u64;
-        let mut hops = 0;
-        while mdl != 0 && hops < 64 {
-            let m: ndis_sys::MDL = host.get(mdl, "MDL");
-            (m.ByteCount, m.MappedSystemVa as u64).hash(&mut hash);
-            mdl = m.Next as u64;
-            hops += 1;
-        }
-    }
-    // Reserved fields with one user along the stack (NBL-6).
-    let reserved: [u64; 6] = host.get(
-        list + at!(NET_BUFFER_LIST.ProtocolReserved),
-        "NET_BUFFER_LIST",
-    );
-    reserved.hash(&mut hash);
-    hash.finish()
-}
-
 impl Host {
     /// Enters a list of the host's that goes to the driver now.
     pub(crate) fn hand_in(&self, list: u64, path: Path, by: &'static str) {
         let source: u64 = self.get(list + at!(NET_BUFFER_LIST.SourceHandle), "NET_BUFFER_LIST");
-        let shape = shape(self, list);
+        let flags: u32 = self.get(list + at!(NET_BUFFER_LIST.NblFlags), "NET_BUFFER_LIST");
+        let layout = checks::layout(self, list);
+        let rest = checks::rest(self, list);
+        // A sender wants its bytes back; an adapter only those that were lent read-only.
+        let wanted = match path {
+            Path::Send { .. } => true,
+            Path::Receive { .. } => flags & NDIS_NBL_FLAGS_RECV_READ_ONLY != 0,
+            Path::Own => false,
+        };
+        let bytes = wanted.then(|| checks::bytes(self, list));
         let since = self.now();
         self.guard(list, false);
         self.ndis(|n| {
@@ -134,9 +160,14 @@ impl Host {
                     owner: Owner::Driver,
                     path,
                     source,
-                    shape,
+                    layout,
+                    rest,
+                    bytes,
+                    flags,
                     since,
                     by,
+                    out: None,
+                    failed: false,
                 },
             );
         });
@@ -164,12 +195,18 @@ impl Host {
         });
         match result {
             Ok(record) => {
+                self.check_read_only(list, &record);
+                if record.path == Path::Own || checks::layout(self, list) != record.layout {
+                    self.take_out(list);
+                }
                 self.guard(list, true);
                 Some(record)
             }
             Err(Some(r)) => {
+                // RCV-11: a list is out on one miniport at a time.
+                let twice = matches!((r.owner, to), (Owner::Above(_), Owner::Above(_)));
                 self.violate(
-                    rule,
+                    if twice { "RCV-11" } else { rule },
                     format!(
                         "{by} gives away list {list:#x}, which {:?} has since {} ns by {}",
                         r.owner, r.since, r.by
@@ -178,12 +215,80 @@ impl Host {
                 None
             }
             Err(None) => {
+                let known = self
+                    .heap()
+                    .find(list)
+                    .is_some_and(|a| a.address == list && a.by == "host list");
                 self.violate(
-                    rule,
-                    format!("{by} gives away list {list:#x}, which is not under way (completed or returned before?)"),
+                    if known { rule } else { "NBL-1" },
+                    format!(
+                        "{by} gives away list {list:#x}, which is not under way (completed or returned before?): {}",
+                        self.describe(list)
+                    ),
                 );
                 None
             }
+        }
+    }
+
+    /// Notes what a list that goes out is made of.
+    fn take_out(&self, list: u64) {
+        let uses = checks::uses(self, list);
+        let bytes = checks::bytes(self, list);
+        self.ndis(|n| {
+            for &of in &uses.lists {
+                *n.ledger.users.entry(of).or_default() += 1;
+            }
+            for &mdl in &uses.mdls {
+                n.ledger.mdls.insert(mdl, list);
+            }
+            let out = Box::new(Out {
+                bytes,
+                lists: uses.lists,
+                mdls: uses.mdls,
+            });
+            if let Some(r) = n.ledger.lists.get_mut(&list) {
+                r.out = Some(out);
+            }
+        });
+    }
+
+    /// A list fails below: so did a child of each list whose data it has (SND-12).
+    pub(crate) fn child_failed(&self, list: u64) {
+        self.ndis(|n| {
+            let parents = n
+                .ledger
+                .lists
+                .get(&list)
+                .filter(|r| r.path == Path::Own)
+                .and_then(|r| r.out.as_ref())
+                .map(|out| out.lists.clone());
+            for parent in parents.unwrap_or_default() {
+                if let Some(r) = n.ledger.lists.get_mut(&parent) {
+                    r.failed = true;
+                }
+            }
+        });
+    }
+
+    /// RCV-15: what is read-only is not changed in place.
+    fn check_read_only(&self, list: u64, record: &Record) {
+        let read_only = NDIS_NBL_FLAGS_RECV_READ_ONLY | NDIS_NBL_FLAGS_SEND_READ_ONLY;
+        if record.flags & read_only == 0 {
+            return;
+        }
+        if checks::layout(self, list) != record.layout {
+            self.violate(
+                "RCV-15",
+                format!(
+                    "the NET_BUFFERs or MDLs of list {list:#x}, which is read-only, are changed"
+                ),
+            );
+        } else if record.bytes != Some(checks::bytes(self, list)) {
+            self.violate(
+                "RCV-15",
+                format!("the data of list {list:#x}, which is read-only, is changed"),
+            );
         }
     }
 
@@ -191,13 +296,36 @@ impl Host {
     pub(crate) fn hand_back(&self, list: u64, by: &'static str) {
         let since = self.now();
         self.guard(list, false);
-        self.ndis(|n| {
-            if let Some(r) = n.ledger.lists.get_mut(&list) {
+        let (before, out) = self
+            .ndis(|n| {
+                let r = n.ledger.lists.get_mut(&list)?;
+                let before = r.owner;
                 r.owner = Owner::Driver;
                 r.since = since;
                 r.by = by;
-            }
-        });
+                let out = r.out.take();
+                if let Some(m) = n.ledger.made.get_mut(&list) {
+                    m.send_info = false;
+                    m.receive_info = false;
+                }
+                if let Some(out) = &out {
+                    n.ledger.settle(out);
+                }
+                Some((before, out))
+            })
+            .unzip();
+        if let (Some(owner), Some(Some(out))) = (before, out)
+            && checks::bytes(self, list) != out.bytes
+        {
+            self.violate(
+                if matches!(owner, Owner::Above(_)) {
+                    "RCV-7"
+                } else {
+                    "SND-3"
+                },
+                format!("the data of list {list:#x} changed while {owner:?} had it"),
+            );
+        }
     }
 
     /// A list of the host's came back to where it started; checks what the rules want restored.
@@ -212,13 +340,46 @@ impl Host {
                 ),
             );
         }
-        if shape(self, list) != record.shape {
+        let sent = matches!(record.path, Path::Send { .. });
+        let children: i32 = self.get(list + at!(NET_BUFFER_LIST.ChildRefCount), "NET_BUFFER_LIST");
+        if children != 0 {
             self.violate(
-                shape_rule,
-                format!("list {list:#x} comes back changed: buffers, MDLs, offsets, context or reserved fields"),
+                "SND-11",
+                format!("list {list:#x} comes back with {children} children"),
             );
         }
-        self.ndis(|n| n.ledger.lists.remove(&list));
+        if checks::layout(self, list) != record.layout {
+            self.violate(
+                shape_rule,
+                format!("list {list:#x} comes back changed: buffers, MDLs or offsets"),
+            );
+        } else if checks::rest(self, list) != record.rest {
+            self.violate(
+                shape_rule,
+                format!(
+                    "list {list:#x} comes back changed: context, reserved fields, parent or 802.1Q information"
+                ),
+            );
+        } else if let Some(bytes) = record.bytes
+            && bytes != checks::bytes(self, list)
+        {
+            self.violate(
+                if sent { shape_rule } else { "RCV-15" },
+                format!("list {list:#x} comes back with other bytes in its frames"),
+            );
+        }
+        let users = self.ndis(|n| {
+            if let Some(out) = n.ledger.lists.remove(&list).and_then(|r| r.out) {
+                n.ledger.settle(&out);
+            }
+            n.ledger.users.get(&list).copied().unwrap_or(0)
+        });
+        if users > 0 {
+            self.violate(
+                if sent { "SND-11" } else { "RCV-11" },
+                format!("list {list:#x} comes back while {users} lists over its data are out"),
+            );
+        }
     }
 
     /// Reports use of a list by the driver while it is somebody else's.

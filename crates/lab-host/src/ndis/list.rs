@@ -1,40 +1,33 @@
-//! NET_BUFFER_LISTs: those the host makes, and the functions drivers handle them with.
+//! NET_BUFFER_LISTs that the host makes.
 //!
 //! A list of the host is one block: the list, its context area, its NET_BUFFERs (one), MDLs
-//! (two) and the data, so that a hand-over changes the protection of that block alone.
+//! (two) and the data, so that a hand-over changes the protection of that block alone. Where
+//! data may have to be read-only it is a block of its own.
+
+use std::collections::BTreeMap;
 
 use ndis_sys::{
-    MDL, NDIS_STATUS, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS, NET_BUFFER, NET_BUFFER_LIST,
-    NET_BUFFER_LIST_CONTEXT, NET_BUFFER_LIST_POOL_PARAMETERS,
+    Ieee8021QNetBufferListInfo, MDL, NDIS_NBL_FLAGS_RECV_READ_ONLY, NDIS_NBL_FLAGS_SEND_READ_ONLY,
+    NET_BUFFER, NET_BUFFER_LIST, NET_BUFFER_LIST_CONTEXT,
 };
 
-use crate::api::api;
+use super::tag::Tag;
 use crate::arena::{PageState, Protection};
-use crate::handle::Kind;
 use crate::host::Host;
 
 const TAG: u32 = u32::from_le_bytes(*b"HNBL");
-const LIST: u64 = size_of::<NET_BUFFER_LIST>() as u64;
-const CONTEXT: u64 = size_of::<NET_BUFFER_LIST_CONTEXT>() as u64;
-const BUFFER: u64 = size_of::<NET_BUFFER>() as u64;
-const MDL_SIZE: u64 = size_of::<MDL>() as u64;
+pub(super) const LIST: u64 = size_of::<NET_BUFFER_LIST>() as u64;
+pub(super) const CONTEXT: u64 = size_of::<NET_BUFFER_LIST_CONTEXT>() as u64;
+pub(super) const BUFFER: u64 = size_of::<NET_BUFFER>() as u64;
+pub(super) const MDL_SIZE: u64 = size_of::<MDL>() as u64;
 /// MDL_MAPPED_TO_SYSTEM_VA | MDL_SOURCE_IS_NONPAGED_POOL.
-const MDL_FLAGS: i16 = 0x0005;
+pub(super) const MDL_FLAGS: i16 = 0x0005;
 
 /// Offset of a field of a structure, as an address difference.
 macro_rules! at {
     ($t:ident . $($f:tt)+) => { std::mem::offset_of!(ndis_sys::$t, $($f)+) as u64 };
 }
 pub(crate) use at;
-
-/// A pool of the driver.
-pub(crate) struct Pool {
-    pub(crate) context: u16,
-    pub(crate) tag: u32,
-    pub(crate) data: u32,
-    pub(crate) buffers: bool,
-    pub(crate) lists: u64,
-}
 
 /// Most MDLs and NET_BUFFERs of a list of a rough pool.
 const ROUGH_MDLS: u64 = 48;
@@ -49,6 +42,10 @@ pub(crate) struct Shape {
     pub(crate) cuts: Vec<usize>,
     /// NET_BUFFERs without a byte before and after the one with the frame.
     pub(crate) empty: (u64, u64),
+    /// `NblFlags`. One that says read-only makes it so, in a pool whose data lies apart.
+    pub(crate) flags: u32,
+    /// 802.1Q information beside the frame.
+    pub(crate) tag: Tag,
 }
 
 impl Shape {
@@ -57,7 +54,7 @@ impl Shape {
         let inside = at > 0 && at < len;
         Self {
             cuts: if inside { vec![at] } else { Vec::new() },
-            empty: (0, 0),
+            ..Self::default()
         }
     }
 
@@ -81,7 +78,11 @@ impl Shape {
         } else {
             (0, 0)
         };
-        Self { cuts, empty }
+        Self {
+            cuts,
+            empty,
+            ..Self::default()
+        }
     }
 }
 
@@ -97,6 +98,8 @@ pub struct FrameList {
     handle: u64,
     mdls: u64,
     buffers: u64,
+    /// Data lies in blocks of its own: which one is which list's.
+    apart: Option<BTreeMap<u64, u64>>,
 }
 
 /// The frame bytes a NET_BUFFER describes.
@@ -187,7 +190,21 @@ impl FrameList {
             handle,
             mdls: 2,
             buffers: 1,
+            apart: None,
         }
+    }
+
+    /// With data in blocks apart from the lists, so that it can be read-only.
+    #[expect(dead_code, reason = "for adapters that lend read-only frames")]
+    pub(crate) fn apart(mut self) -> Self {
+        self.apart = Some(BTreeMap::new());
+        self
+    }
+
+    /// With room for as many MDLs.
+    pub(crate) fn with_mdls(mut self, mdls: u64) -> Self {
+        self.mdls = self.mdls.max(mdls);
+        self
     }
 
     /// With room for absurd shapes and frames beyond the MTU.
@@ -215,18 +232,32 @@ impl FrameList {
             Some(block) => block,
             None if self.made < self.limit => {
                 self.made += 1;
-                let size = data + u64::from(self.backfill) + u64::from(self.frame);
-                host.allocate(size, TAG, "host list")
+                let room = u64::from(self.backfill) + u64::from(self.frame);
+                if let Some(apart) = &mut self.apart {
+                    let block = host.allocate(data, TAG, "host list");
+                    let bytes = host.allocate(room, TAG, "host data");
+                    apart.insert(block, bytes);
+                    host.ndis(|n| n.ledger.parts.insert(bytes, block));
+                    block
+                } else {
+                    host.allocate(data + room, TAG, "host list")
+                }
             }
             None => return None,
         };
         let context = block + LIST;
         let buffer = context + CONTEXT + u64::from(self.context);
         let mdl = buffer + self.buffers * BUFFER;
-        let start = block + data;
+        let bytes = self
+            .apart
+            .as_ref()
+            .and_then(|apart| apart.get(&block).copied());
+        let start = bytes.unwrap_or(block + data);
         // SAFETY: plain data of the ABI; all zero is a value of it.
         let (mut l, mut c): (NET_BUFFER_LIST, NET_BUFFER_LIST_CONTEXT) =
             unsafe { std::mem::zeroed() };
+        l.NblFlags = shape.flags;
+        l.NetBufferListInfo[Ieee8021QNetBufferListInfo.0 as usize] = shape.tag.to_info() as *mut _;
         c.Size = self.context;
         c.Offset = self.context;
         l.Context = if self.context > 0 {
@@ -250,6 +281,13 @@ impl FrameList {
             .write_bytes(start + u64::from(self.backfill), frame)
         {
             panic!("the host's own list: {wild}");
+        }
+        if let Some(bytes) = bytes {
+            let read_only =
+                shape.flags & (NDIS_NBL_FLAGS_RECV_READ_ONLY | NDIS_NBL_FLAGS_SEND_READ_ONLY) != 0;
+            host.ndis(|n| n.ledger.data.insert(block, (bytes, read_only)));
+            host.guard(block, false);
+            host.protect_data(block, false);
         }
         Some(block)
     }
@@ -323,6 +361,14 @@ impl FrameList {
         for block in self.free.drain(..) {
             host.guard(block, false);
             host.release(block);
+            let bytes = self.apart.as_mut().and_then(|apart| apart.remove(&block));
+            if let Some(bytes) = bytes {
+                host.ndis(|n| {
+                    n.ledger.parts.remove(&bytes);
+                    n.ledger.data.remove(&block);
+                });
+                host.release(bytes);
+            }
         }
         self.made = out;
         out
@@ -346,226 +392,24 @@ impl Host {
         if self.arena.page_state(start) != Some(state) {
             self.arena.set_page_state(start, len, state);
             let _ = self.arena.protect(start, len, protection);
+            self.protect_data(list, away);
         }
     }
-}
 
-api! { exports:
-    /// Makes a pool of lists.
-    "ndis.sys" 0..=2 "IRQ-5"
-    fn NdisAllocateNetBufferListPool(host, _handle: u64, parameters: u64) -> u64 {
-        let p: NET_BUFFER_LIST_POOL_PARAMETERS = host.get(parameters, "Parameters");
-        if p.ProtocolId != 0 || p.PoolTag == 0 || !p.ContextSize.is_multiple_of(16)
-            || (p.DataSize > 0 && p.fAllocateNetBuffer == 0)
-        {
-            host.violate("NBL-2", format!(
-                "pool parameters: protocol {}, tag {:#x}, context {}, data {}",
-                p.ProtocolId, p.PoolTag, p.ContextSize, p.DataSize
-            ));
-        }
-        if host.fails("NdisAllocateNetBufferListPool") {
-            return 0;
-        }
-        host.ndis(|n| {
-            let h = n.handles.open(Kind::NblPool);
-            n.pools.insert(h, Pool {
-                context: p.ContextSize,
-                tag: p.PoolTag,
-                data: p.DataSize,
-                buffers: p.fAllocateNetBuffer != 0,
-                lists: 0,
-            });
-            h
-        })
-    }
-
-    /// Frees a pool; every list of it must be freed before (NBL-4).
-    "ndis.sys" 0..=2 "IRQ-5"
-    fn NdisFreeNetBufferListPool(host, pool: u64) {
-        if !host.check("PoolHandle", pool, Kind::NblPool) {
+    /// The same for data that lies apart; read-only if the list says so.
+    fn protect_data(&self, list: u64, away: bool) {
+        let Some((bytes, read_only)) = self.ndis(|n| n.ledger.data.get(&list).copied()) else {
             return;
-        }
-        let left = host.ndis(|n| {
-            n.handles.close(pool);
-            n.pools.remove(&pool).map_or(0, |p| p.lists)
-        });
-        if left > 0 {
-            host.violate("NBL-4", format!("a pool is freed with {left} lists out"));
-        }
-    }
-
-    /// A list with one NET_BUFFER over an MDL chain of the driver's.
-    "ndis.sys" 0..=2 "IRQ-5"
-    fn NdisAllocateNetBufferAndNetBufferList(host, pool: u64, context: u16, backfill: u16,
-        mdl: u64, offset: u32, length: u64) -> u64 {
-        if !host.check("PoolHandle", pool, Kind::NblPool) {
-            return 0;
-        }
-        let (room, tag, buffers, data) = host.ndis(|n| {
-            let p = &n.pools[&pool];
-            (p.context, p.tag, p.buffers, p.data)
-        });
-        if !buffers || data != 0 {
-            host.violate("NBL-2", "NdisAllocateNetBufferAndNetBufferList needs fAllocateNetBuffer and DataSize zero".into());
-        }
-        if host.fails("NdisAllocateNetBufferAndNetBufferList") {
-            return 0;
-        }
-        let room = room.max(context + backfill).next_multiple_of(16);
-        let size = LIST + CONTEXT + u64::from(room) + BUFFER;
-        let taken = host.heap().allocate(&host.arena, size, tag, "NdisAllocateNetBufferAndNetBufferList", true);
-        let Some(block) = taken else { return 0 };
-        // SAFETY: plain data of the ABI; all zero is a value of it.
-        let (mut l, mut c, mut b): (NET_BUFFER_LIST, NET_BUFFER_LIST_CONTEXT, NET_BUFFER) =
-            unsafe { std::mem::zeroed() };
-        c.Size = room;
-        c.Offset = room - context;
-        let buffer = block + LIST + CONTEXT + u64::from(room);
-        l.Context = (block + LIST) as *mut _;
-        l.FirstNetBuffer = buffer as *mut _;
-        l.NdisPoolHandle = pool as *mut _;
-        b.NdisPoolHandle = pool as *mut _;
-        b.MdlChain = mdl as *mut _;
-        b.DataOffset = offset;
-        b.DataLength = length as u32;
-        // CurrentMdl is the one that the offset falls into.
-        let (mut current, mut skip) = (mdl, offset);
-        while current != 0 {
-            let m: MDL = host.get(current, "MdlChain");
-            if skip < m.ByteCount || m.Next.is_null() {
-                break;
-            }
-            skip -= m.ByteCount;
-            current = m.Next as u64;
-        }
-        b.CurrentMdl = current as *mut _;
-        b.CurrentMdlOffset = skip;
-        host.put(block, l, "list");
-        host.put(block + LIST, c, "list");
-        host.put(buffer, b, "list");
-        host.ndis(|n| {
-            n.pools.get_mut(&pool).expect("checked").lists += 1;
-            n.ledger.own(block);
-        });
-        block
-    }
-
-    /// Frees a list of the driver's pool.
-    "ndis.sys" 0..=2 "IRQ-5"
-    fn NdisFreeNetBufferList(host, list: u64) {
-        let pool: u64 = host.get(list + at!(NET_BUFFER_LIST.NdisPoolHandle), "NetBufferList");
-        if host.ndis(|n| n.handles.check(pool, Kind::NblPool)).is_err() {
-            host.fatal("NBL-4", &format!("NdisFreeNetBufferList of {list:#x}, which is not of a pool of the driver"));
-        }
-        if !host.ndis(|n| n.ledger.disown(list)) {
-            host.fatal("NBL-4", &format!("NdisFreeNetBufferList of {list:#x}, which the driver does not own: {}", host.describe(list)));
-        }
-        host.ndis(|n| n.pools.get_mut(&pool).expect("checked").lists -= 1);
-        crate::nt::free_pool(host, list, None, "NdisFreeNetBufferList");
-    }
-
-    /// Makes room in a list's context area, out of what its owner left there if that is enough.
-    "ndis.sys" 0..=2 "IRQ-5"
-    fn NdisAllocateNetBufferListContext(host, list: u64, size: u16, backfill: u16, tag: u32) -> NDIS_STATUS {
-        if !size.is_multiple_of(8) || size == 0 {
-            host.violate("NBL-5", format!("ContextSize {size} is not a multiple of the pointer size"));
-        }
-        host.must_own("NdisAllocateNetBufferListContext", list);
-        let context: u64 = host.get(list + at!(NET_BUFFER_LIST.Context), "NetBufferList");
-        if context != 0 {
-            let mut c: NET_BUFFER_LIST_CONTEXT = host.get(context, "Context");
-            if c.Offset >= size {
-                c.Offset -= size;
-                host.put(context, c, "Context");
-                return NDIS_STATUS_SUCCESS;
-            }
-        }
-        if host.fails("NdisAllocateNetBufferListContext") {
-            return NDIS_STATUS_RESOURCES;
-        }
-        let room = size.saturating_add(backfill);
-        let taken = host.heap().allocate(
-            &host.arena, CONTEXT + u64::from(room), tag, "NdisAllocateNetBufferListContext", true);
-        let Some(block) = taken else { return NDIS_STATUS_RESOURCES };
-        // SAFETY: plain data of the ABI; all zero is a value of it.
-        let mut c: NET_BUFFER_LIST_CONTEXT = unsafe { std::mem::zeroed() };
-        c.Next = context as *mut _;
-        c.Size = room;
-        c.Offset = backfill;
-        host.put(block, c, "Context");
-        host.put(list + at!(NET_BUFFER_LIST.Context), block, "NetBufferList");
-        NDIS_STATUS_SUCCESS
-    }
-
-    /// Gives the room back.
-    "ndis.sys" 0..=2 "IRQ-5"
-    fn NdisFreeNetBufferListContext(host, list: u64, size: u16) {
-        host.must_own("NdisFreeNetBufferListContext", list);
-        let context: u64 = host.get(list + at!(NET_BUFFER_LIST.Context), "NetBufferList");
-        let mut c: NET_BUFFER_LIST_CONTEXT = host.get(context, "NetBufferList.Context");
-        if u32::from(c.Offset) + u32::from(size) > u32::from(c.Size) {
-            host.violate("NBL-5", format!("{size} bytes of context are freed, {} are in use", c.Size - c.Offset));
+        };
+        let Some((start, len)) = self.heap().pages_of(bytes) else {
             return;
-        }
-        c.Offset += size;
-        host.put(context, c, "Context");
-        let own = host.heap().find(context).is_some_and(|a| a.by == "NdisAllocateNetBufferListContext");
-        if own && c.Offset == c.Size {
-            host.put(list + at!(NET_BUFFER_LIST.Context), c.Next as u64, "NetBufferList");
-            crate::nt::free_pool(host, context, None, "NdisFreeNetBufferListContext");
-        }
-    }
-
-    /// Contiguous bytes at the start of a NET_BUFFER, copied into `storage` when they are split.
-    "ndis.sys" 0..=2 "IRQ-5"
-    fn NdisGetDataBuffer(host, buffer: u64, needed: u32, storage: u64, _multiple: u32, _offset: u32) -> u64 {
-        let nb: NET_BUFFER = host.get(buffer, "NetBuffer");
-        if nb.DataLength < needed || needed == 0 {
-            return 0;
-        }
-        let m: MDL = host.get(nb.CurrentMdl as u64, "CurrentMdl");
-        if m.ByteCount.saturating_sub(nb.CurrentMdlOffset) >= needed {
-            return m.MappedSystemVa as u64 + u64::from(nb.CurrentMdlOffset);
-        }
-        if storage == 0 || host.fails("NdisGetDataBuffer") {
-            return 0;
-        }
-        let frame = frame_of(host, buffer);
-        for (i, byte) in frame.iter().take(needed as usize).enumerate() {
-            host.put(storage + i as u64, *byte, "Storage");
-        }
-        storage
-    }
-
-    /// The driver's own MDL over nonpaged memory.
-    "ndis.sys" 0..=2 "IRQ-5"
-    fn NdisAllocateMdl(host, _handle: u64, address: u64, length: u32) -> u64 {
-        if host.fails("NdisAllocateMdl") {
-            return 0;
-        }
-        let taken = host.heap().allocate(&host.arena, MDL_SIZE, TAG, "NdisAllocateMdl", true);
-        let Some(block) = taken else { return 0 };
-        // SAFETY: plain data of the ABI; all zero is a value of it.
-        let mut m: MDL = unsafe { std::mem::zeroed() };
-        m.Size = MDL_SIZE as i16;
-        m.MdlFlags = MDL_FLAGS;
-        m.MappedSystemVa = address as *mut _;
-        m.StartVa = (address & !0xFFF) as *mut _;
-        m.ByteOffset = (address & 0xFFF) as u32;
-        m.ByteCount = length;
-        host.put(block, m, "MDL");
-        block
-    }
-
-    /// Frees it.
-    "ndis.sys" 0..=2 "IRQ-5"
-    fn NdisFreeMdl(host, mdl: u64) {
-        crate::nt::free_pool(host, mdl, None, "NdisFreeMdl");
-    }
-
-    /// A partial cancel id, unique to the driver that asks.
-    "ndis.sys" 0..=2 "IRQ-5"
-    fn NdisGeneratePartialCancelId(host) -> u8 {
-        (host.engine().random(254) + 1) as u8
+        };
+        let (state, protection) = match (away && self.config.guard_hand_overs, read_only) {
+            (true, _) => (PageState::Away, Protection::None),
+            (false, true) => (PageState::Live, Protection::Read),
+            (false, false) => (PageState::Live, Protection::ReadWrite),
+        };
+        self.arena.set_page_state(start, len, state);
+        let _ = self.arena.protect(start, len, protection);
     }
 }

@@ -13,6 +13,7 @@ pub mod ledger;
 mod lifecycle;
 mod list;
 mod memory;
+mod nbl;
 pub mod nic;
 mod objects;
 pub mod oid;
@@ -22,6 +23,7 @@ mod receive;
 mod registration;
 mod send;
 mod status;
+pub mod tag;
 pub mod upper;
 mod version;
 
@@ -41,6 +43,7 @@ pub use ledger::Owner;
 pub use list::FrameList;
 pub use nic::{Nic, NicConfig, NicMix};
 pub use oid::{OidCall, OidKind, OidReply};
+pub use tag::Tag;
 pub use upper::{Upper, UpperConfig};
 
 /// Name, for drivers that were registered.
@@ -92,7 +95,8 @@ pub(crate) struct Ndis {
     pub(crate) instances: BTreeMap<String, instance::Instance>,
     pub(crate) miniports: BTreeMap<u64, instance::Miniport>,
     pub(crate) configurations: BTreeMap<u64, configuration::Configuration>,
-    pub(crate) pools: BTreeMap<u64, list::Pool>,
+    pub(crate) pools: BTreeMap<u64, nbl::Pool>,
+    pub(crate) buffer_pools: BTreeMap<u64, nbl::BufferPool>,
     pub(crate) work_items: BTreeMap<u64, objects::WorkItem>,
     pub(crate) timers: BTreeMap<u64, objects::Timer>,
     pub(crate) rw_locks: BTreeMap<u64, objects::RwLock>,
@@ -143,8 +147,8 @@ pub(crate) fn exports() -> Vec<Api> {
         device::exports(),
         instance::exports(),
         lifecycle::exports(),
-        list::exports(),
         memory::exports(),
+        nbl::exports(),
         objects::exports(),
         oid::exports(),
         pnp::exports(),

@@ -98,6 +98,11 @@ impl Default for NicConfig {
 }
 
 impl NicConfig {
+    /// Whether frames come up split where no sound adapter splits them.
+    pub(crate) const fn splits_anywhere(&self) -> bool {
+        self.rough
+    }
+
     pub(crate) const fn connect_state(&self) -> NDIS_MEDIA_CONNECT_STATE {
         if self.connected {
             MediaConnectStateConnected
@@ -394,6 +399,9 @@ impl Host {
             return;
         };
         for &(list, fail) in lists {
+            if fail {
+                self.child_failed(list);
+            }
             self.hand_back(list, "ProtocolSendNetBufferListsComplete");
             let status = if fail {
                 NDIS_STATUS_FAILURE

@@ -56,8 +56,10 @@ api! { exports:
             if bs.len() != 1 {
                 host.violate("RCV-13", format!("list {list:#x} goes up with {} NET_BUFFERs", bs.len()));
             }
-            frames.extend(bs.iter().map(|&b| frame_of(host, b)));
+            frames.push(bs.first().map_or_else(Vec::new, |&b| frame_of(host, b)));
+            host.check_indicated(list, miniport, lent);
         }
+        host.check_flags(&all, &frames, flags);
         let mut taken = Vec::new();
         for &list in &all {
             if host.hand_over(list, Owner::Above(miniport), "NdisMIndicateReceiveNetBufferLists", "BUG-3").is_some() {

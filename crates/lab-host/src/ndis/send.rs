@@ -96,6 +96,7 @@ api! { exports:
             }
         }
         for list in all {
+            host.check_sent(list);
             if host.hand_over(list, Owner::Below(binding), "NdisSendNetBufferLists", "BUG-3").is_some() {
                 lists.push(list);
             }
@@ -132,6 +133,9 @@ api! { exports:
                         host.violate("SND-2", format!("list {list:#x} of one virtual miniport is completed on another"));
                     }
                     host.hand_out(list, &record, "SND-7", "SND-9");
+                    if record.failed && status == NDIS_STATUS_SUCCESS.0 {
+                        host.violate("SND-12", format!("list {list:#x} is completed with success, a child of it failed"));
+                    }
                     host.ndis(|n| {
                         if let Some(m) = n.miniports.get_mut(&from) {
                             m.sends = m.sends.saturating_sub(1);

@@ -1,0 +1,576 @@
+//! Digests of lists, whose memory they use, and the checks on lists that a driver made or
+//! rebuilt: NBL-1, NBL-3, SND-10, SND-11, SND-14, SND-17, RCV-3, RCV-10, RCV-12, RCV-13.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use ndis_sys::{
+    Ieee8021QNetBufferListInfo, MDL, NDIS_RECEIVE_FLAGS_SINGLE_ETHER_TYPE,
+    NDIS_RECEIVE_FLAGS_SINGLE_VLAN, NET_BUFFER, NET_BUFFER_LIST, NetBufferListCancelId,
+};
+
+use super::derived::info;
+use crate::handle::Kind;
+use crate::host::Host;
+use crate::ndis::ledger::{Owner, Path, Record};
+use crate::ndis::list::{at, buffers, frame_of};
+use crate::ndis::tag;
+
+/// Most MDLs a chain is followed through.
+const HOPS: usize = 4096;
+
+/// Digest of NET_BUFFERs and MDL chains: what SND-9 and RCV-7 want back as it was.
+pub(crate) fn layout(host: &Host, list: u64) -> u64 {
+    let mut hash = DefaultHasher::new();
+    for buffer in buffers(host, list) {
+        let b: NET_BUFFER = host.get(buffer, "NET_BUFFER");
+        (
+            buffer,
+            b.MdlChain as u64,
+            b.CurrentMdl as u64,
+            b.CurrentMdlOffset,
+            b.DataOffset,
+            b.DataLength,
+        )
+            .hash(&mut hash);
+        let mut mdl = b.MdlChain as u64;
+        let mut hops = 0;
+        while mdl != 0 && hops < HOPS {
+            let m: MDL = host.get(mdl, "MDL");
+            (mdl, m.ByteCount, m.MappedSystemVa as u64).hash(&mut hash);
+            mdl = m.Next as u64;
+            hops += 1;
+        }
+    }
+    hash.finish()
+}
+
+/// Digest of what else is to come back: context area, reserved fields with one user along the
+/// stack (NBL-6), parent and children (SND-11), the 802.1Q information and the cancel id.
+pub(crate) fn rest(host: &Host, list: u64) -> u64 {
+    let mut hash = DefaultHasher::new();
+    let l: NET_BUFFER_LIST = host.get(list, "NET_BUFFER_LIST");
+    (l.Context as u64).hash(&mut hash);
+    if !l.Context.is_null() {
+        let level: [u16; 2] = host.get(l.Context as u64 + 8, "Context");
+        level.hash(&mut hash);
+    }
+    l.ProtocolReserved.map(|p| p as u64).hash(&mut hash);
+    l.MiniportReserved.map(|p| p as u64).hash(&mut hash);
+    (l.ParentNetBufferList as u64, l.ChildRefCount).hash(&mut hash);
+    for entry in [Ieee8021QNetBufferListInfo, NetBufferListCancelId] {
+        (l.NetBufferListInfo[entry.0 as usize] as u64).hash(&mut hash);
+    }
+    hash.finish()
+}
+
+/// Digest of the frames a list describes.
+pub(crate) fn bytes(host: &Host, list: u64) -> u64 {
+    buffers(host, list).iter().fold(0, |sum, &buffer| {
+        let frame = frame_of(host, buffer);
+        mix(sum, &frame)
+    })
+}
+
+/// A fast digest; every frame of a run goes through it twice.
+fn mix(mut sum: u64, bytes: &[u8]) -> u64 {
+    const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+    sum = (sum ^ bytes.len() as u64).wrapping_mul(FACTOR);
+    let (words, tail) = bytes.as_chunks::<8>();
+    for word in words {
+        sum = (sum.rotate_left(23) ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
+    }
+    for &byte in tail {
+        sum = (sum.rotate_left(23) ^ u64::from(byte)).wrapping_mul(FACTOR);
+    }
+    sum ^ sum >> 29
+}
+
+/// What a list is made of.
+#[derive(Default)]
+pub(crate) struct Uses {
+    /// Lists of the host whose MDLs or data it refers to.
+    pub(crate) lists: Vec<u64>,
+    /// MDLs of the driver.
+    pub(crate) mdls: Vec<u64>,
+    /// What it refers to and must not.
+    pub(crate) strays: Vec<String>,
+}
+
+/// Looks up every NET_BUFFER, MDL and buffer of a list.
+pub(crate) fn uses(host: &Host, list: u64) -> Uses {
+    let mut mdls = Vec::new();
+    let nbs = buffers(host, list);
+    for &buffer in &nbs {
+        let mut mdl: u64 = host.get(buffer + at!(NET_BUFFER.MdlChain), "NET_BUFFER");
+        while mdl != 0 && mdls.len() < HOPS {
+            let m: MDL = host.get(mdl, "MDL");
+            mdls.push((mdl, m.MappedSystemVa as u64, m.ByteCount));
+            mdl = m.Next as u64;
+        }
+    }
+    let mut uses = Uses::default();
+    let mut blocks = Vec::new();
+    {
+        let heap = host.heap();
+        for &buffer in &nbs {
+            let made = heap
+                .find(buffer)
+                .is_some_and(|a| a.by == "host list" || a.by.starts_with("NdisAllocate"));
+            if !made {
+                uses.strays
+                    .push(format!("a NET_BUFFER at {buffer:#x} that is of no pool"));
+            }
+        }
+        for &(mdl, address, count) in &mdls {
+            match heap.find(mdl) {
+                Some(a) if a.by == "host list" => blocks.push(a.address),
+                Some(a) if a.by == "NdisAllocateMdl" => uses.mdls.push(mdl),
+                Some(_) => {}
+                None => uses
+                    .strays
+                    .push(format!("an MDL at {mdl:#x} that is of no pool")),
+            }
+            if count == 0 {
+                continue;
+            }
+            match heap.find(address) {
+                Some(a) if a.by.starts_with("host ") => blocks.push(a.address),
+                Some(a) if address + u64::from(count) <= a.address + a.len => {}
+                Some(_) | None => uses.strays.push(format!(
+                    "{count} bytes at {address:#x} that are no allocation"
+                )),
+            }
+        }
+    }
+    blocks.sort_unstable();
+    blocks.dedup();
+    host.ndis(|n| {
+        for block in blocks {
+            let of = n.ledger.parts.get(&block).copied().unwrap_or(block);
+            if of != list && !uses.lists.contains(&of) {
+                uses.lists.push(of);
+            }
+        }
+    });
+    uses
+}
+
+/// Bytes that a MAC header with a tag of its own takes.
+fn mac_header(frame: &[u8]) -> usize {
+    match frame.get(12..14) {
+        Some([0x81, 0x00] | [0x88, 0xA8]) => 18,
+        _ => 14,
+    }
+}
+
+/// Where the MDL boundaries lie in the data of a NET_BUFFER.
+fn cuts(host: &Host, nb: &NET_BUFFER) -> Vec<usize> {
+    let mut left = nb.DataLength as usize;
+    let mut skip = nb.CurrentMdlOffset as usize;
+    let mut mdl = nb.CurrentMdl as u64;
+    let mut at = 0;
+    let mut all = Vec::new();
+    while mdl != 0 && left > 0 && all.len() < HOPS {
+        let m: MDL = host.get(mdl, "MDL");
+        let here = (m.ByteCount as usize).saturating_sub(skip).min(left);
+        at += here;
+        left -= here;
+        skip = 0;
+        if here > 0 && left > 0 {
+            all.push(at);
+        }
+        mdl = m.Next as u64;
+    }
+    all
+}
+
+/// Headers of a frame that may not be split: each from where to where.
+fn headers(frame: &[u8]) -> Vec<(usize, usize)> {
+    let word = |at: usize| {
+        frame
+            .get(at..at + 2)
+            .map(|b| u16::from_be_bytes([b[0], b[1]]))
+    };
+    let mut at = 14;
+    let mut kind = word(12);
+    while matches!(kind, Some(0x8100 | 0x88A8)) {
+        kind = word(at + 2);
+        at += 4;
+    }
+    let mut all = vec![(0, at)];
+    let mut next = match kind {
+        Some(0x0800) => {
+            let length = frame.get(at).map_or(0, |b| usize::from(b & 15) * 4);
+            if length < 20 {
+                return all;
+            }
+            all.push((at, at + length));
+            let fragment = word(at + 6).unwrap_or(0) & 0x1FFF;
+            let protocol = frame.get(at + 9).copied();
+            at += length;
+            if fragment != 0 {
+                return all;
+            }
+            protocol
+        }
+        Some(0x86DD) => {
+            all.push((at, at + 40));
+            let protocol = frame.get(at + 6).copied();
+            at += 40;
+            protocol
+        }
+        _ => return all,
+    };
+    // Extension headers and IPsec's authentication header.
+    while let Some(kind @ (0 | 43 | 44 | 51 | 60)) = next {
+        let Some(&[follows, length]) = frame.get(at..at + 2).and_then(|b| b.first_chunk::<2>())
+        else {
+            return all;
+        };
+        let length = match kind {
+            44 => 8,
+            51 => (usize::from(length) + 2) * 4,
+            _ => (usize::from(length) + 1) * 8,
+        };
+        all.push((at, at + length));
+        if kind == 44 && word(at + 2).unwrap_or(0) & 0xFFF8 != 0 {
+            return all;
+        }
+        at += length;
+        next = Some(follows);
+    }
+    match next {
+        Some(6) => {
+            let length = frame.get(at + 12).map_or(20, |b| usize::from(b >> 4) * 4);
+            all.push((at, at + length.max(20)));
+        }
+        Some(17) => all.push((at, at + 8)),
+        _ => {}
+    }
+    all
+}
+
+impl Host {
+    /// The kind of handle that the pool of a list of the driver's was made with.
+    fn pool_kind(&self, list: u64) -> Option<Kind> {
+        self.ndis(|n| {
+            let pool = n.ledger.made.get(&list)?.pool;
+            n.pools.get(&pool)?.kind
+        })
+    }
+
+    /// Whether the driver made this list, or changed its NET_BUFFERs or MDLs.
+    fn is_rebuilt(&self, list: u64, record: &Record) -> bool {
+        match record.path {
+            Path::Own => {
+                let born = self.ndis(|n| n.ledger.made.get(&list).map(|m| (m.clone, m.layout)));
+                // A clone that is as it was made is split where the original is.
+                !matches!(born, Some((Some(_), born)) if born == layout(self, list))
+            }
+            Path::Send { .. } | Path::Receive { .. } => layout(self, list) != record.layout,
+        }
+    }
+
+    /// Reports memory that is not the driver's to use: NBL-1, SND-3, RCV-3.
+    fn check_uses(&self, list: u64, uses: &Uses, up: bool, lent: bool) {
+        for stray in &uses.strays {
+            self.violate("NBL-1", format!("list {list:#x} has {stray}"));
+        }
+        for &of in &uses.lists {
+            let r = self.ndis(|n| n.ledger.lists.get(&of).cloned());
+            match r {
+                None => self.violate(
+                    if up { "RCV-3" } else { "SND-3" },
+                    format!("list {list:#x} uses memory of list {of:#x}, which went back before"),
+                ),
+                Some(r) if r.owner != Owner::Driver => self.violate(
+                    if up { "RCV-11" } else { "SND-3" },
+                    format!(
+                        "list {list:#x} uses memory of list {of:#x}, which {:?} has",
+                        r.owner
+                    ),
+                ),
+                Some(r) if up && !lent && matches!(r.path, Path::Receive { lent: true, .. }) => {
+                    self.violate(
+                        "RCV-3",
+                        format!("list {list:#x} goes up without RESOURCES over list {of:#x}, which was lent"),
+                    );
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Checks a list that goes down. The driver still has it.
+    pub(crate) fn check_sent(&self, list: u64) {
+        let Some(record) = self.ndis(|n| n.ledger.lists.get(&list).cloned()) else {
+            return;
+        };
+        if record.owner != Owner::Driver {
+            return;
+        }
+        if record.path == Path::Own {
+            let uses = uses(self, list);
+            self.check_uses(list, &uses, false, false);
+            if matches!(
+                self.pool_kind(list),
+                Some(Kind::Miniport | Kind::MiniportDriver)
+            ) {
+                self.violate(
+                    "NBL-3",
+                    format!("list {list:#x} of a pool made with a miniport handle is sent"),
+                );
+            }
+            self.check_child(list, &uses);
+        }
+        if self.is_rebuilt(list, &record) {
+            self.check_ethernet(list);
+        }
+    }
+
+    /// SND-10, SND-11, SND-14: a list over what a protocol above sent.
+    fn check_child(&self, list: u64, uses: &Uses) {
+        let parent: u64 = self.get(
+            list + at!(NET_BUFFER_LIST.ParentNetBufferList),
+            "NET_BUFFER_LIST",
+        );
+        let sent = |of: u64| {
+            self.ndis(|n| {
+                n.ledger
+                    .lists
+                    .get(&of)
+                    .is_some_and(|r| matches!(r.path, Path::Send { .. }))
+            })
+        };
+        for &of in uses.lists.iter().filter(|&&of| sent(of)) {
+            if of != parent {
+                self.violate(
+                    "SND-11",
+                    format!("list {list:#x} over the data of {of:#x} goes down, its ParentNetBufferList is {parent:#x}"),
+                );
+            }
+        }
+        if parent == 0 || !sent(parent) {
+            return;
+        }
+        let children: i32 = self.get(
+            parent + at!(NET_BUFFER_LIST.ChildRefCount),
+            "ParentNetBufferList",
+        );
+        if children < 1 {
+            self.violate(
+                "SND-11",
+                format!(
+                    "list {list:#x} goes down, its parent {parent:#x} counts {children} children"
+                ),
+            );
+        }
+        let copied = self.ndis(|n| n.ledger.made.get(&list).is_some_and(|m| m.send_info));
+        if !copied {
+            self.violate(
+                "SND-10",
+                format!("list {list:#x} goes down without NdisCopySendNetBufferListInfo"),
+            );
+        }
+        let id = |of: u64| -> u64 { self.get(info(of, NetBufferListCancelId), "cancel id") };
+        if id(list) != id(parent) {
+            self.violate(
+                "SND-14",
+                format!("list {list:#x} goes down without the cancel id of its parent"),
+            );
+        }
+    }
+
+    /// SND-17: the MAC header lies in one MDL, and is that of the whole list.
+    fn check_ethernet(&self, list: u64) {
+        let mut first: Option<[u8; 12]> = None;
+        for buffer in buffers(self, list) {
+            let nb: NET_BUFFER = self.get(buffer, "NET_BUFFER");
+            let frame = frame_of(self, buffer);
+            if frame.len() < nb.DataLength as usize {
+                self.violate(
+                    "SND-17",
+                    format!(
+                        "list {list:#x} describes {} bytes, its MDLs hold {}",
+                        nb.DataLength,
+                        frame.len()
+                    ),
+                );
+            }
+            let header = mac_header(&frame).min(frame.len());
+            if cuts(self, &nb).first().is_some_and(|&cut| cut < header) {
+                self.violate(
+                    "SND-17",
+                    format!("the MAC header of list {list:#x} is split over MDLs"),
+                );
+            }
+            if let Some(&addresses) = frame.first_chunk::<12>() {
+                if first.is_some_and(|first| first != addresses) {
+                    self.violate(
+                        "SND-17",
+                        format!("the NET_BUFFERs of list {list:#x} have several MAC addresses"),
+                    );
+                }
+                first = Some(addresses);
+            }
+        }
+    }
+
+    /// Checks a list that goes up. The driver still has it.
+    pub(crate) fn check_indicated(&self, list: u64, miniport: u64, lent: bool) {
+        let Some(record) = self.ndis(|n| n.ledger.lists.get(&list).cloned()) else {
+            return;
+        };
+        if record.owner != Owner::Driver {
+            return;
+        }
+        let mut sources = vec![list];
+        if record.path == Path::Own {
+            let uses = uses(self, list);
+            self.check_uses(list, &uses, true, lent);
+            if matches!(
+                self.pool_kind(list),
+                Some(Kind::ProtocolDriver | Kind::Binding)
+            ) {
+                self.violate(
+                    "NBL-3",
+                    format!("list {list:#x} of a pool made with a protocol handle goes up"),
+                );
+            }
+            let received = self.ndis(|n| {
+                uses.lists.iter().any(|of| {
+                    n.ledger
+                        .lists
+                        .get(of)
+                        .is_some_and(|r| matches!(r.path, Path::Receive { .. }))
+                })
+            });
+            let copied = self.ndis(|n| n.ledger.made.get(&list).is_some_and(|m| m.receive_info));
+            if received && !copied {
+                self.violate(
+                    "RCV-10",
+                    format!("list {list:#x} goes up without NdisCopyReceiveNetBufferListInfo"),
+                );
+            }
+            sources = uses.lists;
+        }
+        if self.is_rebuilt(list, &record) && !self.any_hostile(&sources) {
+            self.check_split(list, miniport);
+        }
+    }
+
+    /// Whether a list came from an adapter that splits frames where no sound one does.
+    fn any_hostile(&self, lists: &[u64]) -> bool {
+        self.ndis(|n| {
+            lists.iter().any(|of| {
+                n.ledger.lists.get(of).is_some_and(|r| match r.path {
+                    Path::Receive { nic, .. } => n.nics[nic].config.splits_anywhere(),
+                    Path::Send { upper, .. } => n.uppers[upper].config.rough,
+                    Path::Own => false,
+                })
+            })
+        })
+    }
+
+    /// RCV-13: no header is split, unless the first MDL holds as much as the lookahead size.
+    fn check_split(&self, list: u64, miniport: u64) {
+        let lookahead = self.ndis(|n| n.miniports.get(&miniport).map_or(0, |m| m.facts.lookahead));
+        for buffer in buffers(self, list) {
+            let nb: NET_BUFFER = self.get(buffer, "NET_BUFFER");
+            let cuts = cuts(self, &nb);
+            if cuts
+                .first()
+                .is_none_or(|&first| first >= lookahead as usize)
+            {
+                continue;
+            }
+            let frame = frame_of(self, buffer);
+            let split = headers(&frame)
+                .into_iter()
+                .find_map(|(from, to)| cuts.iter().find(|&&cut| from < cut && cut < to).copied());
+            if let Some(cut) = split {
+                self.violate(
+                    "RCV-13",
+                    format!("list {list:#x} goes up with a header split over MDLs at byte {cut}"),
+                );
+            }
+        }
+    }
+
+    /// RCV-12: what the flags of an indication say is true of the chain.
+    pub(crate) fn check_flags(&self, lists: &[u64], frames: &[Vec<u8>], flags: u32) {
+        if flags & NDIS_RECEIVE_FLAGS_SINGLE_ETHER_TYPE != 0 {
+            let kind = |f: &Vec<u8>| f.get(12..14).map(<[u8]>::to_vec);
+            if frames
+                .windows(2)
+                .any(|pair| kind(&pair[0]) != kind(&pair[1]))
+            {
+                self.violate(
+                    "RCV-12",
+                    "SINGLE_ETHER_TYPE is set on a chain with several".into(),
+                );
+            }
+        }
+        if flags & NDIS_RECEIVE_FLAGS_SINGLE_VLAN != 0 {
+            let vlans: Vec<u16> = lists
+                .iter()
+                .zip(frames)
+                .map(|(&list, frame)| {
+                    let out_of_band: u64 =
+                        self.get(info(list, Ieee8021QNetBufferListInfo), "8021Q");
+                    match tag::Tag::from_info(out_of_band).vlan {
+                        0 => tag::in_band(frame).map_or(0, |t| t.vlan),
+                        vlan => vlan,
+                    }
+                })
+                .collect();
+            if vlans.windows(2).any(|pair| pair[0] != pair[1]) {
+                self.violate(
+                    "RCV-12",
+                    "SINGLE_VLAN is set on a chain with several".into(),
+                );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_a_tagged_tcp_segment_are_found() {
+        let mut frame = vec![0_u8; 14 + 4 + 20 + 32 + 10];
+        frame[12..14].copy_from_slice(&[0x81, 0]);
+        frame[16..18].copy_from_slice(&[8, 0]);
+        frame[18] = 0x45;
+        frame[18 + 9] = 6;
+        frame[38 + 12] = 8 << 4;
+        assert_eq!(headers(&frame), [(0, 18), (18, 38), (38, 70)]);
+        // A later fragment has no header of the layer above.
+        frame[18 + 7] = 1;
+        assert_eq!(headers(&frame), [(0, 18), (18, 38)]);
+    }
+
+    #[test]
+    fn extension_headers_count() {
+        let mut frame = vec![0_u8; 14 + 40 + 16 + 8];
+        frame[12..14].copy_from_slice(&[0x86, 0xDD]);
+        frame[14 + 6] = 0;
+        frame[54] = 17;
+        frame[55] = 1;
+        assert_eq!(headers(&frame), [(0, 14), (14, 54), (54, 70), (70, 78)]);
+        assert_eq!(headers(&frame[..55]), [(0, 14), (14, 54)]);
+    }
+
+    #[test]
+    fn a_changed_byte_changes_the_digest() {
+        let frame: Vec<u8> = (0..61).collect();
+        let before = mix(0, &frame);
+        for at in 0..frame.len() {
+            let mut other = frame.clone();
+            other[at] ^= 1;
+            assert_ne!(mix(0, &other), before, "byte {at}");
+        }
+    }
+}
