@@ -172,8 +172,26 @@ named! {
         BadMove = 20 "bad-move",
         /// A setting was refused; value: its place in the topology's table and
         /// the reason (1 wrong type, 2 out of range, 3 unknown, 4 duplicate,
-        /// 5 conflict).
+        /// 5 conflict, 6 no memory).
         BadSetting = 21 "bad-setting",
+        /// UpperBindings does not name a virtual miniport any more, and it was
+        /// taken away; value: its last place there.
+        MiniportRemoved = 22 "miniport-removed",
+        /// UpperBindings names a miniport more than once; value: how many names
+        /// were left out.
+        DoubledNames = 23 "doubled-names",
+        /// The adapter below is asked for all frames, because a miniport has an
+        /// address that is not the adapter's.
+        PromiscuousNeeded = 24 "promiscuous-needed",
+        /// The adapter below refused it; value: the status.
+        PromiscuousRefused = 25 "promiscuous-refused",
+        /// The miniports' multicast lists together are longer than the adapter's:
+        /// it is asked for all multicast frames; value: the length it can hold.
+        MulticastOverflow = 26 "multicast-overflow",
+        /// The adapter below refused a merged request; value: the status.
+        MergeRefused = 27 "merge-refused",
+        /// The address of the adapter below changed; value: the new one.
+        AddressChanged = 28 "address-changed",
     }
 }
 

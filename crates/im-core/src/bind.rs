@@ -7,19 +7,19 @@
 
 use crate::edges::Lower;
 use crate::facts::Facts;
+use crate::list::List;
+use crate::names::plan;
 use crate::own_request::{clean_up, interview};
 use crate::settings::Registry;
 use crate::state::LowerMove;
 use crate::topology::{Notice, Topology};
 use crate::{instance, log};
-use alloc::vec::Vec;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 use im_control::EventKind;
 use ndis::config::Configuration;
 use ndis::header::{Zeroed, header};
 use ndis::memory::PoolBox;
-use ndis::multi_sz::names;
 use ndis::status::{check, status_of};
 use ndis::string::wide;
 use ndis::sys::{
@@ -64,13 +64,11 @@ unsafe fn try_bind<T: Topology>(
     let facts = unsafe { Facts::read(parameters) }?;
     T::accepts(&facts)?;
     // SAFETY: (BND-12) before the open the bind parameters are the handle, and
-    // they outlive the configuration, which ends with this statement.
-    let configuration = unsafe { Configuration::open(parameters.cast()) };
-    let upper_names = match &configuration {
-        Ok(configuration) => read_names(configuration),
-        Err(error) => Err(*error),
-    };
-    let registry = Registry(configuration.ok());
+    // they outlive the configuration, which is dropped below. Without it nobody
+    // can say how the adapter is to be used: no defaults, no binding.
+    let configuration = unsafe { Configuration::open(parameters.cast()) }?;
+    let upper_names = read_names(&configuration);
+    let registry = Registry(Some(configuration));
     let adapter = T::adapter(&facts, &registry).map_err(|refused| {
         driver.event(EventKind::BadSetting, facts.if_index, refused.value());
         Error::BadData
@@ -80,7 +78,7 @@ unsafe fn try_bind<T: Topology>(
         // An adapter without miniports yet: NetEventReconfigure brings them.
         let status = u64::from(error.status().0 as u32);
         driver.event(EventKind::NoUpperBindings, facts.if_index, status);
-        Vec::new()
+        List::new()
     });
 
     let lower = PoolBox::try_new(driver.pool(), Lower::new(driver, &facts, adapter))?;
@@ -95,15 +93,9 @@ unsafe fn try_bind<T: Topology>(
     let raw = NonNull::new(lower.into_raw()).ok_or(Error::NoResources)?;
     // SAFETY: (BND-14) the binding is freed only by `destroy` below or unbind.
     let lower = unsafe { raw.as_ref() };
-    let listed = {
-        let mut bindings = driver.bindings.lock();
-        bindings.try_push(raw).is_ok()
-    };
-    let result = if listed {
-        add_miniports(lower, &upper_names)
-    } else {
-        Err(Error::NoResources)
-    };
+    let result = driver
+        .list(raw)
+        .and_then(|()| arrange(lower, &upper_names, Unlisted::Stay));
     if let Err(error) = result {
         // BND-8: the driver closes inside the bind and waits for it.
         // SAFETY: (BND-14) nobody else has the binding once it is off the table.
@@ -114,35 +106,73 @@ unsafe fn try_bind<T: Topology>(
     Ok(facts.if_index)
 }
 
-/// Creates and requests a virtual miniport for every name that has none yet
-/// (BND-13). Fails only if there were names and not one could be used.
-pub(crate) fn add_miniports<T: Topology>(lower: &Lower<T>, units: &[u16]) -> Result<()> {
-    let mut left_out = 0_u64;
-    let mut added = 0_u64;
+/// What becomes of miniports that are not listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unlisted {
+    /// Nothing.
+    Stay,
+    /// They are withdrawn and freed (VMI-1, CAN-1).
+    Go,
+}
+
+/// Brings a binding's miniports in line with the names in UpperBindings: takes
+/// away those that are not listed, creates those that are not there (BND-13),
+/// asks NDIS for all that are halted. Fails only if there were names and not one
+/// could be used. One at a time per binding; IRQL = PASSIVE_LEVEL.
+pub(crate) fn arrange<T: Topology>(
+    lower: &Lower<T>,
+    units: &[u16],
+    unlisted: Unlisted,
+) -> Result<()> {
+    let mut setup = lower.setup.lock();
+    // Nobody comes or goes while `setup` is held: there is room for all.
+    let mut there = List::with_room(lower.upper_count())?;
+    let mut present = List::with_room(lower.upper_count())?;
+    for upper in lower.uppers() {
+        let upper = NonNull::from(&*upper);
+        let _room = there.push(upper);
+        // SAFETY: (VMI-4) on the list, and `setup` is held.
+        let _room = present.push(&*unsafe { upper.as_ref() }.name);
+    }
+    let plan = plan(units, &present)?;
+    drop(present);
+    if plan.doubled != 0 {
+        let doubled = plan.doubled.into();
+        lower
+            .driver
+            .event(EventKind::DoubledNames, lower.if_index(), doubled);
+    }
+    if unlisted == Unlisted::Go {
+        let mut gone = List::with_room(plan.gone.len())?;
+        for upper in plan.gone.iter().filter_map(|index| there.get(*index)) {
+            let _room = gone.push(*upper);
+        }
+        instance::remove_all(lower, &mut setup, &gone)?;
+    }
+    let (mut left_out, mut usable) = (0_u32, 0_u32);
     let mut first_error = None;
-    for (position, name) in names(units).enumerate() {
-        if lower
-            .uppers()
-            .any(|upper| ndis::string::same_name(&upper.name, name))
-        {
-            added += 1;
+    for listed in &*plan.listed {
+        if let Some(upper) = listed.found.and_then(|index| there.get(index)) {
+            // SAFETY: (VMI-4) on the list, and `setup` is held.
+            let upper = unsafe { upper.as_ref() };
+            upper.position.store(listed.position, Ordering::Relaxed);
+            usable += 1;
             continue;
         }
-        match instance::create(lower, name, position as u32) {
-            Ok(true) => added += 1,
+        match instance::create(lower, &mut setup, listed.name, listed.position) {
+            Ok(true) => usable += 1,
             Ok(false) => left_out += 1,
             Err(error) => first_error = first_error.or(Some(error)),
         }
     }
     if left_out > 0 {
-        lower
-            .driver
-            .event(EventKind::TooManyMiniports, lower.if_index(), left_out);
+        let (driver, index) = (lower.driver, lower.if_index());
+        driver.event(EventKind::TooManyMiniports, index, left_out.into());
         if let Some(first) = lower.upper_at(0) {
-            log::write(first.handle(), EventKind::TooManyMiniports, left_out as u32);
+            log::write(first.handle(), EventKind::TooManyMiniports, left_out);
         }
     }
-    if let (0, Some(error)) = (added, first_error) {
+    if let (0, Some(error)) = (usable, first_error) {
         return Err(error);
     }
     if lower.driver.is_associated() {
@@ -151,13 +181,20 @@ pub(crate) fn add_miniports<T: Topology>(lower: &Lower<T>, units: &[u16]) -> Res
     Ok(())
 }
 
+/// Asks for the miniports of a binding that came before the two halves of the
+/// driver were associated (ASC-1).
+pub(crate) fn request_all<T: Topology>(lower: &Lower<T>) {
+    let _setup = lower.setup.lock();
+    instance::request_all(lower);
+}
+
 /// The units of UpperBindings in memory of our own (CFG-2).
-pub(crate) fn read_names(configuration: &Configuration<'_>) -> Result<Vec<u16>> {
+pub(crate) fn read_names(configuration: &Configuration<'_>) -> Result<List<u16>> {
     let units = configuration.multi_string(&UPPER_BINDINGS)?;
-    let mut copy = Vec::new();
-    copy.try_reserve_exact(units.len())
-        .map_err(|_| Error::NoResources)?;
-    copy.extend_from_slice(units);
+    let mut copy = List::with_room(units.len())?;
+    for unit in units {
+        let _room = copy.push(*unit);
+    }
     Ok(copy)
 }
 
@@ -250,11 +287,12 @@ unsafe fn destroy<T: Topology>(mut raw: NonNull<Lower<T>>) {
         let driver = lower.driver;
         {
             let mut bindings = driver.bindings.lock();
-            bindings.retain(|entry| *entry != raw);
+            bindings.retain(|entry| entry != raw);
         }
         lower.users.close_and_wait();
+        let _setup = lower.setup.lock();
         for upper in lower.uppers() {
-            instance::withdraw(upper); // CAN-1, UNB-7
+            instance::withdraw(&upper); // CAN-1, UNB-7
         }
         clean_up(lower); // UNB-4
         lower.requests.close_and_wait(); // UNB-5, OID-17
@@ -262,8 +300,9 @@ unsafe fn destroy<T: Topology>(mut raw: NonNull<Lower<T>>) {
     }
     // SAFETY: (BND-14) closed: NDIS calls nothing on this binding any more, and
     // the miniports are halted (HLT-4).
-    let uppers = unsafe { raw.as_mut() }.take_uppers();
-    for upper in uppers {
+    let lower = unsafe { raw.as_mut() };
+    let retired = core::mem::take(&mut lower.setup.get_mut().retired);
+    for (_, upper) in lower.take_uppers().into_iter().chain(retired) {
         // SAFETY: (VMI-4) came from a box; nobody uses it any more.
         drop(unsafe { PoolBox::from_raw(upper) });
     }

@@ -188,21 +188,27 @@ fn each_port<T: Topology>(driver: &Driver<T>, mut visit: impl FnMut(u32, &Lower<
     let mut index = 0_u32;
     driver.each_binding(|lower| {
         for upper in lower.uppers() {
-            visit(index, lower, upper);
+            visit(index, lower, &upper);
             index = index.wrapping_add(1);
         }
     });
 }
 
-/// Visits the virtual miniport with an index, if there is one.
+/// Visits the virtual miniport with an index, if there is one: the bindings are
+/// counted through, the miniports of a binding are not.
 fn at_port<T: Topology>(
     driver: &Driver<T>,
     wanted: u32,
     mut visit: impl FnMut(&Lower<T>, &Upper<T>),
 ) {
-    each_port(driver, |index, lower, upper| {
-        if index == wanted {
-            visit(lower, upper);
+    let mut place = Some(wanted as usize);
+    driver.each_binding(|lower| {
+        let Some(here) = place else { return };
+        if let Some(upper) = lower.upper_at(here) {
+            place = None;
+            visit(lower, &upper);
+        } else {
+            place = here.checked_sub(lower.upper_count());
         }
     });
 }

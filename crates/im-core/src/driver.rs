@@ -7,10 +7,10 @@
 
 use crate::edges::Lower;
 use crate::events::EventRing;
+use crate::roster::{Room, Roster};
 use crate::topology::{Notice, Topology};
 use crate::undo::UndoStack;
 use crate::{bind, control, data, instance, oid, pause, pnp, status};
-use arrayvec::ArrayVec;
 use core::mem::offset_of;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
@@ -29,9 +29,6 @@ use ndis::sys::{
 };
 use ndis::{Error, Result};
 
-/// Bindings that a driver can have at a time.
-pub const MAX_BINDINGS: usize = 64;
-
 /// What DriverEntry did, each undoing itself.
 enum Done {
     Miniport(#[expect(dead_code, reason = "kept for its drop")] MiniportDriver),
@@ -48,7 +45,7 @@ pub struct Driver<T: Topology> {
     /// Registered and running NDIS version, each as major << 16 | minor.
     version: AtomicU32,
     system: AtomicU32,
-    pub(crate) bindings: SpinLock<ArrayVec<NonNull<Lower<T>>, MAX_BINDINGS>>,
+    pub(crate) bindings: SpinLock<Roster<NonNull<Lower<T>>>>,
     pub(crate) events: SpinLock<EventRing>,
 }
 
@@ -89,7 +86,7 @@ impl<T: Topology> Driver<T> {
             associated: AtomicBool::new(false),
             version: AtomicU32::new(0),
             system: AtomicU32::new(0),
-            bindings: SpinLock::new(ArrayVec::new_const()),
+            bindings: SpinLock::new(Roster::new()),
             events: SpinLock::new(EventRing::new()),
         }
     }
@@ -163,7 +160,7 @@ impl<T: Topology> Driver<T> {
         }
         self.event(EventKind::Loaded, 0, version.into());
         self.associated.store(true, Ordering::SeqCst);
-        self.each_binding(instance::request_all); // binds that came early
+        self.each_binding(bind::request_all); // binds that came early
         Ok((major, minor))
     }
 
@@ -179,9 +176,11 @@ impl<T: Topology> Driver<T> {
             let last = self.undo.lock().pop();
             match last {
                 Some(done) => drop(done), // outside the lock: it calls NDIS
-                None => return,
+                None => break,
             }
         }
+        let room = self.bindings.lock().take();
+        drop(room); // nobody is bound any more (UNL-3)
     }
 
     /// Whether virtual miniports may be asked for (ASC-1).
@@ -221,15 +220,34 @@ impl<T: Topology> Driver<T> {
         )
     }
 
+    /// Puts a binding on the table. IRQL <= DISPATCH_LEVEL.
+    pub(crate) fn list(&self, lower: NonNull<Lower<T>>) -> Result<()> {
+        loop {
+            let wanted = {
+                let mut bindings = self.bindings.lock();
+                if bindings.push(lower).is_some() {
+                    return Ok(());
+                }
+                bindings.wants()
+            };
+            let more = Room::with_room(wanted.unwrap_or(0))?;
+            let old = self.bindings.lock().grow(more);
+            drop(old); // outside the lock
+        }
+    }
+
     /// Calls `visit` for every binding that is not on its way out, without
-    /// holding a lock; the run-down keeps the binding there.
+    /// holding a lock; the run-down keeps the binding there. Bindings that come
+    /// or go meanwhile hide no other.
     pub(crate) fn each_binding(&self, mut visit: impl FnMut(&Lower<T>)) {
-        for index in 0..MAX_BINDINGS {
+        let mut last = None;
+        loop {
             let found = {
                 let bindings = self.bindings.lock();
-                let Some(lower) = bindings.get(index).copied() else {
+                let Some((number, lower)) = bindings.after(last) else {
                     return;
                 };
+                last = Some(number);
                 // SAFETY: (BND-14) in the table, hence alive; the run-down is
                 // entered before the lock is let go.
                 unsafe { lower.as_ref() }

@@ -4,6 +4,10 @@
 //! of a miniport behind `Upper::core`; gate bits of an edge change under its
 //! lock (see the crate's description). Both objects stay where they are until
 //! they are freed: NDIS has their addresses as contexts.
+//!
+//! Miniports come and go while the binding lives. Whoever looks at one that is
+//! not its own holds it ([`Held`]): a miniport is freed only after it was taken
+//! off the list and nobody holds it any more.
 
 use crate::driver::Driver;
 use crate::facts::{Facts, Link};
@@ -14,6 +18,7 @@ use crate::oid_slot::OidSlot;
 use crate::oid_table::Below;
 use crate::own_request::{OwnRequest, WakeUp};
 use crate::path::Path;
+use crate::roster::{Room, Roster};
 use crate::state::{
     Lower as LowerState, LowerMove, Upper as UpperState, UpperMove, lower_after, upper_after,
     upper_indicates, upper_sends,
@@ -21,26 +26,26 @@ use crate::state::{
 use crate::topology::Topology;
 use arrayvec::ArrayVec;
 use core::cell::UnsafeCell;
+use core::ops::Deref;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
 use im_control::EventKind;
 use ndis::event::Event;
 use ndis::lock::SpinLock;
 use ndis::memory::{PoolArray, PoolBox};
+use ndis::mutex::Mutex;
 use ndis::nbl::{BindingHandle, Chain, FromBelow, MiniportHandle};
 use ndis::rundown::Rundown;
+use ndis::string::same_name;
 use ndis::sys::{NDIS_OID, NdisDeviceStateD0, VOID};
 use ndis::{Error, Result};
-
-/// Virtual miniports that one binding can carry, whatever the topology.
-pub const MAX_UPPERS: usize = 64;
 
 /// What is guarded together on the lower edge.
 pub(crate) struct LowerCore<T: Topology> {
     pub state: LowerState,
     /// The lower edge's bits, as they are in the gate of every path.
     pub bits: u32,
-    pub uppers: ArrayVec<NonNull<Upper<T>>, MAX_UPPERS>,
+    pub uppers: Roster<NonNull<Upper<T>>>,
 }
 
 /// A binding to an adapter below.
@@ -61,6 +66,8 @@ pub struct Lower<T: Topology> {
     pub(crate) drained: Event,
     /// Users that do not come through NDIS's serialisation.
     pub(crate) users: Rundown,
+    /// Held by whoever changes which miniports there are.
+    pub(crate) setup: Mutex<Setup<T>>,
     /// OID requests that are below; closed while none may go (PBS-5).
     pub(crate) requests: Rundown,
     pub(crate) facts: SpinLock<Facts>,
@@ -83,6 +90,56 @@ unsafe impl<T: Topology> Sync for Lower<T> {}
 // SAFETY: (VMI-9) as above; the list is reached under its lock only.
 unsafe impl<T: Topology> Send for LowerCore<T> {}
 
+/// What is guarded by [`Lower::setup`].
+pub(crate) struct Setup<T: Topology> {
+    /// Miniports that were taken off the list while the data path may still
+    /// look at them; freed with the binding, unless their name comes back.
+    pub retired: Room<NonNull<Upper<T>>>,
+}
+
+// SAFETY: (VMI-9) as above; reached under the lock only.
+unsafe impl<T: Topology> Send for Setup<T> {}
+
+/// A virtual miniport that is not freed meanwhile.
+pub(crate) struct Held<'a, T: Topology>(&'a Upper<T>);
+
+impl<T: Topology> Deref for Held<'_, T> {
+    type Target = Upper<T>;
+    fn deref(&self) -> &Upper<T> {
+        self.0
+    }
+}
+
+impl<T: Topology> Drop for Held<'_, T> {
+    fn drop(&mut self) {
+        self.0.users.leave();
+    }
+}
+
+/// Walks over the miniports of a binding, without holding its lock.
+pub(crate) struct Uppers<'a, T: Topology> {
+    lower: &'a Lower<T>,
+    last: Option<u64>,
+}
+
+impl<'a, T: Topology> Iterator for Uppers<'a, T> {
+    type Item = Held<'a, T>;
+
+    fn next(&mut self) -> Option<Held<'a, T>> {
+        let core = self.lower.core.lock();
+        loop {
+            let (number, upper) = core.uppers.after(self.last)?;
+            self.last = Some(number);
+            // SAFETY: (VMI-4) on the list, hence alive; held before the lock is
+            // let go.
+            let upper = unsafe { upper.as_ref() };
+            if upper.users.enter_detached() {
+                return Some(Held(upper));
+            }
+        }
+    }
+}
+
 impl<T: Topology> Lower<T> {
     /// What the topology keeps about the adapter.
     pub fn adapter(&self) -> &T::Adapter {
@@ -98,7 +155,7 @@ impl<T: Topology> Lower<T> {
             core: SpinLock::new(LowerCore {
                 state: LowerState::Unbound,
                 bits: bit::LOWER_NO_SENDS | bit::LOWER_NO_RECEIVES,
-                uppers: ArrayVec::new_const(),
+                uppers: Roster::new(),
             }),
             sole: AtomicPtr::new(core::ptr::null_mut()),
             handle: AtomicPtr::new(core::ptr::null_mut()),
@@ -108,6 +165,9 @@ impl<T: Topology> Lower<T> {
             closed: Event::new(),
             drained: Event::new(),
             users: Rundown::new(true),
+            setup: Mutex::new(Setup {
+                retired: Room::new(),
+            }),
             requests: Rundown::new(false),
             facts: SpinLock::new(*facts),
             power: AtomicI32::new(NdisDeviceStateD0.0),
@@ -129,6 +189,7 @@ impl<T: Topology> Lower<T> {
             self.closed.init();
             self.drained.init();
             self.users.init();
+            self.setup.init();
             self.requests.init();
             self.own.init();
         }
@@ -185,17 +246,37 @@ impl<T: Topology> Lower<T> {
         self.core.lock().apply(set, set | clear);
     }
 
-    /// The virtual miniport at an index, if there is one. Not for the data path.
-    pub(crate) fn upper_at(&self, index: usize) -> Option<&Upper<T>> {
-        let found = self.core.lock().uppers.get(index).copied();
-        // SAFETY: (VMI-4) miniports live until the end of the unbind, and so
-        // does whoever holds `self`.
-        found.map(|upper| unsafe { upper.as_ref() })
+    /// The virtual miniport at a place, if there is one. Not for the data path.
+    pub(crate) fn upper_at(&self, place: usize) -> Option<Held<'_, T>> {
+        let core = self.core.lock();
+        let found = core.uppers.at(place)?;
+        // SAFETY: (VMI-4) on the list, hence alive; held before the lock is let
+        // go.
+        let found = unsafe { found.as_ref() };
+        found.users.enter_detached().then(|| Held(found))
+    }
+
+    /// The virtual miniport with a name.
+    pub(crate) fn find(&self, name: &[u16]) -> Option<Held<'_, T>> {
+        let core = self.core.lock();
+        // SAFETY: (VMI-4) on the list, hence alive.
+        let mut all = core.uppers.iter().map(|upper| unsafe { upper.as_ref() });
+        let found = all.find(|upper| same_name(&upper.name, name))?;
+        found.users.enter_detached().then(|| Held(found))
+    }
+
+    /// How many virtual miniports there are.
+    pub(crate) fn upper_count(&self) -> usize {
+        self.core.lock().uppers.len()
     }
 
     /// All virtual miniports, one after the other, without holding the lock.
-    pub(crate) fn uppers(&self) -> impl Iterator<Item = &Upper<T>> {
-        (0..MAX_UPPERS).map_while(|index| self.upper_at(index))
+    /// Those that come or go meanwhile may be seen or not.
+    pub(crate) fn uppers(&self) -> Uppers<'_, T> {
+        Uppers {
+            lower: self,
+            last: None,
+        }
     }
 
     /// The one virtual miniport of a 1:1 topology, for the data path; no lock.
@@ -204,38 +285,55 @@ impl<T: Topology> Lower<T> {
         unsafe { self.sole.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Puts a complete virtual miniport on the binding.
-    pub(crate) fn add(
-        &self,
-        upper: PoolBox<Upper<T>>,
-    ) -> core::result::Result<(), PoolBox<Upper<T>>> {
+    /// Puts a complete virtual miniport on the binding, if the topology has room
+    /// for it. IRQL <= DISPATCH_LEVEL; memory is taken outside the lock.
+    pub(crate) fn add(&self, upper: PoolBox<Upper<T>>) -> Result<bool> {
+        loop {
+            let wanted = {
+                let mut core = self.core.lock();
+                if core.uppers.len() >= T::UPPERS_PER_LOWER {
+                    drop(core);
+                    drop(upper);
+                    return Ok(false);
+                }
+                if core.uppers.wants().is_none() {
+                    let gate = &upper.path.gate;
+                    gate.clear(bit::LOWER_NO_SENDS | bit::LOWER_NO_RECEIVES);
+                    gate.set(core.bits);
+                    upper.path.set_binding(self.handle());
+                    let raw = upper.into_raw();
+                    if let Some(upper) = NonNull::new(raw) {
+                        let first = core.uppers.is_empty();
+                        // There is room: looked at above.
+                        let _number = core.uppers.push(upper);
+                        if first {
+                            self.sole.store(raw, Ordering::Release);
+                        }
+                    }
+                    return Ok(true);
+                }
+                core.uppers.wants()
+            };
+            let more = Room::with_room(wanted.unwrap_or(0))?;
+            let old = self.core.lock().uppers.grow(more);
+            drop(old); // outside the lock
+        }
+    }
+
+    /// Takes the miniports off the list that the closure names.
+    pub(crate) fn take_off(&self, mut gone: impl FnMut(&Upper<T>) -> bool) {
         let mut core = self.core.lock();
-        if core.uppers.len() >= T::UPPERS_PER_LOWER || core.uppers.is_full() {
-            drop(core);
-            return Err(upper);
-        }
-        upper
-            .path
-            .gate
-            .clear(bit::LOWER_NO_SENDS | bit::LOWER_NO_RECEIVES);
-        upper.path.gate.set(core.bits);
-        upper.path.set_binding(self.handle());
-        let raw = upper.into_raw();
-        if let Some(upper) = NonNull::new(raw) {
-            let first = core.uppers.is_empty();
-            // There is room: looked at above.
-            let _room = core.uppers.try_push(upper);
-            if first {
-                self.sole.store(raw, Ordering::Release);
-            }
-        }
-        Ok(())
+        // SAFETY: (VMI-4) on the list, hence alive.
+        core.uppers.retain(|upper| !gone(unsafe { upper.as_ref() }));
+        let first = core.uppers.at(0);
+        let sole = first.map_or(core::ptr::null_mut(), NonNull::as_ptr);
+        self.sole.store(sole, Ordering::Release);
     }
 
     /// Takes all virtual miniports off a closed binding, to free them.
-    pub(crate) fn take_uppers(&mut self) -> ArrayVec<NonNull<Upper<T>>, MAX_UPPERS> {
+    pub(crate) fn take_uppers(&mut self) -> Room<NonNull<Upper<T>>> {
         self.sole.store(core::ptr::null_mut(), Ordering::Release);
-        core::mem::take(&mut self.core.get_mut().uppers)
+        self.core.get_mut().uppers.take()
     }
 
     /// Interface index of the adapter, for events.
@@ -279,7 +377,7 @@ impl<T: Topology> LowerCore<T> {
     /// Gives the bits of `mask` the values in `bits`, here and on every path.
     fn apply(&mut self, bits: u32, mask: u32) {
         self.bits = self.bits & !mask | bits & mask;
-        for upper in &self.uppers {
+        for upper in self.uppers.iter() {
             // SAFETY: (VMI-4) on the list, hence alive.
             let gate = unsafe { &upper.as_ref().path.gate };
             gate.set(bits & mask);
@@ -306,7 +404,11 @@ pub struct Upper<T: Topology> {
     /// The device name from UpperBindings.
     pub(crate) name: PoolArray<u16>,
     /// Its place there.
-    pub(crate) position: u32,
+    pub(crate) position: AtomicU32,
+    /// About to be taken off the list.
+    pub(crate) leaving: AtomicBool,
+    /// Those who look at the miniport without being called by NDIS for it.
+    pub(crate) users: Rundown,
     /// Set when MiniportInitializeEx is over, either way, or was called off.
     pub(crate) settled: Event,
     /// Set when MiniportHaltEx is over.
@@ -356,7 +458,9 @@ impl<T: Topology> Upper<T> {
             path: Path::try_new(pool)?,
             port: UnsafeCell::new(None),
             ported: AtomicBool::new(false),
-            position,
+            position: AtomicU32::new(position),
+            leaving: AtomicBool::new(false),
+            users: Rundown::new(true),
             name: PoolArray::try_with(pool, name.len(), |index| {
                 name.get(index).copied().unwrap_or(0)
             })?,
@@ -387,6 +491,7 @@ impl<T: Topology> Upper<T> {
             self.settled.init();
             self.halted.init();
             self.indications.init();
+            self.users.init();
             self.handlers.init();
             self.oid_idle.init();
         }

@@ -6,13 +6,15 @@
 //! Everything here is at PASSIVE_LEVEL.
 
 use crate::attributes;
-use crate::edges::{Lower, Upper};
+use crate::data::DataPath;
+use crate::edges::{Lower, Setup, Upper};
 use crate::gate::bit;
 use crate::oid_table::Rule;
 use crate::settings::Registry;
 use crate::state::{Upper as UpperState, UpperMove};
 use crate::topology::Topology;
 use crate::{log, status};
+use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 use im_control::EventKind;
 use ndis::config::Configuration;
@@ -20,7 +22,7 @@ use ndis::memory::{PoolArray, PoolBox};
 use ndis::nbl::MiniportHandle;
 use ndis::oid::{Facts, Kind};
 use ndis::status::check;
-use ndis::string::counted;
+use ndis::string::{counted, same_name};
 use ndis::sys::{
     NDIS_HALT_ACTION, NDIS_HANDLE, NDIS_MINIPORT_INIT_PARAMETERS, NDIS_OID, NDIS_STATUS,
     NDIS_STATUS_FAILURE, NDIS_STATUS_NOT_ACCEPTED, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS,
@@ -31,25 +33,89 @@ use ndis::{Error, Result};
 
 /// Makes the state of a virtual miniport, complete before NDIS hears of it
 /// (VMI-3), and puts it on the binding. False if the topology has no room.
-pub(crate) fn create<T: Topology>(lower: &Lower<T>, name: &[u16], position: u32) -> Result<bool> {
+pub(crate) fn create<T: Topology>(
+    lower: &Lower<T>,
+    setup: &mut Setup<T>,
+    name: &[u16],
+    position: u32,
+) -> Result<bool> {
     counted(name)?; // too long to be a name: refuse now
+    // SAFETY: (VMI-4) retired ones live as long as the binding.
+    let known =
+        |(_, upper): &(u64, NonNull<Upper<T>>)| unsafe { same_name(&upper.as_ref().name, name) };
+    if let Some(index) = setup.retired.iter().position(known) {
+        let Some((_, upper)) = setup.retired.swap_remove(index) else {
+            return Ok(false); // found just now
+        };
+        // SAFETY: (VMI-4) as above.
+        unsafe { upper.as_ref() }
+            .position
+            .store(position, Ordering::Relaxed);
+        // SAFETY: (VMI-4) retired: off the list and halted, ours alone.
+        return lower.add(unsafe { PoolBox::from_raw(upper) });
+    }
     let upper = PoolBox::try_new(lower.driver.pool(), Upper::try_new(lower, name, position)?)?;
     // SAFETY: (IRQ-9) in its box, which does not move it; not shared yet.
     unsafe { upper.init() };
-    Ok(lower.add(upper).is_ok())
+    lower.add(upper)
 }
 
-/// Asks NDIS for every virtual miniport of a binding that is not there.
+/// Takes miniports away from a living binding: withdrawn from NDIS, off the
+/// list, freed as soon as nobody looks at them any more (VMI-1, CAN-1, HLT-3).
+/// The caller holds `setup` and has taken them from the list. Fails, before
+/// anything was done, for want of memory only.
+pub(crate) fn remove_all<T: Topology>(
+    lower: &Lower<T>,
+    setup: &mut Setup<T>,
+    gone: &[NonNull<Upper<T>>],
+) -> Result<()> {
+    if gone.is_empty() {
+        return Ok(());
+    }
+    if !T::Data::WITHDRAW_WAITS {
+        setup.retired.make_room(gone.len())?;
+    }
+    for upper in gone {
+        // SAFETY: (VMI-4) on the list, and the caller holds `setup`.
+        let upper = unsafe { upper.as_ref() };
+        let index = upper.if_index.load(Ordering::Relaxed);
+        withdraw(upper);
+        upper.leaving.store(true, Ordering::Relaxed);
+        let position = upper.position.load(Ordering::Relaxed);
+        lower
+            .driver
+            .event(EventKind::MiniportRemoved, index, position.into());
+    }
+    lower.take_off(|upper| upper.leaving.load(Ordering::Relaxed));
+    for upper in gone {
+        // SAFETY: (VMI-4) off the list; freed below only.
+        let there = unsafe { upper.as_ref() };
+        there.leaving.store(false, Ordering::Relaxed);
+        if T::Data::WITHDRAW_WAITS {
+            there.users.close_and_wait();
+            // SAFETY: (VMI-4) came from a box; halted, off the list, and nobody
+            // holds it any more.
+            drop(unsafe { PoolBox::from_raw(*upper) });
+        } else {
+            let _room = setup.retired.push((0, *upper)); // made above
+        }
+    }
+    Ok(())
+}
+
+/// Asks NDIS for every virtual miniport of a binding that is not there. The
+/// caller holds [`Lower::setup`].
 pub(crate) fn request_all<T: Topology>(lower: &Lower<T>) {
     for upper in lower.uppers() {
         // One that is there already refuses the move; that is no event.
         if upper.state() == UpperState::Halted {
-            let _requested = request(upper);
+            let _requested = request(&upper);
         }
     }
 }
 
-/// Asks NDIS for a virtual miniport (BND-13, VMI-1).
+/// Asks NDIS for a virtual miniport (BND-13, VMI-1). The caller holds
+/// [`Lower::setup`], so that nobody takes it away meanwhile.
 pub(crate) fn request<T: Topology>(upper: &Upper<T>) -> Result<()> {
     let driver = upper.driver;
     let mut name = counted(&upper.name)?;
@@ -240,7 +306,8 @@ fn configure<T: Topology>(
     // Without its settings a miniport might stand where it must not: no defaults.
     let registry = Registry(Some(unsafe { Configuration::open(handle.0) }?));
     let adapter = upper.lower().adapter();
-    T::port(adapter, facts, upper.position, &registry).map_err(|refused| {
+    let position = upper.position.load(Ordering::Relaxed);
+    T::port(adapter, facts, position, &registry).map_err(|refused| {
         let index = upper.if_index.load(Ordering::Relaxed);
         let value = refused.value();
         upper.driver.event(EventKind::BadSetting, index, value);

@@ -8,6 +8,7 @@
 //! | DriverEntry, unload, the driver's one static | `driver` |
 //! | bind, unbind, open, close | `bind` |
 //! | virtual miniports: request, initialise, halt | `instance`, `attributes` |
+//! | which there are: lists, names, what changes | `roster`, `names`, `bind` |
 //! | pause and restart of both edges | `pause`, tables in `state` |
 //! | data | `data`, `send`, `receive`, `path`, `gate`, `flow` |
 //! | settings | `settings` |
@@ -54,7 +55,10 @@ pub mod facts;
 pub mod flow;
 pub mod gate;
 mod instance;
+pub mod list;
 mod log;
+pub mod merge;
+mod names;
 mod oid;
 pub mod oid_direct;
 pub mod oid_slot;
@@ -67,6 +71,7 @@ pub mod pnp_table;
 pub mod published;
 mod receive;
 mod send;
+pub mod roster;
 pub mod settings;
 pub mod state;
 mod status;

@@ -94,11 +94,11 @@ pub(crate) fn pause_binding<T: Topology>(lower: &Lower<T>) {
         return; // not running: nothing is outstanding
     }
     for upper in lower.uppers() {
-        give_up_held(upper);
+        give_up_held(&upper);
         lower.drained.reset();
         let told = upper.path.wait(Waiters::LOWER);
         if told.upper {
-            tell(upper, Waiters::UPPER);
+            tell(&upper, Waiters::UPPER);
         }
         if !told.lower {
             lower.drained.wait();

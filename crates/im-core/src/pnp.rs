@@ -4,7 +4,7 @@
 //! Every event is handled to its end before the handler returns, so that none
 //! is completed later (PNP-3). Power changes do not wait for anything (PWR-3).
 
-use crate::bind::{add_miniports, read_names};
+use crate::bind::{Unlisted, arrange, read_names};
 use crate::edges::{Lower, Upper};
 use crate::gate::bit;
 use crate::instance;
@@ -18,7 +18,7 @@ use core::sync::atomic::Ordering;
 use im_control::EventKind;
 use ndis::config::Configuration;
 use ndis::header::{Zeroed, header, read_optional};
-use ndis::string::{same_name, units};
+use ndis::string::units;
 use ndis::sys::{
     NDIS_HANDLE, NDIS_OBJECT_TYPE_DEFAULT, NDIS_OBJECT_TYPE_PROTOCOL_RESTART_PARAMETERS,
     NDIS_PROTOCOL_RESTART_PARAMETERS, NDIS_SHUTDOWN_ACTION, NDIS_STATUS,
@@ -94,7 +94,7 @@ fn ask<T: Topology>(lower: &Lower<T>, below: &NET_PNP_EVENT_NOTIFICATION) -> NDI
         if !upper_exists(upper.state()) {
             continue;
         }
-        wait_for_oid(upper); // OID-9
+        wait_for_oid(&upper); // OID-9
         let mut event = NET_PNP_EVENT_NOTIFICATION::zeroed(); // PNP-11
         event.Header = header(
             NDIS_OBJECT_TYPE_DEFAULT,
@@ -139,12 +139,12 @@ fn set_power<T: Topology>(lower: &Lower<T>, event: &NET_PNP_EVENT_NOTIFICATION) 
     if state == NdisDeviceStateD0.0 {
         lower.set_bits(0, bit::LOWER_LOW_POWER);
         for upper in lower.uppers() {
-            status::show_link(upper);
+            status::show_link(&upper);
         }
     } else {
         lower.set_bits(bit::LOWER_LOW_POWER, 0);
         for upper in lower.uppers() {
-            crate::pause::give_up_held(upper); // PWR-4: nothing waits for D0
+            crate::pause::give_up_held(&upper); // PWR-4: nothing waits for D0
         }
     }
 }
@@ -184,19 +184,20 @@ fn refresh<T: Topology>(lower: &Lower<T>, event: &NET_PNP_EVENT_NOTIFICATION) {
         if let Some(_inside) = upper.handlers.enter()
             && upper_exists(upper.state())
         {
-            instance::restack(upper, index);
+            instance::restack(&upper, index);
         }
     }
 }
 
-/// Reads UpperBindings again and asks for miniports that are new (BND-13,
-/// VMI-1). The binding stays open meanwhile (CFG-2).
+/// Reads UpperBindings again: asks for miniports that are new (BND-13, VMI-1)
+/// and takes away those that are not listed any more. If it cannot be read,
+/// everything stays as it is. The binding stays open meanwhile (CFG-2).
 fn reconfigure<T: Topology>(lower: &Lower<T>) {
     // SAFETY: (BND-12, CFG-2) after the open the binding is the handle; its
     // unbind waits for this thread or is serialised with this event.
     let names = unsafe { Configuration::open(lower.handle().0) }
         .and_then(|configuration| read_names(&configuration));
-    let result = names.and_then(|names| add_miniports(lower, &names));
+    let result = names.and_then(|names| arrange(lower, &names, Unlisted::Go));
     if let Err(error) = result {
         let status = u64::from(error.status().0 as u32);
         lower
@@ -213,10 +214,11 @@ fn re_enable<T: Topology>(event: &NET_PNP_EVENT_NOTIFICATION) {
     // SAFETY: (PNP-9, PNP-10) a counted string, long enough.
     let name = unsafe { units(event.NetPnPEvent.Buffer.cast::<UNICODE_STRING>()) };
     T::driver().each_binding(|lower| {
-        for upper in lower.uppers() {
-            if same_name(&upper.name, name) && upper.state() == UpperState::Halted {
-                let _requested = instance::request(upper);
-            }
+        let _setup = lower.setup.lock();
+        if let Some(upper) = lower.find(name)
+            && upper.state() == UpperState::Halted
+        {
+            let _requested = instance::request(&upper);
         }
     });
 }

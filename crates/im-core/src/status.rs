@@ -59,7 +59,7 @@ pub(crate) unsafe extern "efiapi" fn status<T: Topology>(
                 .driver
                 .event(EventKind::LinkState, index, link.connect as u64);
             for upper in lower.uppers() {
-                show_link(upper);
+                show_link(&upper);
             }
         }
         StatusRule::Offload => {
@@ -90,7 +90,7 @@ pub(crate) unsafe extern "efiapi" fn status<T: Topology>(
             lower.core.lock().bits &= !bit::LOWER_RESETTING;
             lower.driver.event(EventKind::ResetEnd, lower.if_index(), 0);
             for upper in lower.uppers() {
-                T::Data::end_reset(upper); // RST-3
+                T::Data::end_reset(&upper); // RST-3
             }
         }
     }
@@ -117,7 +117,7 @@ unsafe fn fits(below: &NDIS_STATUS_INDICATION) -> bool {
 /// Passes a status on as it is, in a structure of our own.
 fn relay<T: Topology>(lower: &Lower<T>, below: &NDIS_STATUS_INDICATION) {
     for upper in lower.uppers() {
-        indicate(upper, below, below.StatusBuffer, below.StatusBufferSize);
+        indicate(&upper, below, below.StatusBuffer, below.StatusBufferSize);
     }
 }
 
@@ -146,7 +146,7 @@ fn power_capabilities<T: Topology>(lower: &Lower<T>, below: &NDIS_STATUS_INDICAT
     let mut shown = no_wake_up(capabilities);
     let length = u32::from(shown.Header.Size);
     for upper in lower.uppers() {
-        indicate(upper, below, (&raw mut shown).cast(), length);
+        indicate(&upper, below, (&raw mut shown).cast(), length);
     }
 }
 

@@ -7,15 +7,18 @@
 use crate::attributes::Shown;
 use crate::data::DataPath;
 use crate::driver::Driver;
-use crate::facts::Facts;
+use crate::facts::{Facts, Link};
+use crate::merge::{Merged, Wish};
 use crate::oid_table::{Below, Rule};
 use crate::settings::{Refused, Values};
 use crate::status_table::StatusRule;
+use ethernet::Mac;
 use ndis::Result;
 use ndis::memory::Tag;
 use ndis::oid::Facts as Asked;
 use ndis::sys::{
-    NDIS_MINIPORT_DRIVER_CHARACTERISTICS, NDIS_PROTOCOL_DRIVER_CHARACTERISTICS, NDIS_STATUS,
+    NDIS_MINIPORT_DRIVER_CHARACTERISTICS, NDIS_OID, NDIS_PROTOCOL_DRIVER_CHARACTERISTICS,
+    NDIS_STATUS,
 };
 
 /// Names and numbers of a driver.
@@ -58,7 +61,8 @@ pub trait Topology: Sized + Send + Sync + 'static {
     /// Names and numbers.
     const IDENTITY: Identity;
 
-    /// How many virtual miniports one adapter may carry.
+    /// How many virtual miniports one adapter may carry; `usize::MAX`: any
+    /// number.
     const UPPERS_PER_LOWER: usize;
 
     /// What the topology keeps about an adapter: made by the bind, gone with
@@ -102,6 +106,45 @@ pub trait Topology: Sized + Send + Sync + 'static {
 
     /// What a virtual miniport shows of the adapter below (ATR-*).
     fn shown(adapter: &Self::Adapter, facts: &Facts, port: &Self::Port) -> Shown;
+
+    /// What all virtual miniports of an adapter together ask it for (OID-25).
+    /// `wishes` are those of every initialised miniport, in no order; `groups`
+    /// is as long as the adapter's multicast list, and gets what the answer
+    /// counts. Pure; IRQL = PASSIVE_LEVEL. Asked only where a request is merged.
+    fn merge<'a>(
+        _adapter: &Self::Adapter,
+        _facts: &Facts,
+        _wishes: &mut dyn Iterator<Item = Wish<'a, Self::Port>>,
+        _groups: &mut [Mac],
+    ) -> Merged
+    where
+        Self::Port: 'a,
+    {
+        Merged::default()
+    }
+
+    /// The link that a virtual miniport shows while the adapter has this one.
+    /// Pure; IRQL <= DISPATCH_LEVEL.
+    fn link(_port: &Self::Port, below: Link) -> Link {
+        below
+    }
+
+    /// The VLAN that a virtual miniport stands in, for showing; zero: none.
+    fn vlan_id(_port: &Self::Port) -> u16 {
+        0
+    }
+
+    /// Whether a virtual miniport's address is the adapter's, or derived from
+    /// it: it is initialised anew when that changes.
+    fn follows_mac(_adapter: &Self::Adapter, _port: &Self::Port) -> bool {
+        false
+    }
+
+    /// OIDs that are answered whatever the adapter has (ATR-10); those of the
+    /// adapter that are not refused come on top.
+    fn own_oids() -> &'static [NDIS_OID] {
+        &[]
+    }
 
     /// What becomes of an OID request from above.
     fn request_rule(asked: Asked, below: Below) -> Rule;

@@ -21,6 +21,7 @@ pub mod lock;
 pub mod mdl;
 pub mod memory;
 pub mod multi_sz;
+pub mod mutex;
 pub mod nbl;
 pub mod nbl_context;
 pub mod oid;

@@ -49,16 +49,24 @@ pub const fn wide<const N: usize>(ascii: &[u8; N]) -> [u16; N] {
     units
 }
 
+/// A unit without its case, as far as device names have one.
+fn fold(unit: u16) -> u16 {
+    if (0x61..=0x7A).contains(&unit) {
+        unit - 0x20
+    } else {
+        unit
+    }
+}
+
 /// The ASCII case-insensitive comparison that device names need.
 pub fn same_name(left: &[u16], right: &[u16]) -> bool {
-    fn fold(unit: u16) -> u16 {
-        if (0x61..=0x7A).contains(&unit) {
-            unit - 0x20
-        } else {
-            unit
-        }
-    }
-    left.len() == right.len() && left.iter().zip(right).all(|(a, b)| fold(*a) == fold(*b))
+    left.len() == right.len() && name_order(left, right).is_eq()
+}
+
+/// An order of names in which [`same_name`] ones are equal.
+pub fn name_order(left: &[u16], right: &[u16]) -> core::cmp::Ordering {
+    let folded = left.iter().map(|unit| fold(*unit));
+    folded.cmp(right.iter().map(|unit| fold(*unit)))
 }
 
 #[cfg(test)]

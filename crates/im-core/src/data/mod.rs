@@ -51,6 +51,11 @@ pub trait DataPath<T: Topology>: Sized + 'static {
     /// processor is about to give it anything. Unable to fail.
     /// IRQL = PASSIVE_LEVEL, one call per binding at a time.
     fn withdraw(upper: &Upper<T>);
+
+    /// Whether nobody looks at a miniport any more when [`DataPath::withdraw`]
+    /// has returned, so that it can be freed while the binding lives. Else it is
+    /// kept until the adapter is closed.
+    const WITHDRAW_WAITS: bool = true;
 }
 
 /// One virtual miniport on one adapter: chains go through whole.
@@ -97,6 +102,9 @@ impl<T: Topology> DataPath<T> for Straight {
     }
 
     fn withdraw(_upper: &Upper<T>) {}
+
+    // A receive may be about to count itself in on the miniport.
+    const WITHDRAW_WAITS: bool = false;
 }
 
 /// MiniportSendNetBufferLists. IRQL <= DISPATCH_LEVEL.
