@@ -21,6 +21,8 @@ pub enum Reason {
     Duplicate = 4,
     /// It contradicts another setting or what the adapter can do.
     Conflict = 5,
+    /// There was no memory to keep it in.
+    NoMemory = 6,
 }
 
 /// A setting that was refused.
