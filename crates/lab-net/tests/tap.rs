@@ -387,3 +387,45 @@ fn nothing_is_left_after_sigkill() {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// Two devices in one namespace: what a program does with one is seen on the other's
+/// descriptor, and each has counters of its own.
+#[test]
+fn a_namespace_takes_more_devices() {
+    let Some((lan, _other)) = lans("a_namespace_takes_more_devices") else {
+        return;
+    };
+    let port = Port::new("more0", Mac::local(4, 9)).ipv4([10, 9, 7, 1].into(), 24);
+    let more = lan.namespace().open_tap(&port).expect("one more device");
+    if !has("a_namespace_takes_more_devices", "ping") {
+        return;
+    }
+    // Its own address does not answer from outside: an ARP request comes out of the device.
+    let mut ping = lan
+        .namespace()
+        .command("ping")
+        .args(["-n", "-c", "1", "-W", "1", "10.9.7.2"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("ping starts");
+    let mut buffer = vec![0; LARGEST];
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let request = loop {
+        assert!(Instant::now() < deadline, "no ARP request");
+        if more.wait(100).expect("waits")
+            && let Some(length) = more.read_frame(&mut buffer).expect("reads")
+            && buffer.get(12..14) == Some(&[8, 6])
+        {
+            break buffer[..length].to_vec();
+        }
+    };
+    ping.wait().expect("waited");
+    assert_eq!(request[6..12], Mac::local(4, 9).0);
+    assert_eq!(request[38..42], [10, 9, 7, 2]);
+    let namespace = lan.namespace();
+    assert!(namespace.counters("more0").expect("counted").frames_out >= 1);
+    assert!(namespace.counters("lab1").is_ok());
+    // The name is taken now.
+    let error = namespace.open_tap(&port).expect_err("twice");
+    assert!(!error.is_missing_right(), "{error}");
+}

@@ -1,4 +1,4 @@
-//! Linux itself as the peer: a network namespace with one TAP device in it.
+//! Linux itself as the peer: a network namespace with one TAP device in it, or several.
 //!
 //! # Use
 //!
@@ -246,6 +246,15 @@ impl Namespace {
         command
     }
 
+    /// Makes one more TAP device in the namespace, set up and up.
+    pub fn open_tap(&self, port: &Port) -> Result<Tap, NetnsError> {
+        let inside = |plan: Plan| {
+            let user = self.user.as_ref().map(|fd| fd.as_raw_fd());
+            plan.inside(user, self.net.as_raw_fd())
+        };
+        Ok(Helped::run(port, inside)?.tap)
+    }
+
     /// What an interface of the namespace has carried so far.
     pub fn counters(&self, interface: &str) -> io::Result<InterfaceCounters> {
         let mut text = Vec::new();
@@ -295,15 +304,23 @@ pub struct Lan {
     tap: Tap,
 }
 
-impl Lan {
-    /// Makes a namespace with one TAP device, set up and up.
-    pub fn open(port: &Port) -> Result<Self, NetnsError> {
+/// What a helper brought about.
+struct Helped {
+    net: OwnedFd,
+    dev: OwnedFd,
+    tap: Tap,
+    user: Option<OwnedFd>,
+}
+
+impl Helped {
+    /// Forks a helper for a port and waits for its end.
+    fn run(port: &Port, change: impl FnOnce(Plan) -> Plan) -> Result<Self, NetnsError> {
         let fail = |step, error| NetnsError {
             step,
             port: port.name.clone(),
             error,
         };
-        let plan = Plan::new(port).map_err(|error| fail(Step::Plan, error))?;
+        let plan = change(Plan::new(port).map_err(|error| fail(Step::Plan, error))?);
         let (here, there) = socketpair(
             AddressFamily::Unix,
             SockType::SeqPacket,
@@ -341,14 +358,26 @@ impl Lan {
                 .ok_or_else(|| ended("a descriptor is missing".to_owned()))
         };
         let (net, dev, tap) = (next()?, next()?, next()?);
-        let user = next().ok().map(Arc::new);
+        Ok(Self {
+            net,
+            dev,
+            tap: Tap::from(tap),
+            user: next().ok(),
+        })
+    }
+}
+
+impl Lan {
+    /// Makes a namespace with one TAP device, set up and up.
+    pub fn open(port: &Port) -> Result<Self, NetnsError> {
+        let helped = Helped::run(port, |plan| plan)?;
         Ok(Self {
             namespace: Namespace {
-                user,
-                net: Arc::new(net),
-                dev: File::from(dev),
+                user: helped.user.map(Arc::new),
+                net: Arc::new(helped.net),
+                dev: File::from(helped.dev),
             },
-            tap: Tap::from(tap),
+            tap: helped.tap,
         })
     }
 

@@ -49,6 +49,7 @@ macro_rules! steps {
 steps! {
     Plan = "checking the port",
     Fork = "starting the helper",
+    Enter = "entering the namespace",
     Receive = "hearing from the helper",
     Unshare = "making a namespace",
     MapUser = "mapping the user into the namespace",
@@ -100,11 +101,33 @@ pub(super) struct Plan {
     ipv6: Option<(Ipv6Addr, u8)>,
     accept_dad: CString,
     disable_ipv6: CString,
+    /// The namespaces to enter instead of making new ones.
+    inside: Option<Inside>,
     uid_map: Vec<u8>,
     gid_map: Vec<u8>,
 }
 
 type Fallible<T> = Result<T, Step>;
+
+/// A network namespace, and the user namespace that owns it if it is not the own one.
+struct Inside {
+    user: Option<RawFd>,
+    net: RawFd,
+}
+
+impl Inside {
+    /// Enters both; false: no user namespace is made.
+    fn enter(&self) -> Fallible<bool> {
+        let user = self.user.map(|fd| (fd, libc::CLONE_NEWUSER));
+        for (fd, kind) in user.into_iter().chain([(self.net, libc::CLONE_NEWNET)]) {
+            // SAFETY: setns takes two integers and changes this single-threaded process only.
+            if unsafe { libc::setns(fd, kind) } != 0 {
+                return Err(Step::Enter);
+            }
+        }
+        Ok(false)
+    }
+}
 
 fn ipv4_sockaddr(octets: [u8; 4]) -> libc::sockaddr {
     // The layout of sockaddr_in: port, then address, then padding.
@@ -177,9 +200,17 @@ impl Plan {
             ipv6: port.ipv6,
             accept_dad: knob("accept_dad")?,
             disable_ipv6: knob("disable_ipv6")?,
+            inside: None,
             uid_map: map(uid),
             gid_map: map(gid),
         })
+    }
+
+    /// The same in a namespace that is there already. The descriptors have to stay open
+    /// until the helper has ended.
+    pub(super) fn inside(mut self, user: Option<RawFd>, net: RawFd) -> Self {
+        self.inside = Some(Inside { user, net });
+        self
     }
 
     /// Runs in the helper: does everything, sends the outcome, exits.
@@ -199,7 +230,10 @@ impl Plan {
     }
 
     fn try_carry_out(&self, descriptors: &mut [RawFd; DESCRIPTORS]) -> Fallible<()> {
-        let with_user = self.unshare()?;
+        let with_user = match &self.inside {
+            Some(inside) => inside.enter()?,
+            None => self.unshare()?,
+        };
         descriptors[2] = self.create_tap()?;
         self.configure()?;
         descriptors[0] = open(c"/proc/self/ns/net", libc::O_RDONLY).ok_or(Step::OpenNamespace)?;
