@@ -7,6 +7,8 @@ mod cli;
 mod context;
 mod contract;
 mod dirs;
+#[cfg(test)]
+mod docs;
 mod doctor;
 mod drivers;
 mod inf;
