@@ -134,6 +134,34 @@ fn read(host: &Host, handle: u64, keyword: &str) -> Option<u64> {
     Some(at)
 }
 
+impl Host {
+    /// Changes values in a binding's registry key; those that are not named stay. The driver
+    /// notices nothing before it is told (`NetEventReconfigure`).
+    pub fn set_binding_values(&self, binding: u64, values: Vec<(String, Value)>) {
+        self.ndis(|n| {
+            if let Some(b) = n.bindings.get_mut(&binding) {
+                change(&mut b.values, values);
+            }
+        });
+    }
+
+    /// The same in the key of a virtual device, whether it is enumerated or not.
+    pub fn set_device_values(&self, device: &str, values: Vec<(String, Value)>) {
+        self.ndis(|n| {
+            if let Some(i) = n.instances.get_mut(&device.to_uppercase()) {
+                change(&mut i.values, values);
+            }
+        });
+    }
+}
+
+fn change(known: &mut Vec<(String, Value)>, values: Vec<(String, Value)>) {
+    for (name, value) in values {
+        known.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
+        known.push((name, value));
+    }
+}
+
 api! { exports:
     /// Opens the configuration of a bind, a binding, an adapter or a driver.
     "ndis.sys" 0..=0 "IRQ-11"
