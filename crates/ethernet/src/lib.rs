@@ -10,6 +10,7 @@
 //! | addresses | `mac` |
 //! | tag control information, in band and out of band, priority maps | `tag` |
 //! | header of a frame | `header` |
+//! | tags put into headers and taken out | [`rewrite`] |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -18,6 +19,7 @@ extern crate std;
 
 mod header;
 mod mac;
+pub mod rewrite;
 mod tag;
 
 pub use header::{

@@ -7,6 +7,7 @@ use core::fmt;
 
 /// A MAC address, its six bytes in the order of the wire.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
 pub struct Mac(pub [u8; 6]);
 
 impl Mac {
