@@ -99,7 +99,7 @@ fn prepare<T: Topology>(
 /// Puts a list back as it came (RCV-6).
 fn restore(list: &mut List) {
     // SAFETY: (NBL-5) every list that went up has our context on top.
-    let saved = unsafe { pop(list) };
+    let saved: Saved = unsafe { pop(list) };
     list.set_source(saved.source);
 }
 

@@ -191,7 +191,7 @@ pub(crate) fn sent<T: Topology>(lower: &Lower<T>, mut chain: Chain<FromAbove>, f
     let mut count = 0_u32;
     chain.for_each(|list| {
         // SAFETY: (NBL-5) every list that went down has our context on top.
-        let saved = unsafe { pop(list) };
+        let saved: Saved = unsafe { pop(list) };
         list.set_source(saved.source); // SND-7
         count = count.wrapping_add(1);
     });

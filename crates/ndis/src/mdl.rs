@@ -6,7 +6,10 @@
 //! MDLs, so that a malformed or circular chain ends too.
 
 use core::ptr::NonNull;
-use ndis_sys::{MDL, NET_BUFFER, PVOID};
+use ndis_sys::{
+    KPROCESSOR_MODE, MDL, MdlMappingNoExecute, MmCached, MmMapLockedPagesSpecifyCache, NET_BUFFER,
+    NormalPagePriority, PVOID,
+};
 
 /// No frame has this many pieces; a longer chain is cut there.
 pub const MAX_PIECES: usize = 1024;
@@ -39,6 +42,34 @@ impl Piece {
             return None;
         }
         NonNull::new(va.cast::<u8>().wrapping_add(self.offset as usize))
+    }
+}
+
+impl Piece {
+    /// The address of the piece; an MDL without one is mapped. `None` if that
+    /// cannot be done. IRQL <= DISPATCH_LEVEL.
+    ///
+    /// # Safety
+    /// The MDL is valid, and its pages are locked or nonpaged.
+    pub unsafe fn address(&self) -> Option<NonNull<u8>> {
+        // SAFETY: (SND-3, RCV-7) the caller's promise.
+        if let Some(mapped) = unsafe { self.mapped() } {
+            return Some(mapped);
+        }
+        // SAFETY: (SND-3, RCV-7) the MDL belongs to a list that is ours; the
+        // mapping goes when its owner unlocks the pages.
+        let start = unsafe {
+            MmMapLockedPagesSpecifyCache(
+                self.mdl.as_ptr(),
+                KPROCESSOR_MODE::from(0), // KernelMode
+                MmCached,
+                core::ptr::null_mut(),
+                0,
+                NormalPagePriority.0 as u32 | MdlMappingNoExecute,
+            )
+        };
+        NonNull::new(start.cast::<u8>().wrapping_add(self.offset as usize))
+            .filter(|_| !start.is_null())
     }
 }
 

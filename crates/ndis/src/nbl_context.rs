@@ -18,7 +18,23 @@ use ndis_sys::{
     NdisFreeNetBufferListContext, PVOID,
 };
 
-/// What is remembered while a forwarded list is on the other side.
+/// What can be kept in context space.
+///
+/// # Safety
+/// Plain data without a destructor, no more aligned than a pointer, its size a
+/// multiple of a pointer's (NBL-5).
+pub unsafe trait Record: Copy {
+    /// Bytes of context space that one list needs.
+    const BYTES: u16 = {
+        assert!(size_of::<Self>().is_multiple_of(size_of::<PVOID>()));
+        assert!(align_of::<Self>() <= align_of::<PVOID>());
+        assert!(size_of::<Self>() <= 1024);
+        size_of::<Self>() as u16
+    };
+}
+
+/// What is remembered while a list that goes through unchanged is on the other
+/// side.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Saved {
@@ -28,11 +44,31 @@ pub struct Saved {
     pub path: PVOID,
 }
 
-/// Bytes of context space that one forwarded list needs.
-pub const CONTEXT_BYTES: u16 = size_of::<Saved>() as u16;
+// SAFETY: (NBL-5) two pointers.
+unsafe impl Record for Saved {}
 
-// NBL-5: the size is a multiple of the pointer size.
-const _: () = assert!((CONTEXT_BYTES as usize).is_multiple_of(size_of::<PVOID>()));
+/// Bytes of context space that one forwarded list needs.
+pub const CONTEXT_BYTES: u16 = Saved::BYTES;
+
+/// What is remembered while a list is on the other side that was changed on its
+/// way.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marked {
+    /// The SourceHandle that the list came with (SND-7, RCV-6).
+    pub source: NDIS_HANDLE,
+    /// Which path of the driver the list took; completions come mixed (SND-8).
+    pub path: PVOID,
+    /// The 802.1Q word that was beside the list.
+    pub beside: usize,
+    /// What was done to the list, in the words of whoever did it.
+    pub done: u32,
+    /// Bytes of the frame that are not there any more.
+    pub bytes: [u8; 4],
+}
+
+// SAFETY: (NBL-5) three words and eight bytes, without padding.
+unsafe impl Record for Marked {}
 
 /// Whether taking the space had to allocate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,24 +82,19 @@ pub enum Room {
 /// Start of the context data in use, as NET_BUFFER_LIST_CONTEXT_DATA_START.
 ///
 /// # Safety
-/// The list is ours and has context of at least [`CONTEXT_BYTES`] that this
-/// driver took.
-#[expect(
-    clippy::cast_ptr_alignment,
-    reason = "context space is taken in multiples of the pointer size (NBL-5)"
-)]
-unsafe fn data(list: &List) -> *mut Saved {
+/// The list is ours and has context that this driver took for an `R`.
+unsafe fn data<R: Record>(list: &List) -> *mut R {
     // SAFETY: (NBL-5) the context exists; its data follow the header, the part
     // in use starts at `Offset`.
     unsafe {
         let context = (*list.as_ptr()).Context;
         let start = (&raw mut (*context).ContextData).cast::<u8>();
-        start.add(usize::from((*context).Offset)).cast::<Saved>()
+        start.add(usize::from((*context).Offset)).cast::<R>()
     }
 }
 
 /// Takes context space on the list and keeps `saved` there.
-pub fn push(list: &mut List, saved: Saved, tag: Tag) -> Result<Room> {
+pub fn push<R: Record>(list: &mut List, saved: R, tag: Tag) -> Result<Room> {
     // SAFETY: (NBL-5) the list is ours, so its context header may be read.
     let context: *const NET_BUFFER_LIST_CONTEXT = unsafe { (*list.as_ptr()).Context };
     let room = if context.is_null() {
@@ -71,7 +102,7 @@ pub fn push(list: &mut List, saved: Saved, tag: Tag) -> Result<Room> {
     } else {
         // SAFETY: (NBL-5) not null, and part of the list.
         let free = unsafe { (*context).Offset };
-        if free < CONTEXT_BYTES {
+        if free < R::BYTES {
             Room::Allocated
         } else {
             Room::Reserved
@@ -79,30 +110,39 @@ pub fn push(list: &mut List, saved: Saved, tag: Tag) -> Result<Room> {
     };
     // SAFETY: (NBL-5) the list is ours; the size is a multiple of the pointer
     // size; the tag is ours.
-    check(unsafe { NdisAllocateNetBufferListContext(list.as_ptr(), CONTEXT_BYTES, 0, tag.0) })?;
+    check(unsafe { NdisAllocateNetBufferListContext(list.as_ptr(), R::BYTES, 0, tag.0) })?;
     // SAFETY: (NBL-5) the space was just taken.
-    unsafe { data(list).write(saved) };
+    unsafe { data::<R>(list).write(saved) };
     Ok(room)
 }
 
 /// Reads what [`push`] kept, without giving the space back.
 ///
 /// # Safety
-/// [`push`] succeeded on this list and [`pop`] has not run since.
-pub unsafe fn peek(list: &List) -> Saved {
+/// [`push`] of an `R` succeeded on this list and [`pop`] has not run since.
+pub unsafe fn peek<R: Record>(list: &List) -> R {
     // SAFETY: (NBL-5) our space is the part in use: whoever took more in
     // between has freed it before giving the list back.
-    unsafe { data(list).read() }
+    unsafe { data::<R>(list).read() }
+}
+
+/// Changes what [`push`] kept.
+///
+/// # Safety
+/// As [`peek`].
+pub unsafe fn amend<R: Record>(list: &mut List, saved: R) {
+    // SAFETY: (NBL-5) as in `peek`.
+    unsafe { data::<R>(list).write(saved) };
 }
 
 /// Gives the space back and returns what was kept there.
 ///
 /// # Safety
 /// As [`peek`].
-pub unsafe fn pop(list: &mut List) -> Saved {
+pub unsafe fn pop<R: Record>(list: &mut List) -> R {
     // SAFETY: (NBL-5) the caller's promise.
-    let saved = unsafe { peek(list) };
+    let saved: R = unsafe { peek(list) };
     // SAFETY: (NBL-5) same size, same driver, before the list is given back.
-    unsafe { NdisFreeNetBufferListContext(list.as_ptr(), CONTEXT_BYTES) };
+    unsafe { NdisFreeNetBufferListContext(list.as_ptr(), R::BYTES) };
     saved
 }

@@ -9,6 +9,10 @@
 //! have seen what was there before ([`Readers::wait`], PASSIVE_LEVEL, one caller
 //! at a time). It sleeps on an event that the last reader sets.
 
+#[cfg_attr(
+    test,
+    allow(clippy::duplicate_mod, reason = "once more, with loom's atomics")
+)]
 mod epoch;
 
 /// The atomics of the machine.
@@ -106,7 +110,7 @@ pub struct Inside<'a> {
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
         if self.slot.leave(self.phase) {
-            self.readers.woken.set();
+            Wake::set(&self.readers.woken);
         }
     }
 }

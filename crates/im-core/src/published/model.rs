@@ -7,6 +7,7 @@ mod sync {
 
 #[path = "epoch.rs"]
 #[allow(
+    clippy::duplicate_mod,
     dead_code,
     unreachable_pub,
     reason = "the model does not use all of it"

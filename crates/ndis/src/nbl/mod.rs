@@ -13,13 +13,23 @@
 //!
 //! Hand-overs: any thread, IRQL <= DISPATCH_LEVEL, no lock held (LCK-6).
 
+mod derived;
+mod lent;
+mod list;
+mod queue;
+
+pub use derived::{Derived, Kind};
+pub use lent::{Lent, Loan, Sections};
+pub use list::{Buffer, Buffers, List, Load};
+pub use queue::{Queue, Single};
+
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use ndis_sys::{
-    NDIS_HANDLE, NDIS_STATUS, NET_BUFFER, NET_BUFFER_LIST, NdisMIndicateReceiveNetBufferLists,
-    NdisMSendNetBufferListsComplete, NdisReturnNetBufferLists, NdisSendNetBufferLists, PVOID,
+    NDIS_HANDLE, NET_BUFFER_LIST, NdisMIndicateReceiveNetBufferLists,
+    NdisMSendNetBufferListsComplete, NdisReturnNetBufferLists, NdisSendNetBufferLists,
 };
 
 /// The handle of a virtual miniport: the upper edge.
@@ -46,101 +56,8 @@ pub fn lost() -> usize {
     LOST.load(Ordering::Relaxed)
 }
 
-/// A list of a chain that is ours.
-///
-/// Exists only as a borrow from its chain.
-#[repr(transparent)]
-#[derive(Debug)]
-pub struct List(NonNull<NET_BUFFER_LIST>);
-
-impl List {
-    /// The raw pointer, for calls into NDIS while the list is ours.
-    pub fn as_ptr(&self) -> *mut NET_BUFFER_LIST {
-        self.0.as_ptr()
-    }
-
-    /// Who handed the list to us (SND-7, RCV-6).
-    pub fn source(&self) -> NDIS_HANDLE {
-        // SAFETY: (SND-3, RCV-7) the list is ours while it is borrowed.
-        unsafe { (*self.0.as_ptr()).SourceHandle }
-    }
-
-    /// Names the next hand-over's source (SND-6, RCV-5), or the former one.
-    pub fn set_source(&mut self, source: NDIS_HANDLE) {
-        // SAFETY: (SND-3, RCV-7) the list is ours while it is borrowed.
-        unsafe { (*self.0.as_ptr()).SourceHandle = source };
-    }
-
-    /// The status that a completion carries (SND-4).
-    pub fn set_status(&mut self, status: NDIS_STATUS) {
-        // SAFETY: (SND-3) the list is ours while it is borrowed.
-        unsafe { (*self.0.as_ptr()).Status = status };
-    }
-
-    /// The status that a completion from below carries.
-    pub fn status(&self) -> NDIS_STATUS {
-        // SAFETY: (SND-3) the list is ours while it is borrowed.
-        unsafe { (*self.0.as_ptr()).Status }
-    }
-
-    /// The id that a later cancel names (SND-13): pointer-sized, null when
-    /// unset (appendix B, row 31).
-    pub fn cancel_id(&self) -> PVOID {
-        // SAFETY: (SND-14) the list is ours while it is borrowed; the array is
-        // part of it and longer than the index.
-        unsafe {
-            (&raw const (*self.0.as_ptr()).NetBufferListInfo)
-                .cast::<PVOID>()
-                .add(ndis_sys::NetBufferListCancelId.0 as usize)
-                .read()
-        }
-    }
-
-    /// Number of NET_BUFFERs and the bytes in them. Reads one cache line per
-    /// NET_BUFFER.
-    pub fn load(&self) -> Load {
-        let mut load = Load {
-            lists: 1,
-            buffers: 0,
-            bytes: 0,
-        };
-        // SAFETY: (SND-3, RCV-7) the list and its buffers are ours.
-        let mut buffer: *const NET_BUFFER = unsafe { (*self.0.as_ptr()).FirstNetBuffer };
-        while let Some(current) = NonNull::new(buffer.cast_mut()) {
-            // SAFETY: (NBL-1) buffers of a list form a null-ended chain.
-            let (length, next) = unsafe {
-                let current = current.as_ptr();
-                ((*current).DataLength, (*current).Next)
-            };
-            load.buffers += 1;
-            load.bytes += u64::from(length);
-            buffer = next;
-        }
-        load
-    }
-}
-
-/// What goes through a driver.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Load {
-    /// NET_BUFFER_LISTs.
-    pub lists: u32,
-    /// NET_BUFFERs: frames.
-    pub buffers: u32,
-    /// Bytes of all frames.
-    pub bytes: u64,
-}
-
-impl Load {
-    /// Adds what one more list carries.
-    pub fn add(&mut self, other: Self) {
-        self.lists = self.lists.wrapping_add(other.lists);
-        self.buffers = self.buffers.wrapping_add(other.buffers);
-        self.bytes = self.bytes.wrapping_add(other.bytes);
-    }
-}
-
 /// A null-ended chain of lists that is ours alone.
+#[derive(Debug)]
 #[must_use = "a chain that is not handed over is lost"]
 pub struct Chain<K> {
     head: *mut NET_BUFFER_LIST,
@@ -316,97 +233,18 @@ impl Chain<FromBelow> {
     }
 }
 
-/// A chain that came with the RESOURCES flag: ours only until the handler
-/// returns, and then as it came (RCV-2).
-#[derive(Debug)]
-pub struct Lent<'a> {
-    head: *mut NET_BUFFER_LIST,
-    call: PhantomData<&'a mut ()>,
-}
-
-impl Lent<'_> {
-    /// Borrows what the receive handler was given.
-    ///
-    /// # Safety
-    /// `head` starts a null-ended chain that NDIS lent to the receive handler
-    /// that is running, and the value does not outlive that call.
-    pub const unsafe fn borrow(head: *mut NET_BUFFER_LIST) -> Self {
-        Self {
-            head,
-            call: PhantomData,
-        }
-    }
-
-    /// Prepares list after list until `prepare` says no; indicates those before
-    /// it to the protocols above with `flags`, which must have RESOURCES
-    /// (RCV-3); then lets `restore` undo what was prepared (RCV-8). The chain
-    /// is as it came afterwards. Returns how many lists went up.
-    ///
-    /// IRQL <= DISPATCH_LEVEL.
-    pub fn indicate_up(
-        &mut self,
-        miniport: MiniportHandle,
-        port: u32,
-        flags: u32,
-        mut prepare: impl FnMut(&mut List) -> bool,
-        mut restore: impl FnMut(&mut List),
-    ) -> u32 {
-        let mut count = 0_u32;
-        let mut last: *mut NET_BUFFER_LIST = core::ptr::null_mut();
-        let mut next = self.head;
-        while let Some(current) = NonNull::new(next) {
-            if !prepare(&mut List(current)) {
-                break;
-            }
-            count = count.wrapping_add(1);
-            last = current.as_ptr();
-            // SAFETY: (RCV-2) ours until the handler returns.
-            next = unsafe { (*last).Next };
-        }
-        if last.is_null() {
-            return 0;
-        }
-        // SAFETY: (RCV-2) cutting the chain after the last prepared list; the
-        // link is put back below.
-        unsafe { (*last).Next = core::ptr::null_mut() };
-        // SAFETY: (RCV-3) RESOURCES makes the receivers give the lists back
-        // before the call returns.
-        unsafe { NdisMIndicateReceiveNetBufferLists(miniport.0, self.head, port, count, flags) };
-        let mut restored = self.head;
-        while let Some(current) = NonNull::new(restored) {
-            // SAFETY: (RCV-8) the lists are ours again.
-            restored = unsafe { (*current.as_ptr()).Next };
-            restore(&mut List(current));
-        }
-        // SAFETY: (RCV-2) the original chain is put together again.
-        unsafe { (*last).Next = next };
-        count
-    }
-
-    /// Number of lists.
-    pub fn count(&self) -> u32 {
-        let mut count = 0_u32;
-        let mut next = self.head;
-        while let Some(current) = NonNull::new(next) {
-            // SAFETY: (RCV-2) ours until the handler returns.
-            next = unsafe { (*current.as_ptr()).Next };
-            count = count.wrapping_add(1);
-        }
-        count
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use core::mem::MaybeUninit;
+    use ndis_sys::NET_BUFFER;
     use std::vec::Vec;
 
     /// Lists in memory of the test's own, only ever linked and unlinked here.
-    struct Lists(Vec<NET_BUFFER_LIST>);
+    pub(crate) struct Lists(pub(crate) Vec<NET_BUFFER_LIST>);
 
     impl Lists {
-        fn linked(count: usize) -> Self {
+        pub(crate) fn linked(count: usize) -> Self {
             // SAFETY: (NBL-1 does not apply: no list leaves this test) integers
             // and raw pointers, zero is a value of each.
             let mut lists: Vec<NET_BUFFER_LIST> = (0..count)
@@ -422,7 +260,7 @@ mod tests {
             Self(lists)
         }
 
-        fn chain(&mut self) -> Chain<FromAbove> {
+        pub(crate) fn chain(&mut self) -> Chain<FromAbove> {
             let head = if self.0.is_empty() {
                 core::ptr::null_mut()
             } else {
