@@ -187,6 +187,22 @@ fn commands_that_are_shown_are_understood() {
     }
 }
 
+/// Reasons, events and counters of a running driver are explained.
+#[test]
+fn names_of_the_control_device_are_explained() {
+    use im_control::{Counter, DropReason, EventKind};
+    let page = &pages()[Path::new("docs/control.md")];
+    let drops = DropReason::ALL.iter().map(|item| item.name());
+    let events = EventKind::ALL.iter().map(|item| item.name());
+    let counters = Counter::ALL.iter().map(|item| item.name());
+    let missing: Vec<_> = drops
+        .chain(events)
+        .chain(counters)
+        .filter(|name| !page.contains(&format!("`{name}`")))
+        .collect();
+    assert!(missing.is_empty(), "docs/control.md lacks {missing:?}");
+}
+
 #[test]
 fn what_is_looked_for_is_found() {
     assert_eq!(anchor(" Who answers what "), "who-answers-what");

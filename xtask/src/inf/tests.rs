@@ -3,6 +3,9 @@
 
 mod bad;
 mod good;
+// On Windows that would take a kit and a kernel build.
+#[cfg(not(windows))]
+mod settings;
 
 use std::collections::BTreeMap;
 
