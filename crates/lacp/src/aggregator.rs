@@ -1,0 +1,208 @@
+//! Aggregators (6.3.2, 6.4.6) and which of them is the team's.
+//!
+//! A team has one Aggregator Client. What this module decides is therefore not in
+//! the standard, which gives each aggregator its own; see the text of the selection
+//! table.
+
+use core::cmp::Reverse;
+
+use crate::config::{AggregatorIndex, MAX_PORTS, SystemConfig};
+use crate::id::PortId;
+use crate::port::Port;
+use crate::table::{Mux, Receive, Selected};
+use crate::time::{TRIAL_TIME, Time, Timer};
+
+/// What is known of an aggregator over and above its ports.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Aggregator {
+    /// It was active for a trial and no port came to distribute.
+    pub(crate) refused: bool,
+}
+
+/// All aggregators of a system.
+#[derive(Clone, Debug)]
+pub(crate) struct Aggregators {
+    pub(crate) all: [Aggregator; MAX_PORTS],
+    /// The one that is the team's.
+    pub(crate) active: Option<AggregatorIndex>,
+    /// Running while the active one does not work and another could be tried.
+    pub(crate) trial: Timer,
+}
+
+/// An aggregator's ports in numbers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Summary {
+    /// Ports that have selected it, in STANDBY too.
+    pub(crate) members: usize,
+    /// Of these, the ones that could carry frames.
+    pub(crate) usable: usize,
+    /// Some are attached.
+    attached: bool,
+    /// Ports that distribute.
+    pub(crate) distributing: usize,
+    /// Some have an actual partner.
+    has_partner: bool,
+    /// The lowest identifier of its usable ports.
+    lowest: Option<PortId>,
+}
+
+impl Port {
+    /// The link is up, and who is at its other end is known and may be used.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.port_enabled
+            && !self.looped
+            && matches!(
+                self.states.receive.state,
+                Receive::Current | Receive::Defaulted | Receive::LacpDisabled
+            )
+    }
+}
+
+impl Summary {
+    fn add(&mut self, port: &Port) {
+        self.members += 1;
+        self.attached |= matches!(
+            port.states.mux.state,
+            Mux::Attached | Mux::Collecting | Mux::Distributing
+        );
+        self.distributing += usize::from(port.distributing);
+        if port.is_usable() {
+            self.usable += 1;
+            self.has_partner |= port.has_partner();
+            let id = port.actor.port;
+            self.lowest = Some(self.lowest.map_or(id, |lowest| lowest.min(id)));
+        }
+    }
+
+    /// What makes an active aggregator give way to another, the most important first.
+    fn class(&self, aggregator: Aggregator, min_links: u8) -> (bool, bool, bool, bool) {
+        (
+            self.usable > 0,
+            !aggregator.refused,
+            self.has_partner,
+            self.usable >= usize::from(min_links),
+        )
+    }
+
+    /// What decides while nothing is attached yet.
+    fn size(&self) -> (usize, Option<Reverse<PortId>>) {
+        (self.usable, self.lowest.map(Reverse))
+    }
+}
+
+impl Aggregators {
+    pub(crate) const fn new() -> Self {
+        Self {
+            all: [Aggregator { refused: false }; MAX_PORTS],
+            active: None,
+            trial: Timer::Stopped,
+        }
+    }
+
+    fn get(&self, index: AggregatorIndex) -> Aggregator {
+        self.all
+            .get(usize::from(index))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Decides which aggregator is active. Says whether another has become so.
+    pub(crate) fn choose(
+        &mut self,
+        ports: &[Option<Port>],
+        config: &SystemConfig,
+        now: Time,
+    ) -> bool {
+        let mut summaries = [Summary::default(); MAX_PORTS];
+        for port in ports.iter().flatten() {
+            if port.states.selected.state == Selected::Unselected {
+                continue;
+            }
+            let place = port.aggregator.map(usize::from);
+            if let Some(summary) = place.and_then(|place| summaries.get_mut(place)) {
+                summary.add(port);
+            }
+        }
+        for (aggregator, summary) in self.all.iter_mut().zip(&summaries) {
+            // A group that is gone, or works, has a clean slate.
+            if summary.members == 0 || summary.distributing > 0 {
+                aggregator.refused = false;
+            }
+        }
+        let before = self.active;
+        self.end_trial(&summaries);
+        self.pick(&summaries, config);
+        if self.active != before {
+            self.trial = Timer::Stopped;
+        }
+        self.begin_trial(&summaries, now);
+        self.active != before
+    }
+
+    fn pick(&mut self, summaries: &[Summary; MAX_PORTS], config: &SystemConfig) {
+        let order = |index: usize, summary: &Summary| {
+            let class = summary.class(self.get(index as AggregatorIndex), config.min_links);
+            (class, summary.size())
+        };
+        let best = summaries
+            .iter()
+            .enumerate()
+            .filter(|(_, summary)| summary.usable > 0)
+            .max_by_key(|(index, summary)| order(*index, summary));
+        let current = self
+            .active
+            .map(usize::from)
+            .and_then(|index| Some((index, summaries.get(index)?)))
+            .filter(|(_, summary)| summary.members > 0);
+        let chosen = match (current, best) {
+            (Some((index, summary)), Some((other, better))) => {
+                let (class, size) = order(index, summary);
+                let (better_class, better_size) = order(other, better);
+                let gives_way = better_class > class
+                    || (!summary.attached && better_class == class && better_size > size);
+                Some(if gives_way { other } else { index })
+            }
+            (Some((index, _)), None) | (None, Some((index, _))) => Some(index),
+            (None, None) => None,
+        };
+        self.active = chosen.map(|index| index as AggregatorIndex);
+    }
+
+    /// Whether the active aggregator has nothing to show while another is usable.
+    fn is_on_trial(&self, summaries: &[Summary; MAX_PORTS]) -> bool {
+        let Some(active) = self.active.map(usize::from) else {
+            return false;
+        };
+        let works = summaries.get(active).is_some_and(|it| it.distributing > 0);
+        let others = summaries.iter().enumerate();
+        !works
+            && others
+                .filter(|(index, _)| *index != active)
+                .any(|(_, other)| other.usable > 0)
+    }
+
+    fn begin_trial(&mut self, summaries: &[Summary; MAX_PORTS], now: Time) {
+        if !self.is_on_trial(summaries) {
+            self.trial = Timer::Stopped;
+        } else if self.trial == Timer::Stopped {
+            self.trial.start(now, TRIAL_TIME);
+        }
+    }
+
+    fn end_trial(&mut self, summaries: &[Summary; MAX_PORTS]) {
+        let Some(active) = self.active else { return };
+        if self.trial != Timer::Expired || !self.is_on_trial(summaries) {
+            return;
+        }
+        self.trial = Timer::Stopped;
+        let untried = summaries.iter().enumerate().any(|(index, summary)| {
+            index != usize::from(active)
+                && summary.usable > 0
+                && !self.get(index as AggregatorIndex).refused
+        });
+        for (index, aggregator) in self.all.iter_mut().enumerate() {
+            // When all have had their turn it begins anew.
+            aggregator.refused = index == usize::from(active) || (untried && aggregator.refused);
+        }
+    }
+}
