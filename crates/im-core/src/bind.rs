@@ -81,7 +81,7 @@ unsafe fn try_bind<T: Topology>(
         List::new()
     });
 
-    let lower = PoolBox::try_new(driver.pool(), Lower::new(driver, &facts, adapter))?;
+    let lower = PoolBox::try_new(driver.pool(), Lower::try_new(driver, &facts, adapter)?)?;
     // SAFETY: (IRQ-9) in its box, which does not move it; not shared yet.
     unsafe { lower.init() };
     // SAFETY: (BND-2, BND-3) the name lasts until the call returns, the rest is

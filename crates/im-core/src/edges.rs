@@ -9,6 +9,7 @@
 //! not its own holds it ([`Held`]): a miniport is freed only after it was taken
 //! off the list and nobody holds it any more.
 
+use crate::data::DataPath;
 use crate::driver::Driver;
 use crate::facts::{Facts, Link};
 use crate::gate::bit;
@@ -80,6 +81,8 @@ pub struct Lower<T: Topology> {
     pub(crate) wake_ups: SpinLock<ArrayVec<WakeUp, 32>>,
     /// Receives that came before the binding handle was known (RCV-14).
     pub(crate) early: SpinLock<Chain<FromBelow>>,
+    /// What the data path keeps.
+    pub(crate) data: <T::Data as DataPath<T>>::Binding,
 }
 
 // SAFETY: (VMI-9) the pointers lead to `Upper`s, which are shared by design and
@@ -148,8 +151,12 @@ impl<T: Topology> Lower<T> {
 
     /// A binding that is not open yet. [`Lower::init`] follows once it is where
     /// it stays.
-    pub(crate) fn new(driver: &'static Driver<T>, facts: &Facts, adapter: T::Adapter) -> Self {
-        Self {
+    pub(crate) fn try_new(
+        driver: &'static Driver<T>,
+        facts: &Facts,
+        adapter: T::Adapter,
+    ) -> Result<Self> {
+        Ok(Self {
             driver,
             adapter,
             core: SpinLock::new(LowerCore {
@@ -175,7 +182,8 @@ impl<T: Topology> Lower<T> {
             own: OwnRequest::new(),
             wake_ups: SpinLock::new(ArrayVec::new_const()),
             early: SpinLock::new(Chain::empty()),
-        }
+            data: T::Data::binding(driver.pool())?,
+        })
     }
 
     /// Initialises the events in place.
@@ -192,6 +200,7 @@ impl<T: Topology> Lower<T> {
             self.setup.init();
             self.requests.init();
             self.own.init();
+            T::Data::init(&self.data);
         }
     }
 
@@ -437,6 +446,8 @@ pub struct Upper<T: Topology> {
     /// The packet filter that was set last (RCV-14).
     pub(crate) filter: AtomicU32,
     pub(crate) power: AtomicI32,
+    /// What the data path keeps.
+    pub(crate) data: <T::Data as DataPath<T>>::Miniport,
 }
 
 // SAFETY: (VMI-9) the binding outlives its miniports; all else is synchronised
@@ -478,6 +489,7 @@ impl<T: Topology> Upper<T> {
             oids: SpinLock::new(None),
             filter: AtomicU32::new(0),
             power: AtomicI32::new(NdisDeviceStateD0.0),
+            data: T::Data::miniport(pool)?,
         })
     }
 

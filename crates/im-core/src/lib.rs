@@ -10,7 +10,7 @@
 //! | virtual miniports: request, initialise, halt | `instance`, `attributes` |
 //! | which there are: lists, names, what changes | `roster`, `names`, `bind` |
 //! | pause and restart of both edges | `pause`, tables in `state` |
-//! | data | `data`, `send`, `receive`, `path`, `gate`, `flow` |
+//! | data | `data`, `path`, `gate`, `flow`, `published` |
 //! | settings | `settings` |
 //! | OID requests | `oid`, table in `oid_table`, own ones in `own_request` |
 //! | status indications | `status`, table in `status_table` |
@@ -69,9 +69,7 @@ mod pause;
 mod pnp;
 pub mod pnp_table;
 pub mod published;
-mod receive;
 pub mod roster;
-mod send;
 pub mod settings;
 pub mod state;
 mod status;

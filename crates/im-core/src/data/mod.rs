@@ -4,20 +4,43 @@
 //! around it, made once per driver, so that an image holds only the path it
 //! uses.
 
+mod common;
 pub mod fanout;
+mod hold;
+mod straight;
 
 pub use fanout::{Fanout, Switch};
+pub use straight::Straight;
 
 use crate::edges::{Lower, Upper};
 use crate::topology::Topology;
-use crate::{receive, send};
+use ethernet::Mac;
 use ndis::Result;
+use ndis::memory::Pool;
 use ndis::nbl::{Chain, FromAbove, FromBelow, Lent};
 use ndis::sys::{NDIS_HANDLE, NDIS_RECEIVE_FLAGS_RESOURCES, NET_BUFFER_LIST, PVOID};
 
 /// What moves lists. Every method at IRQL <= DISPATCH_LEVEL, any number at once,
 /// unless it says otherwise.
 pub trait DataPath<T: Topology>: Sized + 'static {
+    /// What the data path keeps about a binding.
+    type Binding: Send + Sync;
+
+    /// What it keeps about a virtual miniport.
+    type Miniport: Send + Sync;
+
+    /// Makes what it keeps about a binding; [`DataPath::init`] follows.
+    fn binding(pool: Pool) -> Result<Self::Binding>;
+
+    /// Makes what it keeps about a miniport.
+    fn miniport(pool: Pool) -> Result<Self::Miniport>;
+
+    /// Initialises in place what needs a fixed address.
+    ///
+    /// # Safety
+    /// The binding has its final address and is not shared yet.
+    unsafe fn init(binding: &Self::Binding);
+
     /// Lists from a protocol above, ours until they are completed (SND-1).
     fn send(upper: &Upper<T>, chain: Chain<FromAbove>, port: u32, flags: u32);
 
@@ -42,6 +65,15 @@ pub trait DataPath<T: Topology>: Sized + 'static {
     /// What is held cannot wait any longer: it is refused (RST-3).
     fn release_held(upper: &Upper<T>);
 
+    /// Keeps the multicast list of a miniport, for the next
+    /// [`DataPath::publish`]. False: it is longer than can be kept.
+    /// IRQL <= DISPATCH_LEVEL.
+    fn set_multicast(upper: &Upper<T>, list: &[Mac]) -> bool;
+
+    /// Frames and bytes of a miniport by kind of address, if the data path
+    /// counts them. IRQL <= DISPATCH_LEVEL.
+    fn traffic(upper: &Upper<T>) -> Option<Traffic>;
+
     /// A miniport was initialised, or its filter, addresses or multicast list
     /// changed: from now on it gets what it asks for. IRQL = PASSIVE_LEVEL, one
     /// call per binding at a time.
@@ -58,53 +90,22 @@ pub trait DataPath<T: Topology>: Sized + 'static {
     const WITHDRAW_WAITS: bool = true;
 }
 
-/// One virtual miniport on one adapter: chains go through whole.
-#[derive(Debug)]
-pub enum Straight {}
+/// Frames and bytes, each to one station, to groups, to everybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kinds {
+    /// Frames.
+    pub frames: [u64; 3],
+    /// Bytes in them.
+    pub bytes: [u64; 3],
+}
 
-impl<T: Topology> DataPath<T> for Straight {
-    fn send(upper: &Upper<T>, chain: Chain<FromAbove>, port: u32, flags: u32) {
-        send::forward(upper, chain, port, flags, 0);
-    }
-
-    fn sent(lower: &Lower<T>, chain: Chain<FromAbove>, flags: u32) {
-        send::sent(lower, chain, flags);
-    }
-
-    fn cancel(upper: &Upper<T>, id: PVOID) {
-        send::cancel_held(upper, id);
-    }
-
-    fn receive(lower: &Lower<T>, chain: Chain<FromBelow>, port: u32, _count: u32, flags: u32) {
-        receive::receive(lower, chain, port, flags);
-    }
-
-    fn lent(lower: &Lower<T>, lent: Lent<'_>, port: u32, count: u32, flags: u32) {
-        receive::lent(lower, lent, port, count, flags);
-    }
-
-    fn returned(upper: &Upper<T>, chain: Chain<FromBelow>, flags: u32) {
-        receive::returned(upper, chain, flags);
-    }
-
-    fn end_reset(upper: &Upper<T>) {
-        send::end_reset(upper);
-        receive::end_reset(upper);
-    }
-
-    fn release_held(upper: &Upper<T>) {
-        send::release_held(upper);
-        receive::release_held(upper);
-    }
-
-    fn publish(_upper: &Upper<T>) -> Result<()> {
-        Ok(()) // the gate alone decides
-    }
-
-    fn withdraw(_upper: &Upper<T>) {}
-
-    // A receive may be about to count itself in on the miniport.
-    const WITHDRAW_WAITS: bool = false;
+/// What went through a miniport.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Handed to the adapter below or to other miniports.
+    pub sent: Kinds,
+    /// Shown to the protocols above.
+    pub received: Kinds,
 }
 
 /// MiniportSendNetBufferLists. IRQL <= DISPATCH_LEVEL.

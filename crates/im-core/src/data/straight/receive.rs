@@ -7,32 +7,23 @@
 //! RCV-3, RCV-8). No lock and no allocation on the way, except for lists
 //! without context room.
 
+use crate::data::common::{return_flags, without_miniport};
+use crate::data::hold::{Admission, Receives, Way, admit};
 use crate::edges::{Lower, Upper};
 use crate::flow::Waiters;
-use crate::gate::{Verdict, bit, receive_verdict};
+use crate::gate::Verdict;
 use crate::pause::tell;
-use crate::state::Lower as LowerState;
 use crate::topology::Topology;
 use core::sync::atomic::Ordering;
 use im_control::DropReason;
 use ndis::lock::Irql;
 use ndis::nbl::{Chain, FromBelow, Lent, List, Load};
 use ndis::nbl_context::{Room, Saved, pop, push};
-use ndis::sys::{
-    NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL, NDIS_RETURN_FLAGS_DISPATCH_LEVEL, NDIS_STATUS_FAILURE, PVOID,
-};
-
-/// Return flags for a known or unknown IRQL (IRQ-21).
-const fn return_flags(irql: Irql) -> u32 {
-    match irql {
-        Irql::Dispatch => NDIS_RETURN_FLAGS_DISPATCH_LEVEL,
-        Irql::Unknown => 0,
-    }
-}
+use ndis::sys::{NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL, NDIS_RETURN_FLAGS_DISPATCH_LEVEL, PVOID};
 
 /// Shows lists from the adapter below to the protocols above.
 /// IRQL <= DISPATCH_LEVEL.
-pub(crate) fn receive<T: Topology>(
+pub(super) fn receive<T: Topology>(
     lower: &Lower<T>,
     chain: Chain<FromBelow>,
     port: u32,
@@ -44,24 +35,9 @@ pub(crate) fn receive<T: Topology>(
     }
 }
 
-/// What becomes of lists while there is no miniport: before the open is over
-/// they are kept until the binding's handle is known (RCV-14), else they go
-/// back at once (PBS-3).
-pub(crate) fn without_miniport<T: Topology>(lower: &Lower<T>, chain: Chain<FromBelow>, flags: u32) {
-    if lower.state() == LowerState::Opening {
-        lower.early.lock().append(chain); // RCV-14
-        if lower.state() != LowerState::Opening {
-            lower.return_early(); // the open ended in between
-        }
-    } else {
-        let irql = Irql::from_flag(flags, NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL);
-        chain.return_down(lower.handle(), return_flags(irql)); // PBS-3
-    }
-}
-
 /// Shows lists that are ours for the time of the call only (RCV-3). They go
 /// back with the handler's return, without a call (RCV-2).
-pub(crate) fn lent<T: Topology>(
+pub(super) fn lent<T: Topology>(
     lower: &Lower<T>,
     lent: Lent<'_>,
     port: u32,
@@ -103,22 +79,12 @@ fn restore(list: &mut List) {
     list.set_source(saved.source);
 }
 
-/// What to do with a batch, its port considered.
-fn verdict(word: u32, port: u32) -> Verdict {
-    if port == 0 {
-        receive_verdict(word)
-    } else {
-        // PRT-1: we activate no port but the default one.
-        Verdict::Refuse(NDIS_STATUS_FAILURE, DropReason::ReceivePort)
-    }
-}
-
 /// Shows a borrowed chain to the protocols above (RCV-3).
 fn lend<T: Topology>(upper: &Upper<T>, mut lent: Lent<'_>, port: u32, count: u32, flags: u32) {
     let path = &upper.path;
     let slot = path.flow.here();
     let counted = slot.enter(); // MPS-3: the call is waited for
-    let reason = match verdict(path.gate.word(), port) {
+    let reason = match Receives::judge(path.gate.word(), port) {
         Verdict::Pass if counted => None,
         Verdict::Pass => Some(DropReason::ReceivePaused),
         Verdict::Hold => Some(DropReason::ReceiveReset), // cannot be kept
@@ -150,52 +116,27 @@ fn lend<T: Topology>(upper: &Upper<T>, mut lent: Lent<'_>, port: u32, count: u32
 
 /// Shows a chain that is ours to the protocols above, or holds it or gives it
 /// back. Bits of the gate in `ignore` do not count.
-fn forward<T: Topology>(
+pub(super) fn forward<T: Topology>(
     upper: &Upper<T>,
-    mut chain: Chain<FromBelow>,
+    chain: Chain<FromBelow>,
     port: u32,
     flags: u32,
     ignore: u32,
 ) {
     let irql = Irql::from_flag(flags, NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL); // IRQ-20
     let path = &upper.path;
-    let slot = path.flow.here();
-    let counted = slot.enter();
-    let judge = || verdict(path.gate.word() & !ignore, port);
-    let mut judged = judge();
-    if judged == Verdict::Hold && counted {
-        // The call stays counted, so the path stays while we look at it.
-        let count = i64::from(chain.count());
-        let told = path.change_on(slot, count);
-        debug_assert!(told == Waiters::NONE);
-        let mut held = path.held_receives.lock_at(irql);
-        // Under the lock: whoever empties the queue changed the gate before, so
-        // what is put there now is not forgotten.
-        judged = judge();
-        if judged == Verdict::Hold {
-            held.append(chain);
-            drop(held);
-            tell(upper, path.change_on(slot, -1));
+    let (slot, mut chain) = match admit::<T, Receives>(upper, chain, port, irql, ignore) {
+        Admission::Pass(slot, chain) => (slot, chain),
+        Admission::Refuse(slot, chain, _, reason) => {
+            path.dropped(reason, chain.count());
+            chain.return_down(path.binding(), return_flags(irql)); // PBS-3
+            if let Some(slot) = slot {
+                tell(upper, path.change_on(slot, -1));
+            }
             return;
         }
-        drop(held);
-        let told = path.change_on(slot, -count);
-        debug_assert!(told == Waiters::NONE);
-    }
-    let reason = match judged {
-        Verdict::Pass if counted => None,
-        Verdict::Refuse(_, reason) => Some(reason),
-        // A pause is taking the slots over, or a restart gives them back.
-        Verdict::Pass | Verdict::Hold => Some(DropReason::ReceivePaused),
+        Admission::Held => return,
     };
-    if let Some(reason) = reason {
-        path.dropped(reason, chain.count());
-        chain.return_down(path.binding(), return_flags(irql)); // PBS-3
-        if counted {
-            tell(upper, path.change_on(slot, -1));
-        }
-        return;
-    }
     let (mut load, mut allocated, mut failed) = (Load::default(), 0, 0_u32);
     let rejected = chain.reject(|list| {
         let ready = prepare(upper, list, &mut load, &mut allocated);
@@ -220,42 +161,9 @@ fn forward<T: Topology>(
     tell(upper, path.change_on(slot, -1));
 }
 
-/// Gives back what is held because it cannot wait any longer: the gate was closed
-/// for another reason (RST-3).
-pub(crate) fn release_held<T: Topology>(upper: &Upper<T>) {
-    let held = upper.path.held_receives.lock().take();
-    show(upper, held);
-}
-
-/// Shows what was held and then lets new receives pass, in this order, so that
-/// none is overtaken (RST-2).
-pub(crate) fn end_reset<T: Topology>(upper: &Upper<T>) {
-    loop {
-        let held = {
-            let mut queue = upper.path.held_receives.lock();
-            if queue.is_empty() {
-                upper.path.gate.clear(bit::RESETTING_RECEIVES);
-                return;
-            }
-            queue.take()
-        };
-        show(upper, held);
-    }
-}
-
-fn show<T: Topology>(upper: &Upper<T>, held: Chain<FromBelow>) {
-    if held.is_empty() {
-        core::mem::forget(held);
-        return;
-    }
-    let count = held.count();
-    forward(upper, held, 0, 0, bit::RESETTING_RECEIVES);
-    tell(upper, upper.path.change(-i64::from(count)));
-}
-
 /// Gives lists that the protocols above are done with back to the adapter.
 /// IRQL <= DISPATCH_LEVEL.
-pub(crate) fn returned<T: Topology>(upper: &Upper<T>, mut chain: Chain<FromBelow>, flags: u32) {
+pub(super) fn returned<T: Topology>(upper: &Upper<T>, mut chain: Chain<FromBelow>, flags: u32) {
     let mut count = 0_u32;
     chain.for_each(|list| {
         restore(list); // RCV-6
