@@ -12,6 +12,7 @@
 //! | pause and restart of both edges | `pause`, tables in `state` |
 //! | data | `data`, `path`, `gate`, `flow`, `published` |
 //! | settings | `settings` |
+//! | what only a kernel image has | `image` |
 //! | OID requests | `oid`, table in `oid_table`, own ones in `own_request` |
 //! | status indications | `status`, table in `status_table` |
 //! | PnP and power | `pnp`, table in `pnp_table` |
@@ -54,6 +55,7 @@ pub mod events;
 pub mod facts;
 pub mod flow;
 pub mod gate;
+mod image;
 mod instance;
 pub mod list;
 mod log;
