@@ -160,3 +160,24 @@ fn a_job_that_has_not_started_can_be_withdrawn() {
         assert_eq!(ran.load(Ordering::Relaxed), 0, "{engine:?}");
     }
 }
+
+/// More threads than there are stacks: those that find none start when others end.
+#[test]
+fn more_tasks_than_stacks_all_run() {
+    let host = host(EngineKind::Deterministic, 3);
+    let ran = Arc::new(AtomicU64::new(0));
+    let end = host.run("main", |host| {
+        for _ in 0..2000 {
+            let ran = Arc::clone(&ran);
+            host.spawn(Job::thread("t", move |host| {
+                host.sleep(1_000);
+                ran.fetch_add(1, Ordering::Relaxed);
+            }));
+        }
+        host.wait_until("all", 10_000, 1_000_000_000, |_| {
+            ran.load(Ordering::Relaxed) == 2000
+        });
+    });
+    assert_eq!(end, RunEnd::Done);
+    assert_eq!(ran.load(Ordering::Relaxed), 2000);
+}

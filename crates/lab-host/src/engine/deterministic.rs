@@ -68,6 +68,8 @@ struct Inner {
     /// DPCs for any processor: the first that is free takes them, so that none waits behind a
     /// task that keeps its processor.
     any: VecDeque<TaskId>,
+    /// Tasks that could start but for want of a stack.
+    starved: VecDeque<TaskId>,
     dead: bool,
     /// Task that runs now.
     current: Option<TaskId>,
@@ -110,6 +112,7 @@ impl Deterministic {
                     })
                     .collect(),
                 any: VecDeque::new(),
+                starved: VecDeque::new(),
                 dead: false,
                 current: None,
                 switch_every: switch_every.max(1),
@@ -141,6 +144,15 @@ impl Deterministic {
             let local: *const Local = &raw const *task.local;
             (local, std::mem::replace(&mut task.body, Body::Running))
         });
+        if matches!(body, Body::New(_)) && self.stacks.is_empty() {
+            // As many tasks are under way as there are stacks: it starts when one of them ends.
+            self.with(|inner| {
+                inner.current = None;
+                inner.tasks.get_mut(&id).expect("picked task exists").body = body;
+                inner.starved.push_back(id);
+            });
+            return;
+        }
         let vp = self.with(|inner| inner.cpus[cpu].vp);
         // SAFETY: processors outlive the engine; the task stays in the map while it runs.
         let (vp, local) = unsafe { (&*vp, &*local) };
@@ -162,6 +174,9 @@ impl Deterministic {
                     inner.tasks.remove(&id);
                     inner.cpus[cpu].pinned = None;
                     self.stacks.give(co.into_stack().index);
+                    if let Some(next) = inner.starved.pop_front() {
+                        Self::queue(inner, next);
+                    }
                 }
                 CoroutineResult::Yield(()) => {
                     inner.cpus[cpu].pinned = (irql >= DISPATCH).then_some(id);
@@ -335,6 +350,7 @@ impl Engine for Deterministic {
             inner.tasks.remove(&task);
             inner.ready.retain(|&t| t != task);
             inner.any.retain(|&t| t != task);
+            inner.starved.retain(|&t| t != task);
             for cpu in &mut inner.cpus {
                 cpu.dpcs.retain(|&t| t != task);
             }
@@ -437,6 +453,7 @@ impl Engine for Deterministic {
             inner.next_seq = 0;
             inner.ready.clear();
             inner.any.clear();
+            inner.starved.clear();
             inner.timed.clear();
             inner.dead = false;
             inner.current = None;

@@ -33,6 +33,11 @@ impl StackPool {
         })
     }
 
+    /// Whether all are in use.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.free.lock().expect("stack pool").is_empty()
+    }
+
     pub(crate) fn give(&self, index: u64) {
         self.free.lock().expect("stack pool").push(index);
     }

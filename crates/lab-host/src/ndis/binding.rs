@@ -1,12 +1,11 @@
 //! Bind, open, close, unbind: the lower edge of the driver meets a NIC.
 
 use ndis_sys::{
-    NDIS_BIND_PARAMETERS, NDIS_BIND_PARAMETERS_REVISION_4, NDIS_MAC_OPTION_8021P_PRIORITY,
-    NDIS_MAC_OPTION_NO_LOOPBACK, NDIS_MAC_OPTION_TRANSFERS_NOT_PEND, NDIS_OBJECT_HEADER,
+    NDIS_BIND_PARAMETERS, NDIS_BIND_PARAMETERS_REVISION_4, NDIS_OBJECT_HEADER,
     NDIS_OBJECT_TYPE_BIND_PARAMETERS, NDIS_OBJECT_TYPE_OPEN_PARAMETERS, NDIS_OPEN_PARAMETERS,
     NDIS_PM_CAPABILITIES, NDIS_STATUS, NDIS_STATUS_ADAPTER_NOT_FOUND, NDIS_STATUS_FAILURE,
     NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_PENDING, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS,
-    NdisMedium802_3, NdisPhysicalMedium802_3,
+    NdisMedium802_3,
 };
 
 use super::EdgeState;
@@ -230,7 +229,7 @@ impl Host {
         p.AdapterName = adapter as *mut _;
         p.BoundAdapterName = bound as *mut _;
         p.MediaType = NdisMedium802_3;
-        p.PhysicalMediumType = NdisPhysicalMedium802_3;
+        p.PhysicalMediumType = config.physical_medium();
         p.MtuSize = config.mtu;
         p.MaxXmitLinkSpeed = config.link_speed;
         p.XmitLinkSpeed = config.link_speed;
@@ -240,7 +239,7 @@ impl Host {
         p.MediaDuplexState = ndis_sys::MediaDuplexStateFull;
         p.LookaheadSize = config.mtu;
         p.SupportedPacketFilters = config.packet_filters();
-        p.MaxMulticastListSize = 32;
+        p.MaxMulticastListSize = config.max_multicast;
         p.MacAddressLength = 6;
         p.CurrentMacAddress[..6].copy_from_slice(&config.mac);
         p.BoundIfIndex = config.if_index;
@@ -252,9 +251,7 @@ impl Host {
         p.IfConnectorPresent = 1;
         p.DataBackFillSize = config.data_backfill;
         p.ContextBackFillSize = config.context_backfill;
-        p.MacOptions = NDIS_MAC_OPTION_NO_LOOPBACK
-            | NDIS_MAC_OPTION_8021P_PRIORITY
-            | NDIS_MAC_OPTION_TRANSFERS_NOT_PEND;
+        p.MacOptions = config.mac_options();
         p.CompartmentId = ndis_sys::NET_IF_COMPARTMENT_ID_PRIMARY;
         p.PowerManagementCapabilitiesEx = pm as *mut _;
         p.RcvScaleCapabilities = rss as *mut _;

@@ -66,6 +66,10 @@ pub(crate) struct Miniport {
     pub(crate) asleep: bool,
     pub(crate) statuses: Vec<(i32, Vec<u8>)>,
     pub(crate) oid_busy: bool,
+    /// Protocols bound to it.
+    pub(crate) uppers: Vec<usize>,
+    /// Packet filter that was set, once one was.
+    pub(crate) packet_filter: Option<u32>,
 }
 
 impl Host {
@@ -149,6 +153,8 @@ impl Host {
                     asleep: false,
                     statuses: Vec::new(),
                     oid_busy: false,
+                    uppers: Vec::new(),
+                    packet_filter: None,
                 },
             );
             Some((h, handler, context, if_index))

@@ -2,7 +2,11 @@
 
 use ndis_sys::{
     NDIS_MINIPORT_PAUSE_PARAMETERS, NDIS_MINIPORT_RESTART_PARAMETERS, NDIS_OBJECT_TYPE_DEFAULT,
-    NET_PNP_EVENT_CODE, NetEventPause, NetEventRestart,
+    NDIS_OBJECT_TYPE_PROTOCOL_RESTART_PARAMETERS, NDIS_OBJECT_TYPE_RESTART_GENERAL_ATTRIBUTES,
+    NDIS_PROTOCOL_RESTART_PARAMETERS, NDIS_PROTOCOL_RESTART_PARAMETERS_REVISION_1,
+    NDIS_RESTART_ATTRIBUTES, NDIS_RESTART_GENERAL_ATTRIBUTES,
+    NDIS_RESTART_GENERAL_ATTRIBUTES_REVISION_2, NET_PNP_EVENT_CODE, NetEventPause, NetEventRestart,
+    OID_GEN_MINIPORT_RESTART_ATTRIBUTES,
 };
 
 use super::EdgeState;
@@ -218,8 +222,15 @@ impl Host {
         }
     }
 
-    /// Restarts a binding by NetEventRestart (PBS-4).
+    /// Restarts a binding by NetEventRestart (PBS-4). Whether the event carries the adapter's
+    /// attributes is the seed's choice.
     pub fn restart_binding(&self, binding: u64) {
+        let told = self.engine().random(2) == 0;
+        self.restart_with(binding, told);
+    }
+
+    /// Restarts a binding, with the adapter's attributes as they are now if `told`.
+    pub(crate) fn restart_with(&self, binding: u64, told: bool) {
         let go = self.ndis(|n| {
             n.bindings.get_mut(&binding).is_some_and(|b| {
                 let go = b.state == EdgeState::Paused;
@@ -232,7 +243,11 @@ impl Host {
         if !go {
             return;
         }
-        let status = self.net_event(binding, NetEventRestart, &[]);
+        let status = if told {
+            self.restart_event(binding)
+        } else {
+            self.net_event(binding, NetEventRestart, &[])
+        };
         if status != 0 {
             self.violate("PNP-2", format!("NetEventRestart ended with {status:#x}"));
         }
@@ -245,6 +260,78 @@ impl Host {
         if let Some(nic) = nic {
             self.nic_kick(nic);
         }
+    }
+
+    /// NetEventRestart with `NDIS_PROTOCOL_RESTART_PARAMETERS`.
+    fn restart_event(&self, binding: u64) -> i32 {
+        const TAG: u32 = u32::from_le_bytes(*b"Rest");
+        let Some(config) = self.ndis(|n| {
+            let b = n.bindings.get(&binding)?;
+            Some(n.nics[b.nic].config.clone())
+        }) else {
+            return 0;
+        };
+        // SAFETY: plain data of the ABI; all zero is a value of it.
+        let mut g: NDIS_RESTART_GENERAL_ATTRIBUTES = unsafe { std::mem::zeroed() };
+        g.Header = header(
+            NDIS_OBJECT_TYPE_RESTART_GENERAL_ATTRIBUTES,
+            NDIS_RESTART_GENERAL_ATTRIBUTES_REVISION_2,
+            size_of::<NDIS_RESTART_GENERAL_ATTRIBUTES>(),
+        );
+        g.MtuSize = config.mtu;
+        g.MaxXmitLinkSpeed = config.link_speed;
+        g.MaxRcvLinkSpeed = config.link_speed;
+        g.LookaheadSize = config.mtu;
+        g.MacOptions = config.mac_options();
+        g.SupportedPacketFilters = config.packet_filters();
+        g.MaxMulticastListSize = config.max_multicast;
+        g.AccessType = ndis_sys::NET_IF_ACCESS_BROADCAST;
+        g.ConnectionType = ndis_sys::NET_IF_CONNECTION_DEDICATED;
+        g.DataBackFillSize = config.data_backfill;
+        g.ContextBackFillSize = config.context_backfill;
+        let rss = config.rss.then(|| {
+            let caps = config.rss_capabilities();
+            let at = self.allocate(
+                size_of_val(&caps) as u64,
+                TAG,
+                "NDIS_RECEIVE_SCALE_CAPABILITIES",
+            );
+            self.put(at, caps, "NDIS_RECEIVE_SCALE_CAPABILITIES");
+            at
+        });
+        g.RecvScaleCapabilities = rss.unwrap_or(0) as *mut _;
+        let data = std::mem::offset_of!(NDIS_RESTART_ATTRIBUTES, Data) as u64;
+        let length = size_of::<NDIS_RESTART_GENERAL_ATTRIBUTES>() as u64;
+        let list = self.allocate(data + length, TAG, "NDIS_RESTART_ATTRIBUTES");
+        // SAFETY: plain data of the ABI; all zero is a value of it.
+        let mut a: NDIS_RESTART_ATTRIBUTES = unsafe { std::mem::zeroed() };
+        a.Oid = OID_GEN_MINIPORT_RESTART_ATTRIBUTES;
+        a.DataLength = length as u32;
+        self.put(list, a, "NDIS_RESTART_ATTRIBUTES");
+        self.put(list + data, g, "NDIS_RESTART_GENERAL_ATTRIBUTES");
+        // SAFETY: plain data of the ABI; all zero is a value of it.
+        let mut p: NDIS_PROTOCOL_RESTART_PARAMETERS = unsafe { std::mem::zeroed() };
+        p.Header = header(
+            NDIS_OBJECT_TYPE_PROTOCOL_RESTART_PARAMETERS,
+            NDIS_PROTOCOL_RESTART_PARAMETERS_REVISION_1,
+            size_of::<NDIS_PROTOCOL_RESTART_PARAMETERS>(),
+        );
+        p.RestartAttributes = list as *mut _;
+        p.BoundIfIndex = config.if_index;
+        let mut bytes = [0_u8; size_of::<NDIS_PROTOCOL_RESTART_PARAMETERS>()];
+        // SAFETY: a structure of plain data is copied into as many bytes.
+        unsafe {
+            bytes
+                .as_mut_ptr()
+                .cast::<NDIS_PROTOCOL_RESTART_PARAMETERS>()
+                .write_unaligned(p);
+        };
+        let status = self.net_event(binding, NetEventRestart, &bytes);
+        self.release(list);
+        if let Some(rss) = rss {
+            self.release(rss);
+        }
+        status
     }
 
     fn report_slow(&self, what: &str, miniport: u64) {

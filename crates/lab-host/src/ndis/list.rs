@@ -195,7 +195,6 @@ impl FrameList {
     }
 
     /// With data in blocks apart from the lists, so that it can be read-only.
-    #[expect(dead_code, reason = "for adapters that lend read-only frames")]
     pub(crate) fn apart(mut self) -> Self {
         self.apart = Some(BTreeMap::new());
         self

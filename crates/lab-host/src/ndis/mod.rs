@@ -8,6 +8,7 @@ pub(crate) mod bare;
 mod binding;
 mod configuration;
 mod device;
+mod filter;
 mod instance;
 pub mod ledger;
 mod lifecycle;
@@ -19,6 +20,7 @@ mod objects;
 pub mod oid;
 mod pnp;
 mod power;
+mod queue;
 mod receive;
 mod registration;
 mod send;
@@ -41,10 +43,10 @@ pub use device::{ControlError, ControlReply};
 pub use instance::InstanceStart;
 pub use ledger::Owner;
 pub use list::FrameList;
-pub use nic::{Nic, NicConfig, NicMix};
+pub use nic::{Medium, Nic, NicConfig, NicMix, Split};
 pub use oid::{OidCall, OidKind, OidReply};
 pub use tag::Tag;
-pub use upper::{Upper, UpperConfig};
+pub use upper::{Upper, UpperConfig, UpperTap};
 
 /// Name, for drivers that were registered.
 pub(crate) type Name = String;
@@ -108,6 +110,9 @@ pub(crate) struct Ndis {
     pub(crate) oids: oid::Requests,
     pub(crate) nics: Vec<Nic>,
     pub(crate) uppers: Vec<Upper>,
+    /// Protocols by the device they want.
+    pub(crate) upper_devices: BTreeMap<String, Vec<usize>>,
+    pub(crate) queue: queue::Queue,
     /// Whether `DriverEntry` returned failure, or unload ran.
     pub(crate) unloaded: bool,
     pub(crate) driver_object: u64,

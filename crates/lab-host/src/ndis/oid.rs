@@ -7,7 +7,7 @@ use ndis_sys::{
     NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_NOT_ACCEPTED, NDIS_STATUS_PENDING,
     NDIS_STATUS_REQUEST_ABORTED, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS, NdisRequestMethod,
     NdisRequestQueryInformation, NdisRequestQueryStatistics, NdisRequestSetInformation,
-    OID_PNP_QUERY_POWER, OID_PNP_SET_POWER,
+    OID_GEN_CURRENT_PACKET_FILTER, OID_PNP_QUERY_POWER, OID_PNP_SET_POWER,
 };
 
 use super::EdgeState;
@@ -370,6 +370,17 @@ impl Host {
             );
         }
         self.check_final(NDIS_OID(call.oid), status);
+        if call.kind == OidKind::Set
+            && call.oid == OID_GEN_CURRENT_PACKET_FILTER.0
+            && status == 0
+            && let Some(&filter) = call.buffer.first_chunk::<4>()
+        {
+            self.ndis(|n| {
+                if let Some(m) = n.miniports.get_mut(&miniport) {
+                    m.packet_filter = Some(u32::from_le_bytes(filter));
+                }
+            });
+        }
         let r: NDIS_OID_REQUEST = self.get(request, "NDIS_OID_REQUEST");
         let (written, read, needed) = counts(&r);
         if written > call.output || read > call.input {

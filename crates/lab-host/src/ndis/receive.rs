@@ -1,8 +1,8 @@
 //! The receive path: lists the driver indicates upward, and returns below.
 
 use ndis_sys::{
-    NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL, NDIS_RECEIVE_FLAGS_RESOURCES,
-    NDIS_RETURN_FLAGS_DISPATCH_LEVEL,
+    NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL, NDIS_RECEIVE_FLAGS_PERFECT_FILTERED,
+    NDIS_RECEIVE_FLAGS_RESOURCES, NDIS_RETURN_FLAGS_DISPATCH_LEVEL,
 };
 
 use super::EdgeState;
@@ -20,10 +20,13 @@ api! { exports:
         }
         host.no_lock_held("NdisMIndicateReceiveNetBufferLists");
         host.dispatch_flag("NdisMIndicateReceiveNetBufferLists", flags & NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL != 0);
-        let (state, asleep) = host.ndis(|n| {
+        let (state, asleep, filter) = host.ndis(|n| {
             let m = &n.miniports[&miniport];
-            (m.state, m.asleep)
+            (m.state, m.asleep, m.packet_filter)
         });
+        if filter.is_none() {
+            host.violate("RCV-14", "a receive is indicated before a packet filter is set".into());
+        }
         if !matches!(state, EdgeState::Running | EdgeState::Restarting | EdgeState::Pausing) {
             host.violate("RCV-4", format!("a receive is indicated while the virtual miniport is {state:?}"));
         }
@@ -75,7 +78,10 @@ api! { exports:
             }
         });
         let accepts = state == EdgeState::Running && !asleep;
-        let hold = if accepts { host.upper_receive(miniport, &frames) } else { false };
+        let (hold, unasked) = if accepts { host.upper_receive(miniport, &all, &frames) } else { (false, 0) };
+        if unasked > 0 && flags & NDIS_RECEIVE_FLAGS_PERFECT_FILTERED != 0 {
+            host.violate("RCV-12", format!("PERFECT_FILTERED is set, {unasked} frames do not match the packet filter"));
+        }
         if lent {
             for &list in &taken {
                 host.hand_back(list, "NdisMIndicateReceiveNetBufferLists returned");

@@ -13,6 +13,7 @@ mod pool;
 
 use crate::api::Api;
 
+pub(crate) use derived::info;
 pub(crate) use pool::{BufferPool, Made, Pool};
 
 /// Functions of this part.

@@ -1,16 +1,18 @@
 //! How a NIC answers OIDs.
 
 use ndis_sys::{
-    NDIS_OID, NDIS_OID_REQUEST, NDIS_STATISTICS_INFO, NDIS_STATUS_INVALID_LENGTH,
+    NDIS_OID, NDIS_OID_REQUEST, NDIS_PACKET_TYPE_PROMISCUOUS, NDIS_STATISTICS_INFO,
+    NDIS_STATUS_FAILURE, NDIS_STATUS_INVALID_LENGTH, NDIS_STATUS_MULTICAST_FULL,
     NDIS_STATUS_NOT_SUPPORTED, NDIS_STATUS_SUCCESS, NdisRequestMethod, NdisRequestSetInformation,
-    OID_802_3_MULTICAST_LIST, OID_GEN_CURRENT_LOOKAHEAD, OID_GEN_CURRENT_PACKET_FILTER,
-    OID_GEN_INTERRUPT_MODERATION, OID_GEN_LINK_PARAMETERS, OID_GEN_MAXIMUM_TOTAL_SIZE,
-    OID_GEN_NETWORK_LAYER_ADDRESSES, OID_GEN_RCV_OK, OID_GEN_RECEIVE_BLOCK_SIZE,
-    OID_GEN_RECEIVE_BUFFER_SPACE, OID_GEN_RECEIVE_HASH, OID_GEN_RECEIVE_SCALE_PARAMETERS,
-    OID_GEN_STATISTICS, OID_GEN_TRANSMIT_BLOCK_SIZE, OID_GEN_TRANSMIT_BUFFER_SPACE,
-    OID_GEN_VENDOR_DESCRIPTION, OID_GEN_VENDOR_DRIVER_VERSION, OID_GEN_VENDOR_ID, OID_GEN_XMIT_OK,
-    OID_OFFLOAD_ENCAPSULATION, OID_PM_ADD_WOL_PATTERN, OID_PM_PARAMETERS,
-    OID_PM_REMOVE_WOL_PATTERN, OID_TCP_OFFLOAD_PARAMETERS,
+    OID_802_3_CURRENT_ADDRESS, OID_802_3_MAXIMUM_LIST_SIZE, OID_802_3_MULTICAST_LIST,
+    OID_802_3_PERMANENT_ADDRESS, OID_GEN_CURRENT_LOOKAHEAD, OID_GEN_CURRENT_PACKET_FILTER,
+    OID_GEN_INTERRUPT_MODERATION, OID_GEN_LINK_PARAMETERS, OID_GEN_MAC_OPTIONS,
+    OID_GEN_MAXIMUM_FRAME_SIZE, OID_GEN_MAXIMUM_TOTAL_SIZE, OID_GEN_NETWORK_LAYER_ADDRESSES,
+    OID_GEN_RCV_OK, OID_GEN_RECEIVE_BLOCK_SIZE, OID_GEN_RECEIVE_BUFFER_SPACE, OID_GEN_RECEIVE_HASH,
+    OID_GEN_RECEIVE_SCALE_PARAMETERS, OID_GEN_STATISTICS, OID_GEN_TRANSMIT_BLOCK_SIZE,
+    OID_GEN_TRANSMIT_BUFFER_SPACE, OID_GEN_VENDOR_DESCRIPTION, OID_GEN_VENDOR_DRIVER_VERSION,
+    OID_GEN_VENDOR_ID, OID_GEN_XMIT_OK, OID_OFFLOAD_ENCAPSULATION, OID_PM_ADD_WOL_PATTERN,
+    OID_PM_PARAMETERS, OID_PM_REMOVE_WOL_PATTERN, OID_TCP_OFFLOAD_PARAMETERS,
 };
 
 use super::super::binding::header;
@@ -141,9 +143,15 @@ impl Host {
                     return short(4);
                 };
                 let filter = u32::from_le_bytes(*value);
-                let supported = self.ndis(|n| n.nics[nic].config.packet_filters());
+                let (supported, refuses) = self.ndis(|n| {
+                    let config = &n.nics[nic].config;
+                    (config.packet_filters(), config.refuse_promiscuous)
+                });
                 if filter & !supported != 0 {
                     return unsupported;
+                }
+                if refuses && filter & NDIS_PACKET_TYPE_PROMISCUOUS != 0 {
+                    return Err((NDIS_STATUS_FAILURE.0, 0));
                 }
                 self.ndis(|n| {
                     if let Some(b) = n.bindings.get_mut(&binding) {
@@ -155,6 +163,11 @@ impl Host {
             OID_802_3_MULTICAST_LIST => {
                 if !data.len().is_multiple_of(6) {
                     return short(0);
+                }
+                let most = self.ndis(|n| n.nics[nic].config.max_multicast);
+                let groups = data.chunks(6).all(|address| address[0] & 1 != 0);
+                if data.len() / 6 > most as usize || !groups {
+                    return Err((NDIS_STATUS_MULTICAST_FULL.0, 0));
                 }
                 self.ndis(|n| {
                     if let Some(b) = n.bindings.get_mut(&binding) {
@@ -246,7 +259,7 @@ impl Host {
             | OID_GEN_TRANSMIT_BLOCK_SIZE => number(config.mtu + 14),
             OID_GEN_RECEIVE_BUFFER_SPACE => number((config.mtu + 14) * config.receive_lists as u32),
             OID_GEN_TRANSMIT_BUFFER_SPACE => number((config.mtu + 14) * 256),
-            OID_GEN_CURRENT_LOOKAHEAD => number(config.mtu),
+            OID_GEN_CURRENT_LOOKAHEAD | OID_GEN_MAXIMUM_FRAME_SIZE => number(config.mtu),
             OID_GEN_CURRENT_PACKET_FILTER => {
                 number(self.ndis(|n| n.bindings.get(&binding).map_or(0, |b| b.packet_filter)))
             }
@@ -256,6 +269,11 @@ impl Host {
                     .map(|b| b.multicast.clone())
                     .unwrap_or_default()
             })),
+            OID_802_3_CURRENT_ADDRESS | OID_802_3_PERMANENT_ADDRESS => {
+                Answer::Bytes(config.mac.to_vec())
+            }
+            OID_802_3_MAXIMUM_LIST_SIZE => number(config.max_multicast),
+            OID_GEN_MAC_OPTIONS => number(config.mac_options()),
             OID_LAB_SCRATCH => Answer::Bytes(scratch.to_vec()),
             _ => Answer::Refused,
         }
