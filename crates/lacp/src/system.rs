@@ -245,7 +245,11 @@ impl<P: AsRef<[Option<Port>]> + AsMut<[Option<Port>]>> System<P> {
         let port = self.port_mut(index)?;
         if port.config.lacp_enabled != enabled {
             port.config.lacp_enabled = enabled;
-            self.begin(now, index, out);
+            self.settle(now, 1 << index, out);
+            if !enabled {
+                // The receive machine has no other way to LACP_DISABLED.
+                self.begin(now, index, out);
+            }
         }
         Ok(())
     }
