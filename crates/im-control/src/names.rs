@@ -244,6 +244,9 @@ named! {
         Answer = 1 "answered",
         /// Refused by the driver.
         Refuse = 2 "refused",
+        /// Answered by the driver, and merged with what the adapter's other
+        /// virtual miniports want.
+        Merge = 3 "merged",
     }
 }
 

@@ -5,6 +5,7 @@
 //! MiniportInitializeEx only.
 
 use crate::facts::{Facts, Link, MAX_MAC};
+use crate::statistics::ALL_STATISTICS;
 use ndis::Result;
 use ndis::header::{Zeroed, header};
 use ndis::nbl::MiniportHandle;
@@ -25,10 +26,6 @@ use ndis::sys::{
     NET_IF_DIRECTION_TYPE, NdisDeviceStateUnspecified, NdisInterfaceInternal,
     NdisMSetMiniportAttributes,
 };
-
-/// All members of NDIS_STATISTICS_INFO are supported (ATR-11): the adapter
-/// below keeps them, and the query goes there.
-const ALL_STATISTICS: u32 = 0x003F_FFFF;
 
 /// What is shown above.
 #[derive(Clone, Copy)]

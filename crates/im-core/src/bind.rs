@@ -90,11 +90,14 @@ unsafe fn try_bind<T: Topology>(
 
     let mut lower = lower;
     lower.supported = interview(&lower);
+    let place = NonNull::from(&*lower);
+    // SAFETY: (BND-14) in its box, not shared yet, and `destroy` closes it.
+    let opened = unsafe { lower.desk.open(place, facts.multicast) };
     let raw = NonNull::new(lower.into_raw()).ok_or(Error::NoResources)?;
     // SAFETY: (BND-14) the binding is freed only by `destroy` below or unbind.
     let lower = unsafe { raw.as_ref() };
-    let result = driver
-        .list(raw)
+    let result = opened
+        .and_then(|()| driver.list(raw))
         .and_then(|()| arrange(lower, &upper_names, Unlisted::Stay));
     if let Err(error) = result {
         // BND-8: the driver closes inside the bind and waits for it.
@@ -290,10 +293,13 @@ unsafe fn destroy<T: Topology>(mut raw: NonNull<Lower<T>>) {
             bindings.retain(|entry| entry != raw);
         }
         lower.users.close_and_wait();
-        let _setup = lower.setup.lock();
+        lower.desk.stop_renewing();
+        let setup = lower.setup.lock();
         for upper in lower.uppers() {
             instance::withdraw(&upper); // CAN-1, UNB-7
         }
+        drop(setup);
+        lower.desk.close(); // MEM-5: no request waits any more
         clean_up(lower); // UNB-4
         lower.requests.close_and_wait(); // UNB-5, OID-17
         close(lower); // UNB-2

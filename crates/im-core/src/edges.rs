@@ -9,10 +9,12 @@
 //! not its own holds it ([`Held`]): a miniport is freed only after it was taken
 //! off the list and nobody holds it any more.
 
+use crate::attributes::Shown;
 use crate::data::DataPath;
 use crate::driver::Driver;
 use crate::facts::{Facts, Link};
 use crate::gate::bit;
+use crate::offload::Choice;
 use crate::oid::Awaited;
 use crate::oid_direct::DirectTable;
 use crate::oid_slot::OidSlot;
@@ -24,6 +26,7 @@ use crate::state::{
     Lower as LowerState, LowerMove, Upper as UpperState, UpperMove, lower_after, upper_after,
     upper_indicates, upper_sends,
 };
+use crate::sync::{Change, Desk, Seat};
 use crate::topology::Topology;
 use arrayvec::ArrayVec;
 use core::cell::UnsafeCell;
@@ -36,6 +39,7 @@ use ndis::lock::SpinLock;
 use ndis::memory::{PoolArray, PoolBox};
 use ndis::mutex::Mutex;
 use ndis::nbl::{BindingHandle, Chain, FromBelow, MiniportHandle};
+use ndis::oid::Request;
 use ndis::rundown::Rundown;
 use ndis::string::same_name;
 use ndis::sys::{NDIS_OID, NdisDeviceStateD0, VOID};
@@ -67,6 +71,8 @@ pub struct Lower<T: Topology> {
     pub(crate) drained: Event,
     /// Users that do not come through NDIS's serialisation.
     pub(crate) users: Rundown,
+    /// What its miniports want of it together.
+    pub(crate) desk: Desk<T>,
     /// Held by whoever changes which miniports there are.
     pub(crate) setup: Mutex<Setup<T>>,
     /// OID requests that are below; closed while none may go (PBS-5).
@@ -172,6 +178,7 @@ impl<T: Topology> Lower<T> {
             closed: Event::new(),
             drained: Event::new(),
             users: Rundown::new(true),
+            desk: Desk::new(),
             setup: Mutex::new(Setup {
                 retired: Room::new(),
             }),
@@ -198,6 +205,7 @@ impl<T: Topology> Lower<T> {
             self.drained.init();
             self.users.init();
             self.setup.init();
+            self.desk.sync.init();
             self.requests.init();
             self.own.init();
             T::Data::init(&self.data);
@@ -428,7 +436,7 @@ pub struct Upper<T: Topology> {
     /// Handlers that must have returned before halt frees anything they use.
     pub(crate) handlers: Rundown,
     /// The regular OID request (OID-1).
-    pub(crate) oid: SpinLock<OidSlot>,
+    pub(crate) oid: SpinLock<OidSlot<Request, Change>>,
     /// Direct OID requests (OID-28).
     pub(crate) direct: SpinLock<DirectTable>,
     /// Set whenever a regular request ends (OID-9).
@@ -445,6 +453,14 @@ pub struct Upper<T: Topology> {
     pub(crate) oids: SpinLock<Option<PoolArray<NDIS_OID>>>,
     /// The packet filter that was set last (RCV-14).
     pub(crate) filter: AtomicU32,
+    /// The lookahead that was set last.
+    pub(crate) lookahead: AtomicU32,
+    /// What the attributes said, and what has changed of it since.
+    pub(crate) shown: SpinLock<Option<Shown>>,
+    /// Task offload that was switched on or off.
+    pub(crate) choice: SpinLock<Choice>,
+    /// What the binding's worker keeps.
+    pub(crate) seat: Seat<T>,
     pub(crate) power: AtomicI32,
     /// What the data path keeps.
     pub(crate) data: <T::Data as DataPath<T>>::Miniport,
@@ -488,6 +504,10 @@ impl<T: Topology> Upper<T> {
             stacked_on: AtomicU32::new(0),
             oids: SpinLock::new(None),
             filter: AtomicU32::new(0),
+            lookahead: AtomicU32::new(0),
+            shown: SpinLock::new(None),
+            choice: SpinLock::new(Choice::default()),
+            seat: Seat::new(),
             power: AtomicI32::new(NdisDeviceStateD0.0),
             data: T::Data::miniport(pool)?,
         })
@@ -531,6 +551,11 @@ impl<T: Topology> Upper<T> {
         // SAFETY: (VMI-4) the caller's promise.
         unsafe { *self.port.get() = port };
         self.ported.store(there, Ordering::Release);
+    }
+
+    /// Something of what the attributes said, while the miniport is there.
+    pub(crate) fn shown<V>(&self, read: impl FnOnce(&Shown) -> V) -> Option<V> {
+        self.shown.lock().as_ref().map(read)
     }
 
     /// The binding that the miniport stands on.

@@ -9,13 +9,16 @@ use crate::attributes;
 use crate::data::DataPath;
 use crate::edges::{Lower, Setup, Upper};
 use crate::gate::bit;
+use crate::offload::Choice;
 use crate::oid_table::Rule;
-use crate::settings::Registry;
+use crate::settings::{Refused, Registry};
 use crate::state::{Upper as UpperState, UpperMove};
+use crate::sync::Claim;
 use crate::topology::Topology;
-use crate::{log, status};
+use crate::{log, status, sync};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
+use ethernet::Mac;
 use im_control::EventKind;
 use ndis::config::Configuration;
 use ndis::memory::{PoolArray, PoolBox};
@@ -225,7 +228,8 @@ pub(crate) unsafe extern "efiapi" fn initialize<T: Topology>(
             NDIS_STATUS_SUCCESS
         }
         Err(error) => {
-            // VMI-7: what was taken is back already; VMI-6: four statuses.
+            take_down(upper); // VMI-7
+            // VMI-6: four statuses.
             let status = match error {
                 Error::NoResources => NDIS_STATUS_RESOURCES,
                 Error::Refused(status) if status == NDIS_STATUS_RESOURCES => NDIS_STATUS_RESOURCES,
@@ -249,7 +253,7 @@ pub(crate) unsafe extern "efiapi" fn initialize<T: Topology>(
     status
 }
 
-/// What initialisation does, undone in reverse by [`halt`].
+/// What initialisation does, undone in reverse by [`take_down`].
 fn bring_up<T: Topology>(upper: &Upper<T>, handle: MiniportHandle) -> Result<()> {
     let lower = upper.lower();
     let facts = lower.facts();
@@ -257,6 +261,7 @@ fn bring_up<T: Topology>(upper: &Upper<T>, handle: MiniportHandle) -> Result<()>
     attributes::register(handle, context)?; // ATR-1: first
     let port = configure(upper, handle, &facts)?;
     let shown = T::shown(lower.adapter(), &facts, &port);
+    let mac = Mac::from_slice(&shown.mac).unwrap_or(Mac::ZERO);
     let mut oids = supported(lower)?;
     let list = oids
         .as_mut()
@@ -272,6 +277,10 @@ fn bring_up<T: Topology>(upper: &Upper<T>, handle: MiniportHandle) -> Result<()>
         check(unsafe { NdisIfAddIfStackEntry(above, facts.if_index) })?;
         upper.stacked_on.store(facts.if_index, Ordering::Relaxed);
     }
+    *upper.shown_link.lock() = Some(shown.link);
+    upper.lookahead.store(shown.lookahead, Ordering::Relaxed);
+    *upper.choice.lock() = Choice::default();
+    *upper.shown.lock() = Some(shown);
     // SAFETY: (VMI-4) inside MiniportInitializeEx, not published yet.
     unsafe { upper.set_port(Some(port)) };
     upper.path.set_miniport(handle);
@@ -282,13 +291,8 @@ fn bring_up<T: Topology>(upper: &Upper<T>, handle: MiniportHandle) -> Result<()>
     upper.path.gate.set(bit::NO_FILTER); // RCV-14
     upper.filter.store(0, Ordering::Relaxed);
     upper.power.store(NdisDeviceStateD0.0, Ordering::Relaxed);
-    if upper.step(UpperMove::Initialized).is_err() {
-        // SAFETY: (VMI-7) inside MiniportInitializeEx, not published yet.
-        unsafe { upper.set_port(None) };
-        unstack(upper);
-        return Err(Error::BadState);
-    }
-    *upper.shown_link.lock() = Some(facts.link);
+    let joined = sync::join(upper, mac);
+    joined.and_then(|()| upper.step(UpperMove::Initialized).map(|_| ()))?;
     upper.handlers.open();
     upper.indications.open(); // STS-2
     status::show_link(upper); // STS-5: what changed since the facts were copied
@@ -307,13 +311,19 @@ fn configure<T: Topology>(
     let registry = Registry(Some(unsafe { Configuration::open(handle.0) }?));
     let adapter = upper.lower().adapter();
     let position = upper.position.load(Ordering::Relaxed);
-    T::port(adapter, facts, position, &registry).map_err(|refused| {
+    let refused = |refused: Refused| {
         let index = upper.if_index.load(Ordering::Relaxed);
         let value = refused.value();
         upper.driver.event(EventKind::BadSetting, index, value);
         log::write(handle, EventKind::BadSetting, value as u32);
         Error::BadData
-    })
+    };
+    let port = T::port(adapter, facts, position, &registry).map_err(refused)?;
+    sync::claim(upper, &port).map_err(|claim| match claim {
+        Claim::Taken(why) => refused(why),
+        Claim::NoMemory => Error::NoResources,
+    })?;
+    Ok(port)
 }
 
 /// The OIDs of the adapter below that are forwarded or answered in at least one
@@ -330,10 +340,13 @@ fn supported<T: Topology>(lower: &Lower<T>) -> Result<Option<PoolArray<NDIS_OID>
             !matches!(T::request_rule(asked, below), Rule::Refuse(_))
         })
     };
-    let Some(list) = &lower.supported else {
-        return Ok(None);
+    let own = T::own_oids();
+    let below_list = lower.supported.as_deref().unwrap_or(&[]);
+    let oids = || {
+        let others = below_list.iter().map(|oid| NDIS_OID(*oid));
+        let others = others.filter(|oid| !own.contains(oid));
+        own.iter().copied().chain(others).filter(known)
     };
-    let oids = || list.iter().map(|oid| NDIS_OID(*oid)).filter(known);
     let count = oids().count();
     if count == 0 {
         return Ok(None);
@@ -366,6 +379,20 @@ pub(crate) fn restack<T: Topology>(upper: &Upper<T>, below: u32) {
     }
 }
 
+/// Undoes what [`bring_up`] did, in reverse (HLT-2); all of it, or as far as it
+/// came. Handlers have returned.
+fn take_down<T: Topology>(upper: &Upper<T>) {
+    sync::leave(upper);
+    unstack(upper);
+    upper
+        .path
+        .set_miniport(MiniportHandle(core::ptr::null_mut())); // HLT-4
+    *upper.shown.lock() = None;
+    // SAFETY: (HLT-3) handlers have returned, nothing is outstanding, and the
+    // data path does not know it any more.
+    unsafe { upper.set_port(None) };
+}
+
 /// MiniportHaltEx. IRQL = PASSIVE_LEVEL. NDIS has paused the miniport.
 pub(crate) unsafe extern "efiapi" fn halt<T: Topology>(
     context: NDIS_HANDLE,
@@ -376,12 +403,7 @@ pub(crate) unsafe extern "efiapi" fn halt<T: Topology>(
     upper.handlers.close_and_wait(); // HLT-3
     upper.indications.close_and_wait(); // STS-2
     upper.awaited.lock().clear();
-    unstack(upper); // HLT-2: reverse order
-    upper
-        .path
-        .set_miniport(MiniportHandle(core::ptr::null_mut())); // HLT-4
-    // SAFETY: (HLT-3) handlers have returned, nothing is outstanding.
-    unsafe { upper.set_port(None) };
+    take_down(upper);
     let index = upper.if_index.swap(0, Ordering::Relaxed);
     upper.driver.event(EventKind::MiniportHalted, index, 0);
     if upper.step(UpperMove::Halt).is_err() {

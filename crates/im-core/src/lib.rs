@@ -13,7 +13,9 @@
 //! | data | `data`, `path`, `gate`, `flow`, `published` |
 //! | settings | `settings` |
 //! | what only a kernel image has | `image` |
-//! | OID requests | `oid`, table in `oid_table`, own ones in `own_request` |
+//! | OID requests | `oid`, `oid_answer`, tables in `oid_table` and `oid_many`, own ones in `own_request` |
+//! | what miniports want together | `sync`, `merge`, `offload` |
+//! | counters | `statistics` |
 //! | status indications | `status`, table in `status_table` |
 //! | PnP and power | `pnp`, table in `pnp_table` |
 //! | events, control device | `events`, `control` |
@@ -61,8 +63,11 @@ pub mod list;
 mod log;
 pub mod merge;
 mod names;
+mod offload;
 mod oid;
+mod oid_answer;
 pub mod oid_direct;
+pub mod oid_many;
 pub mod oid_slot;
 pub mod oid_table;
 mod own_request;
@@ -74,8 +79,10 @@ pub mod published;
 pub mod roster;
 pub mod settings;
 pub mod state;
+mod statistics;
 mod status;
 pub mod status_table;
+mod sync;
 mod topology;
 pub mod undo;
 

@@ -6,23 +6,34 @@
 use im_control::EventKind;
 use ndis::nbl::MiniportHandle;
 use ndis::sys::{
-    EVENT_NDIS_DRIVER_FAILURE, EVENT_NDIS_OUT_OF_RESOURCE, EVENT_NDIS_UNSUPPORTED_CONFIGURATION,
+    EVENT_NDIS_DRIVER_FAILURE, EVENT_NDIS_HARDWARE_FAILURE, EVENT_NDIS_MAXMULTICAST_ERROR,
+    EVENT_NDIS_OUT_OF_RESOURCE, EVENT_NDIS_UNSUPPORTED_CONFIGURATION, NDIS_STATUS_RESOURCES,
     NdisWriteErrorLogEntry,
 };
 
-/// The log entry of an event, for those that have one.
-pub(crate) const fn code(kind: EventKind) -> Option<u32> {
+/// The log entry of an event with its value, for those that have one.
+pub(crate) const fn code(kind: EventKind, value: u32) -> Option<u32> {
     match kind {
-        EventKind::MiniportFailed => Some(EVENT_NDIS_OUT_OF_RESOURCE),
-        EventKind::TooManyMiniports => Some(EVENT_NDIS_UNSUPPORTED_CONFIGURATION),
-        EventKind::BadMove => Some(EVENT_NDIS_DRIVER_FAILURE),
+        EventKind::MiniportFailed if value == NDIS_STATUS_RESOURCES.0 as u32 => {
+            Some(EVENT_NDIS_OUT_OF_RESOURCE)
+        }
+        EventKind::MiniportFailed | EventKind::BadMove => Some(EVENT_NDIS_DRIVER_FAILURE),
+        EventKind::TooManyMiniports | EventKind::BadSetting | EventKind::DoubledNames => {
+            Some(EVENT_NDIS_UNSUPPORTED_CONFIGURATION)
+        }
+        EventKind::MulticastOverflow => Some(EVENT_NDIS_MAXMULTICAST_ERROR),
+        EventKind::PromiscuousRefused | EventKind::MergeRefused => {
+            Some(EVENT_NDIS_HARDWARE_FAILURE)
+        }
         _ => None,
     }
 }
 
 /// Writes an event with its value to the log, if it belongs there.
 pub(crate) fn write(miniport: MiniportHandle, kind: EventKind, value: u32) {
-    let Some(entry) = code(kind) else { return };
+    let Some(entry) = code(kind, value) else {
+        return;
+    };
     if miniport.0.is_null() {
         return;
     }
@@ -39,15 +50,23 @@ mod tests {
         let logged: std::vec::Vec<EventKind> = EventKind::ALL
             .iter()
             .copied()
-            .filter(|kind| code(*kind).is_some())
+            .filter(|kind| code(*kind, 0).is_some())
             .collect();
         assert_eq!(
             logged,
             [
                 EventKind::MiniportFailed,
                 EventKind::TooManyMiniports,
-                EventKind::BadMove
+                EventKind::BadMove,
+                EventKind::BadSetting,
+                EventKind::DoubledNames,
+                EventKind::PromiscuousRefused,
+                EventKind::MulticastOverflow,
+                EventKind::MergeRefused,
             ]
         );
+        let want = NDIS_STATUS_RESOURCES.0 as u32;
+        let memory = code(EventKind::MiniportFailed, want);
+        assert_eq!(memory, Some(EVENT_NDIS_OUT_OF_RESOURCE));
     }
 }

@@ -3,28 +3,31 @@
 //! Regular requests come one at a time at PASSIVE_LEVEL (OID-1); their cancels
 //! and completions at up to DISPATCH_LEVEL, at any moment. Direct requests come
 //! in any number, at up to DISPATCH_LEVEL, beside everything else (OID-28).
-//! Neither handler waits (OID-19). `Upper::oid` (a leaf lock) decides between
+//! Neither handler waits (OID-19): what has to wait goes to the binding's worker
+//! (`sync`). `Upper::oid` (a leaf lock) decides between
 //! completion and cancel; `Upper::handlers` keeps the miniport until a handler
 //! whose request ended on another processor has returned.
 
-use crate::attributes::mac_options;
 use crate::edges::{Lower, Upper};
 use crate::gate::bit;
+use crate::oid_answer::answer;
 use crate::oid_slot::{CancelStep, SendStep};
-use crate::oid_table::{Local, Note, Rule, legal_final, refusal};
+use crate::oid_table::{Local, Merging, Note, Rule, legal_final, refusal};
 use crate::own_request::{OwnRequest, WakeUp, may_ask};
+use crate::sync::{self, Change, Groups};
 use crate::topology::Topology;
-use crate::{pause, status};
+use crate::{offload, pause, status};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
+use ethernet::Mac;
 use im_control::EventKind;
 use ndis::oid::{Clone, Request, Route, cancel as cancel_below, origin};
 use ndis::sys::{
-    NDIS_HANDLE, NDIS_OID_REQUEST, NDIS_PNP_CAPABILITIES, NDIS_STATUS, NDIS_STATUS_FAILURE,
-    NDIS_STATUS_INDICATION_REQUIRED, NDIS_STATUS_INVALID_STATE, NDIS_STATUS_LOW_POWER_STATE,
+    NDIS_HANDLE, NDIS_OID_REQUEST, NDIS_STATUS, NDIS_STATUS_FAILURE,
+    NDIS_STATUS_INDICATION_REQUIRED, NDIS_STATUS_INVALID_DATA, NDIS_STATUS_INVALID_LENGTH,
+    NDIS_STATUS_INVALID_STATE, NDIS_STATUS_LOW_POWER_STATE, NDIS_STATUS_MULTICAST_FULL,
     NDIS_STATUS_NOT_ACCEPTED, NDIS_STATUS_NOT_SUPPORTED, NDIS_STATUS_PENDING,
-    NDIS_STATUS_REQUEST_ABORTED, NDIS_STATUS_SUCCESS, NdisDeviceStateD0, NdisDeviceStateMaximum,
-    PVOID,
+    NDIS_STATUS_REQUEST_ABORTED, NDIS_STATUS_SUCCESS, NdisDeviceStateD0, PVOID,
 };
 
 /// Where NDIS_PM_WOL_PATTERN and NDIS_PM_PROTOCOL_OFFLOAD have their id.
@@ -83,7 +86,8 @@ fn handle<T: Topology>(
         }
         // Only OIDs meant for the direct path come there (OID-28); none of
         // those that are answered here is.
-        (Rule::Answer(_), Route::Direct) => refusal(facts.oid),
+        (Rule::Answer(_) | Rule::Merge(_), Route::Direct) => refused(request, refusal(facts.oid)),
+        (Rule::Merge(what), Route::Regular) => merge(upper, request, what),
         (Rule::Answer(local), Route::Regular) => answer(upper, request, local),
         (Rule::Forward(note), _) => match forward(upper, request, route, note) {
             Some(status) => legal_final(facts.oid, status),
@@ -92,32 +96,75 @@ fn handle<T: Topology>(
     }
 }
 
-/// Answers a request here.
-fn answer<T: Topology>(upper: &Upper<T>, request: Request, local: Local) -> NDIS_STATUS {
-    match local {
-        // OID-20: an intermediate driver guarantees the transition.
-        Local::QueryPower => NDIS_STATUS_SUCCESS,
-        Local::SetPower => match request.set_u32() {
-            Ok(state) if state > 0 && (state as i32) < NdisDeviceStateMaximum.0 => {
-                set_power(upper, state as i32);
-                request.accept_set(4)
-            }
-            _ => NDIS_STATUS_NOT_ACCEPTED, // OID-7: nothing else may be said
-        },
-        Local::Capabilities => {
-            // OID-21: no flag, and every wake-up value Unspecified, is all zeroes.
-            request.answer(&[0; size_of::<NDIS_PNP_CAPABILITIES>()])
-        }
-        Local::MacOptions => {
-            let below = upper.lower().facts.lock().mac_options;
-            request.answer(&mac_options(below).to_ne_bytes())
-        }
+/// Notes what a request wants and leaves it to the binding's worker (OID-19).
+fn merge<T: Topology>(upper: &Upper<T>, request: Request, what: Merging) -> NDIS_STATUS {
+    match read_change(upper, request, what) {
+        Ok(change) => sync::submit(upper, request, change),
+        Err(status) => legal_final(request.facts().oid, status),
     }
+}
+
+/// What a request wants, checked (OID-11).
+fn read_change<T: Topology>(
+    upper: &Upper<T>,
+    request: Request,
+    what: Merging,
+) -> core::result::Result<Change, NDIS_STATUS> {
+    let address = || {
+        let mut mac = [0; 6];
+        match request.set_bytes(0, &mut mac) {
+            Ok(()) if Mac(mac).is_group() => Ok(Mac(mac)),
+            Ok(()) => Err(refused(request, NDIS_STATUS_INVALID_DATA)),
+            Err(_) => Err(request.set_too_short(6)),
+        }
+    };
+    match what {
+        Merging::Filter => {
+            let filter = request.set_u32().map_err(|_| request.set_too_short(4))?;
+            let known = upper.shown(|shown| shown.filters).unwrap_or(0);
+            if filter & !known != 0 {
+                return Err(refused(request, NDIS_STATUS_NOT_SUPPORTED));
+            }
+            Ok(Change::Filter(filter))
+        }
+        Merging::Groups => {
+            // OID-25: the whole list, of six bytes each.
+            let length = request.facts().length as usize;
+            if !length.is_multiple_of(6) {
+                return Err(refused(request, NDIS_STATUS_INVALID_LENGTH));
+            }
+            let longest = upper.shown(|shown| shown.multicast).unwrap_or(0) as usize;
+            let mut groups = Groups::new_const();
+            for offset in (0..length).step_by(6) {
+                let mut mac = [0; 6];
+                if groups.len() >= longest || request.set_bytes(offset, &mut mac).is_err() {
+                    return Err(refused(request, NDIS_STATUS_MULTICAST_FULL));
+                }
+                if !Mac(mac).is_group() {
+                    return Err(refused(request, NDIS_STATUS_INVALID_DATA));
+                }
+                if !groups.contains(&Mac(mac)) && groups.try_push(Mac(mac)).is_err() {
+                    return Err(refused(request, NDIS_STATUS_MULTICAST_FULL));
+                }
+            }
+            Ok(Change::Groups(groups))
+        }
+        Merging::ListGroups => Ok(Change::ListGroups),
+        Merging::AddGroup => Ok(Change::AddGroup(address()?)),
+        Merging::RemoveGroup => Ok(Change::RemoveGroup(address()?)),
+        Merging::Encapsulation => Ok(Change::Encapsulation(offload::encapsulation(request)?)),
+    }
+}
+
+/// Refuses a request as such (OID-12).
+fn refused(request: Request, status: NDIS_STATUS) -> NDIS_STATUS {
+    request.refused();
+    status
 }
 
 /// OID_PNP_SET_POWER (PWR-1, PWR-2). NDIS paused the miniport before a sleeping
 /// state, as NO_PAUSE_ON_SUSPEND is not set (PWR-6).
-fn set_power<T: Topology>(upper: &Upper<T>, state: i32) {
+pub(crate) fn set_power<T: Topology>(upper: &Upper<T>, state: i32) {
     let index = upper.if_index.load(Ordering::Relaxed);
     upper
         .driver
@@ -360,8 +407,15 @@ pub(crate) unsafe extern "efiapi" fn cancel<T: Topology>(context: NDIS_HANDLE, i
         return;
     };
     let step = upper.oid.lock().cancel(id);
-    if step == CancelStep::PassOn {
-        cancel_below(upper.lower().handle(), Route::Regular, id);
+    match step {
+        CancelStep::PassOn => cancel_below(upper.lower().handle(), Route::Regular, id),
+        CancelStep::Complete(request) => {
+            upper.oid_idle.set();
+            request.refused();
+            let status = NDIS_STATUS_REQUEST_ABORTED;
+            request.complete(upper.handle(), Route::Regular, status); // OID-18
+        }
+        CancelStep::Nothing | CancelStep::Marked => {}
     }
 }
 

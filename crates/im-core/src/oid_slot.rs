@@ -15,17 +15,22 @@ enum Place {
     Here,
     /// Below; a cancel is passed on.
     Below,
+    /// Here, waiting for the binding's worker; a cancel ends it.
+    Waiting,
 }
 
 /// What a cancel has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CancelStep {
+pub enum CancelStep<R> {
     /// The request is not here (any more).
     Nothing,
     /// It is below: pass the cancel on (OID-18).
     PassOn,
     /// It is on its way: whoever sends it sees the mark.
     Marked,
+    /// It waited for the worker and has ended here: complete it as aborted
+    /// (OID-18). The worker finds nothing to complete.
+    Complete(R),
 }
 
 /// What whoever sends the request down has to do.
@@ -37,9 +42,10 @@ pub enum SendStep {
     Abort,
 }
 
-/// See the module's description.
+/// See the module's description. `R` is a request that waits, `W` is what the
+/// worker has to do for it.
 #[derive(Debug)]
-pub struct OidSlot {
+pub struct OidSlot<R, W> {
     place: Place,
     id: PVOID,
     cancelled: bool,
@@ -49,12 +55,14 @@ pub struct OidSlot {
     /// A cancel that found no request and did not come late: its request may be
     /// on its way to us, in a handler that has not come here yet.
     early: PVOID,
+    held: Option<R>,
+    work: Option<W>,
 }
 
-// SAFETY: (OID-18) the id is a name, never dereferenced.
-unsafe impl Send for OidSlot {}
+// SAFETY: (OID-18) the ids are names, never dereferenced.
+unsafe impl<R: Send, W: Send> Send for OidSlot<R, W> {}
 
-impl OidSlot {
+impl<R: Copy, W> OidSlot<R, W> {
     /// No request.
     pub const fn new() -> Self {
         Self {
@@ -64,6 +72,8 @@ impl OidSlot {
             number: 0,
             last: core::ptr::null_mut(),
             early: core::ptr::null_mut(),
+            held: None,
+            work: None,
         }
     }
 
@@ -97,10 +107,41 @@ impl OidSlot {
         self.last = self.id;
         self.id = core::ptr::null_mut();
         self.cancelled = false;
+        self.held = None;
+        self.work = None;
+    }
+
+    /// The request waits for the worker.
+    pub fn hold(&mut self, request: R, work: W) -> SendStep {
+        if self.cancelled {
+            return SendStep::Abort;
+        }
+        self.place = Place::Waiting;
+        self.held = Some(request);
+        self.work = Some(work);
+        SendStep::Go
+    }
+
+    /// The worker starts: the request's number and what is to be done for it.
+    /// Nothing if it was cancelled, or taken before.
+    pub fn take_work(&mut self) -> Option<(u64, W)> {
+        let work = self.work.take()?;
+        Some((self.number, work))
+    }
+
+    /// The worker is done with a request: to be completed, unless it was
+    /// cancelled meanwhile. It has ended.
+    pub fn take_waiting(&mut self, number: u64) -> Option<R> {
+        if self.place != Place::Waiting || self.number != number {
+            return None;
+        }
+        let request = self.held.take();
+        self.end();
+        request
     }
 
     /// NDIS cancels the request with this id.
-    pub fn cancel(&mut self, id: PVOID) -> CancelStep {
+    pub fn cancel(&mut self, id: PVOID) -> CancelStep<R> {
         match self.place {
             Place::None => {
                 if id != self.last {
@@ -116,6 +157,11 @@ impl OidSlot {
             Place::Below => {
                 self.cancelled = true;
                 CancelStep::PassOn
+            }
+            Place::Waiting => {
+                let request = self.held.take();
+                self.end();
+                request.map_or(CancelStep::Nothing, CancelStep::Complete)
             }
         }
     }
@@ -134,7 +180,7 @@ impl OidSlot {
     }
 }
 
-impl Default for OidSlot {
+impl<R: Copy, W> Default for OidSlot<R, W> {
     fn default() -> Self {
         Self::new()
     }
@@ -145,13 +191,47 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    type Slot = OidSlot<u32, &'static str>;
+
     fn id(number: usize) -> PVOID {
         core::ptr::without_provenance_mut(number)
     }
 
+    /// OID-2, OID-18: a request that waits is completed by the worker or by its
+    /// cancel, never by both.
+    #[test]
+    fn waiting_requests_end_once() {
+        let mut slot = Slot::new();
+        let first = slot.begin(id(1)).unwrap();
+        assert_eq!(slot.hold(11, "a"), SendStep::Go);
+        assert_eq!(slot.cancel(id(9)), CancelStep::Nothing);
+        assert_eq!(slot.take_work(), Some((first, "a")));
+        assert_eq!(slot.take_work(), None, "taken once");
+        assert_eq!(slot.cancel(id(1)), CancelStep::Complete(11));
+        assert_eq!(slot.take_waiting(first), None);
+        assert!(!slot.is_busy());
+
+        let second = slot.begin(id(2)).unwrap();
+        assert_eq!(slot.hold(22, "b"), SendStep::Go);
+        assert_eq!(slot.take_waiting(first), None, "an older one");
+        assert_eq!(slot.take_work(), Some((second, "b")));
+        assert_eq!(slot.take_waiting(second), Some(22));
+        assert_eq!(slot.cancel(id(2)), CancelStep::Nothing, "too late");
+
+        slot.begin(id(3)).unwrap();
+        assert_eq!(slot.hold(33, "c"), SendStep::Go);
+        assert_eq!(slot.cancel(id(3)), CancelStep::Complete(33));
+        assert_eq!(slot.take_work(), None, "nothing to do for it");
+
+        slot.begin(id(4)).unwrap();
+        assert_eq!(slot.cancel(id(4)), CancelStep::Marked);
+        assert_eq!(slot.hold(44, "d"), SendStep::Abort);
+        slot.end();
+    }
+
     #[test]
     fn one_at_a_time() {
-        let mut slot = OidSlot::new();
+        let mut slot = Slot::new();
         let first = slot.begin(id(1)).unwrap();
         assert_eq!(slot.begin(id(2)), None);
         slot.end();
@@ -161,7 +241,7 @@ mod tests {
     /// OID-18 at each moment: before, on the way, below, after.
     #[test]
     fn cancel_at_every_moment() {
-        let mut slot = OidSlot::new();
+        let mut slot = Slot::new();
         // Before the handler has come here: the request is aborted when it does.
         assert_eq!(slot.cancel(id(1)), CancelStep::Nothing);
         slot.begin(id(1)).unwrap();
@@ -200,7 +280,7 @@ mod tests {
         /// either passed on or stops the request, never both, never neither.
         #[test]
         fn no_cancel_is_lost(steps in prop::collection::vec(0_usize..5, 0..60)) {
-            let mut slot = OidSlot::new();
+            let mut slot = Slot::new();
             let (mut pending, mut below, mut wanted) = (None, false, false);
             // Whether the next request was named before it came.
             let (mut early, mut served) = (false, false);

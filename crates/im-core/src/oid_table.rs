@@ -50,6 +50,76 @@ pub enum Local {
     Capabilities,
     /// OID_GEN_MAC_OPTIONS with what the attributes say (ATR-8).
     MacOptions,
+    /// The packet filter that was set last.
+    PacketFilter,
+    /// The lookahead that was set last.
+    Lookahead,
+    /// Another lookahead.
+    SetLookahead,
+    /// The largest payload.
+    FrameSize,
+    /// The largest frame.
+    TotalSize,
+    /// What a frame takes of the adapter's memory: there is no other.
+    BufferSpace,
+    /// Whether there is a link.
+    MediaConnect,
+    /// The link.
+    LinkState,
+    /// The version of this driver.
+    DriverVersion,
+    /// There is no interrupt to moderate.
+    InterruptModeration,
+    /// The VLAN that the miniport stands in.
+    VlanId,
+    /// Its address.
+    Address,
+    /// The length of its multicast list.
+    ListSize,
+    /// All counters (ATR-11).
+    Statistics,
+    /// One of them (OID-24).
+    Counter(Statistic),
+    /// NDIS_PM_CAPABILITIES as the attributes have them (ATR-6).
+    PowerCapabilities,
+    /// OID_PM_PARAMETERS: nothing can be switched on.
+    PowerParameters,
+    /// Task offload as it is configured.
+    OffloadConfig,
+    /// Task offload as it could be configured.
+    OffloadHardware,
+    /// Another configuration of it (STS-6).
+    OffloadParameters,
+}
+
+/// A counter of a miniport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "the names say it all: in is received, out is sent"
+)]
+pub enum Statistic {
+    FramesIn,
+    FramesOut,
+    BytesIn,
+    BytesOut,
+    DirectedFramesIn,
+    DirectedFramesOut,
+    DirectedBytesIn,
+    DirectedBytesOut,
+    MulticastFramesIn,
+    MulticastFramesOut,
+    MulticastBytesIn,
+    MulticastBytesOut,
+    BroadcastFramesIn,
+    BroadcastFramesOut,
+    BroadcastBytesIn,
+    BroadcastBytesOut,
+    DiscardsIn,
+    DiscardsOut,
+    ErrorsIn,
+    ErrorsOut,
+    NoBufferIn,
 }
 
 /// What the driver notes about a request that it forwards.
@@ -71,6 +141,24 @@ pub enum Note {
     RemoveOffload,
 }
 
+/// What the adapter is asked for on behalf of all its virtual miniports
+/// (OID-25): the binding's worker does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merging {
+    /// OID_GEN_CURRENT_PACKET_FILTER, set.
+    Filter,
+    /// OID_802_3_MULTICAST_LIST, set.
+    Groups,
+    /// OID_802_3_MULTICAST_LIST, query.
+    ListGroups,
+    /// OID_802_3_ADD_MULTICAST_ADDRESS.
+    AddGroup,
+    /// OID_802_3_DELETE_MULTICAST_ADDRESS.
+    RemoveGroup,
+    /// OID_OFFLOAD_ENCAPSULATION, set (OFF-5).
+    Encapsulation,
+}
+
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
@@ -78,6 +166,8 @@ pub enum Rule {
     Forward(Note),
     /// Answered here.
     Answer(Local),
+    /// Noted here, and merged with what the other miniports want.
+    Merge(Merging),
     /// Refused with this status.
     Refuse(NDIS_STATUS),
 }
@@ -88,6 +178,7 @@ impl Rule {
         match self {
             Self::Forward(_) => RuleCode::Forward,
             Self::Answer(_) => RuleCode::Answer,
+            Self::Merge(_) => RuleCode::Merge,
             Self::Refuse(_) => RuleCode::Refuse,
         }
     }
@@ -124,11 +215,17 @@ pub fn one_to_one(asked: Facts, below: Below) -> Rule {
         | OID_PM_PARAMETERS
         | OID_PM_WOL_PATTERN_LIST
         | OID_PM_GET_PROTOCOL_OFFLOAD
-        | OID_PM_PROTOCOL_OFFLOAD_LIST
-        | OID_PM_CURRENT_CAPABILITIES
-        | OID_PM_HARDWARE_CAPABILITIES => {
+        | OID_PM_PROTOCOL_OFFLOAD_LIST => {
             if below.pm {
                 Rule::Forward(Note::Nothing)
+            } else {
+                refuse
+            }
+        }
+        // ATR-6: the adapter's own answer would contradict the attributes.
+        OID_PM_CURRENT_CAPABILITIES | OID_PM_HARDWARE_CAPABILITIES => {
+            if below.pm && asked.kind == Kind::Query {
+                Rule::Answer(Local::PowerCapabilities)
             } else {
                 refuse
             }

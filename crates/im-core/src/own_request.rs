@@ -1,7 +1,8 @@
 //! The driver's own OID requests, beside those it forwards.
 //!
-//! Made at PASSIVE_LEVEL by bind and unbind only, one at a time per binding, and
-//! waited for. The request lives in the binding, so that an unbind, which cannot
+//! Made at PASSIVE_LEVEL by bind, unbind and the binding's worker, one at a time
+//! per binding, and waited for: the worker starts after the bind has asked, is
+//! closed before the unbind asks, and holds `Desk::sync` in between. The request lives in the binding, so that an unbind, which cannot
 //! fail, needs no memory (OID-17, UNB-1).
 
 use crate::edges::Lower;
@@ -70,7 +71,7 @@ impl OwnRequest {
 
 /// Query or set.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ask {
+pub(crate) enum Ask {
     Query,
     Set,
 }
@@ -80,8 +81,8 @@ enum Ask {
 ///
 /// # Safety
 /// `buffer` is nonpaged, valid for `length` bytes until this returns; called at
-/// PASSIVE_LEVEL by the one thread that binds or unbinds.
-unsafe fn ask<T: Topology>(
+/// PASSIVE_LEVEL by the one thread that may ask, see the module's description.
+pub(crate) unsafe fn ask<T: Topology>(
     lower: &Lower<T>,
     ask: Ask,
     oid: NDIS_OID,

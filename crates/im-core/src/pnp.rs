@@ -11,8 +11,8 @@ use crate::instance;
 use crate::pause::{pause_binding, restart_binding};
 use crate::pnp_table::{EventRule, rule};
 use crate::state::{Upper as UpperState, upper_exists};
-use crate::status;
 use crate::topology::Topology;
+use crate::{status, sync};
 use core::mem::offset_of;
 use core::sync::atomic::Ordering;
 use im_control::EventKind;
@@ -62,6 +62,7 @@ pub(crate) unsafe extern "efiapi" fn event<T: Topology>(
         (Some(lower), EventRule::Restart) => {
             refresh(lower, notification);
             restart_binding(lower);
+            sync::merge_again(lower);
             NDIS_STATUS_SUCCESS
         }
         (Some(lower), EventRule::ReconfigureBinding) => {
@@ -138,6 +139,7 @@ fn set_power<T: Topology>(lower: &Lower<T>, event: &NET_PNP_EVENT_NOTIFICATION) 
         .event(EventKind::BindingPower, lower.if_index(), state as u64);
     if state == NdisDeviceStateD0.0 {
         lower.set_bits(0, bit::LOWER_LOW_POWER);
+        sync::merge_again(lower);
         for upper in lower.uppers() {
             status::show_link(&upper);
         }

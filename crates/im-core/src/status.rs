@@ -12,6 +12,7 @@ use crate::facts::{Link, read_offload};
 use crate::gate::bit;
 use crate::status_table::StatusRule;
 use crate::topology::Topology;
+use crate::{offload, sync};
 use core::mem::offset_of;
 use im_control::EventKind;
 use ndis::header::{Zeroed, clamp_header, header, read_optional};
@@ -77,6 +78,27 @@ pub(crate) unsafe extern "efiapi" fn status<T: Topology>(
             }
             relay(lower, &below);
         }
+        StatusRule::OwnOffload => {
+            if below.StatusCode == NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG {
+                // SAFETY: (STS-1) as above.
+                let offload = unsafe {
+                    fits(&below)
+                        .then(|| read_offload(below.StatusBuffer.cast()))
+                        .flatten()
+                };
+                if offload.is_none() {
+                    return;
+                }
+                lower.facts.lock().offload = offload;
+                for upper in lower.uppers() {
+                    if let Some(_inside) = upper.indications.enter() {
+                        offload::renew(&upper); // OFF-1
+                        offload::indicate(&upper); // STS-6
+                    }
+                }
+            }
+        }
+        StatusRule::Address => sync::address_changed(lower),
         StatusRule::Power => power_capabilities(lower, &below),
         StatusRule::ResetStart => {
             lower.set_bits(bit::LOWER_RESETTING, 0); // RST-2
@@ -92,6 +114,7 @@ pub(crate) unsafe extern "efiapi" fn status<T: Topology>(
             for upper in lower.uppers() {
                 T::Data::end_reset(&upper); // RST-3
             }
+            sync::merge_again(lower);
         }
     }
 }
@@ -157,7 +180,7 @@ pub(crate) fn show_link<T: Topology>(upper: &Upper<T>) {
     let Some(_inside) = upper.indications.enter() else {
         return;
     };
-    let mut link = upper.lower().facts.lock().link;
+    let mut link = link_of(upper);
     let last = upper.shown_link.lock().replace(link);
     if last == Some(link) {
         return;
@@ -166,7 +189,7 @@ pub(crate) fn show_link<T: Topology>(upper: &Upper<T>) {
     // that is not the latest any more indicates the latest too.
     for _ in 0..MOST_ROUNDS {
         indicate_link(upper, link);
-        let now = upper.lower().facts.lock().link;
+        let now = link_of(upper);
         if now == link {
             return;
         }
@@ -178,8 +201,14 @@ pub(crate) fn show_link<T: Topology>(upper: &Upper<T>) {
 /// Rounds after which a link that keeps changing is left to its next status.
 const MOST_ROUNDS: u32 = 8;
 
-/// Indicates one link state.
-fn indicate_link<T: Topology>(upper: &Upper<T>, link: Link) {
+/// The link that a miniport shows now.
+pub(crate) fn link_of<T: Topology>(upper: &Upper<T>) -> Link {
+    let below = upper.lower().facts.lock().link;
+    upper.port().map_or(below, |port| T::link(port, below))
+}
+
+/// A link as NDIS has it.
+pub(crate) fn link_state(link: Link) -> NDIS_LINK_STATE {
     let mut state = NDIS_LINK_STATE::zeroed();
     state.Header = header(
         NDIS_OBJECT_TYPE_DEFAULT,
@@ -192,6 +221,12 @@ fn indicate_link<T: Topology>(upper: &Upper<T>, link: Link) {
     state.RcvLinkSpeed = link.rcv;
     state.PauseFunctions = NDIS_SUPPORTED_PAUSE_FUNCTIONS(link.pause);
     state.AutoNegotiationFlags = link.negotiated;
+    state
+}
+
+/// Indicates one link state.
+fn indicate_link<T: Topology>(upper: &Upper<T>, link: Link) {
+    let mut state = link_state(link);
     let mut status = NDIS_STATUS_INDICATION::zeroed();
     status.StatusCode = NDIS_STATUS_LINK_STATE;
     indicate(
@@ -203,7 +238,8 @@ fn indicate_link<T: Topology>(upper: &Upper<T>, link: Link) {
 }
 
 /// Indicates a status on a virtual miniport, if it may (STS-2, STS-5).
-fn indicate<T: Topology>(
+/// IRQL <= DISPATCH_LEVEL, no lock held.
+pub(crate) fn indicate<T: Topology>(
     upper: &Upper<T>,
     below: &NDIS_STATUS_INDICATION,
     buffer: PVOID,

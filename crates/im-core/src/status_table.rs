@@ -3,11 +3,11 @@
 
 use crate::oid_table::Below;
 use ndis::sys::{
-    NDIS_STATUS, NDIS_STATUS_LINK_STATE, NDIS_STATUS_OPER_STATUS,
-    NDIS_STATUS_PM_CAPABILITIES_CHANGE, NDIS_STATUS_PM_HARDWARE_CAPABILITIES,
-    NDIS_STATUS_PM_OFFLOAD_REJECTED, NDIS_STATUS_PM_WOL_PATTERN_REJECTED, NDIS_STATUS_RESET_END,
-    NDIS_STATUS_RESET_START, NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG,
-    NDIS_STATUS_TASK_OFFLOAD_HARDWARE_CAPABILITIES,
+    NDIS_STATUS, NDIS_STATUS_CURRENT_MAC_ADDRESS_CHANGE, NDIS_STATUS_LINK_STATE,
+    NDIS_STATUS_OPER_STATUS, NDIS_STATUS_PM_CAPABILITIES_CHANGE,
+    NDIS_STATUS_PM_HARDWARE_CAPABILITIES, NDIS_STATUS_PM_OFFLOAD_REJECTED,
+    NDIS_STATUS_PM_WOL_PATTERN_REJECTED, NDIS_STATUS_RESET_END, NDIS_STATUS_RESET_START,
+    NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG, NDIS_STATUS_TASK_OFFLOAD_HARDWARE_CAPABILITIES,
 };
 
 /// What becomes of a status.
@@ -21,6 +21,10 @@ pub enum StatusRule {
     Power,
     /// Offload as configured: noted and passed on.
     Offload,
+    /// Offload as configured: noted, and each miniport says what is left of it.
+    OwnOffload,
+    /// The adapter's address may have changed.
+    Address,
     /// Starts to hold data (RST-2); not indicated (STS-3).
     ResetStart,
     /// Lets held data go.
@@ -62,6 +66,22 @@ pub const fn one_to_one(code: NDIS_STATUS, below: Below) -> StatusRule {
         }
         _ if unexposed(code) => StatusRule::Keep,
         _ => StatusRule::PassOn,
+    }
+}
+
+/// The column of many virtual miniports on one adapter: what a miniport shows is
+/// its own, so that the adapter's words are not passed on.
+pub const fn one_to_many(code: NDIS_STATUS, below: Below) -> StatusRule {
+    match code {
+        NDIS_STATUS_CURRENT_MAC_ADDRESS_CHANGE => StatusRule::Address,
+        NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG if below.offload => StatusRule::OwnOffload,
+        // Of wake-up and of what hardware could do, a miniport has its own.
+        NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG
+        | NDIS_STATUS_TASK_OFFLOAD_HARDWARE_CAPABILITIES
+        | NDIS_STATUS_PM_HARDWARE_CAPABILITIES
+        | NDIS_STATUS_PM_WOL_PATTERN_REJECTED
+        | NDIS_STATUS_PM_OFFLOAD_REJECTED => StatusRule::Keep,
+        _ => one_to_one(code, below),
     }
 }
 
@@ -150,6 +170,30 @@ mod tests {
             NDIS_STATUS_GFT_OFFLOAD_CURRENT_CAPABILITIES,
         ] {
             assert_eq!(one_to_one(code, ALL), StatusRule::Keep, "{code:?}");
+        }
+    }
+
+    /// What a miniport shows is its own.
+    #[test]
+    fn many_miniports_say_their_own() {
+        for code in [
+            NDIS_STATUS_PM_HARDWARE_CAPABILITIES,
+            NDIS_STATUS_PM_WOL_PATTERN_REJECTED,
+            NDIS_STATUS_TASK_OFFLOAD_HARDWARE_CAPABILITIES,
+        ] {
+            assert_eq!(one_to_many(code, ALL), StatusRule::Keep);
+        }
+        let offload = NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG;
+        assert_eq!(one_to_many(offload, ALL), StatusRule::OwnOffload);
+        assert_eq!(one_to_many(offload, NONE), StatusRule::Keep);
+        let mac = NDIS_STATUS_CURRENT_MAC_ADDRESS_CHANGE;
+        assert_eq!(one_to_many(mac, NONE), StatusRule::Address);
+        for code in [
+            NDIS_STATUS_LINK_STATE,
+            NDIS_STATUS_RESET_START,
+            NDIS_STATUS_OPER_STATUS,
+        ] {
+            assert_eq!(one_to_many(code, ALL), one_to_one(code, ALL));
         }
     }
 

@@ -104,6 +104,9 @@ pub trait Topology: Sized + Send + Sync + 'static {
     /// second one with an equal key is refused. `None`: nothing.
     fn key(port: &Self::Port) -> Option<u64>;
 
+    /// The setting that an equal key is blamed on.
+    const KEY_SETTING: u8 = 0;
+
     /// What a virtual miniport shows of the adapter below (ATR-*).
     fn shown(adapter: &Self::Adapter, facts: &Facts, port: &Self::Port) -> Shown;
 

@@ -208,6 +208,48 @@ impl Request {
         NDIS_STATUS_SUCCESS
     }
 
+    /// Answers a query with a counter: as much of its 64 bits as there is room
+    /// for (OID-24).
+    pub fn answer_counter(self, value: u64) -> NDIS_STATUS {
+        let room = self.facts().length;
+        if room >= 8 {
+            return self.answer(&value.to_ne_bytes());
+        }
+        let status = self.answer(&(value as u32).to_ne_bytes());
+        // SAFETY: (OID-24) a query request that is ours.
+        unsafe { (*self.0.as_ptr()).DATA.QUERY_INFORMATION.BytesNeeded = 8 };
+        status
+    }
+
+    /// Answers a query with pieces, one after the other (OID-11, OID-12).
+    pub fn answer_with<'a>(
+        self,
+        pieces: impl Iterator<Item = &'a [u8]> + core::clone::Clone,
+    ) -> NDIS_STATUS {
+        let facts = self.facts();
+        let needed = pieces
+            .clone()
+            .fold(0_u32, |sum, piece| sum.saturating_add(piece.len() as u32));
+        // SAFETY: (OID-12) a query request that is ours; written only if the
+        // buffer is long enough for all pieces, and then no more than that.
+        unsafe {
+            let query = &raw mut (*self.0.as_ptr()).DATA.QUERY_INFORMATION;
+            let mut to = (*query).InformationBuffer.cast::<u8>();
+            if facts.length < needed || (to.is_null() && needed != 0) {
+                (*query).BytesWritten = 0;
+                (*query).BytesNeeded = needed;
+                return NDIS_STATUS_INVALID_LENGTH;
+            }
+            for piece in pieces {
+                core::ptr::copy_nonoverlapping(piece.as_ptr(), to, piece.len());
+                to = to.add(piece.len());
+            }
+            (*query).BytesWritten = needed;
+            (*query).BytesNeeded = 0;
+        }
+        NDIS_STATUS_SUCCESS
+    }
+
     /// Completes a request whose handler returned PENDING, once (OID-2).
     pub fn complete(self, miniport: MiniportHandle, route: Route, status: NDIS_STATUS) {
         // SAFETY: (OID-2, OID-6) pending, on the handle that it came on.
@@ -434,6 +476,49 @@ mod tests {
                 assert_eq!(result.BytesWritten, 8);
                 assert_eq!(buffer[..8], [1, 2, 3, 4, 5, 6, 7, 8]);
                 assert_eq!(buffer[8..], [0xEE; 4]);
+            }
+        }
+    }
+
+    /// OID-24: 8 bytes, 4 or none, and 8 needed where it was less.
+    #[test]
+    fn counters_fit_as_far_as_they_can() {
+        for (length, status, written, needed) in [
+            (0, NDIS_STATUS_INVALID_LENGTH, 0, 8),
+            (3, NDIS_STATUS_INVALID_LENGTH, 0, 8),
+            (4, NDIS_STATUS_SUCCESS, 4, 8),
+            (7, NDIS_STATUS_SUCCESS, 4, 8),
+            (8, NDIS_STATUS_SUCCESS, 8, 0),
+            (12, NDIS_STATUS_SUCCESS, 8, 0),
+        ] {
+            let mut buffer = [0_u8; 12];
+            let mut raw = query(&mut buffer[..length]);
+            // SAFETY: (OID-2) the request lives until the end of the loop.
+            let request = unsafe { Request::adopt(&raw mut raw) }.unwrap();
+            assert_eq!(request.answer_counter(0x1_0000_0002), status);
+            // SAFETY: (OID-12) a query request.
+            let result = unsafe { raw.DATA.QUERY_INFORMATION };
+            assert_eq!((result.BytesWritten, result.BytesNeeded), (written, needed));
+            let expected = 0x1_0000_0002_u64.to_ne_bytes();
+            assert_eq!(buffer[..written as usize], expected[..written as usize]);
+        }
+    }
+
+    /// OID-11, OID-12: all pieces or none.
+    #[test]
+    fn pieces_are_answered_whole() {
+        for length in 0..8_usize {
+            let mut buffer = [0xEE_u8; 8];
+            let mut raw = query(&mut buffer[..length]);
+            // SAFETY: (OID-2) the request lives until the end of the loop.
+            let request = unsafe { Request::adopt(&raw mut raw) }.unwrap();
+            let status = request.answer_with([&[1_u8, 2, 3][..], &[4, 5]].into_iter());
+            if length < 5 {
+                assert_eq!(status, NDIS_STATUS_INVALID_LENGTH);
+                assert_eq!(buffer, [0xEE; 8]);
+            } else {
+                assert_eq!(status, NDIS_STATUS_SUCCESS);
+                assert_eq!(buffer[..5], [1, 2, 3, 4, 5]);
             }
         }
     }

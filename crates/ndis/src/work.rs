@@ -1,8 +1,9 @@
 //! Work items: something that has to happen at PASSIVE_LEVEL.
 //!
 //! Owned by a virtual miniport or a driver handle, never by a binding (MEM-6).
-//! Queueing: any thread, IRQL <= DISPATCH_LEVEL, coalesced while queued; the
-//! routine runs at PASSIVE_LEVEL, never twice at once. Dropping waits for it.
+//! Queueing: any thread, IRQL <= DISPATCH_LEVEL, coalesced while queued. The
+//! routine runs at PASSIVE_LEVEL; queued again while it runs, it may run a second
+//! time beside itself. Dropping waits for it.
 
 use crate::memory::{Pool, PoolBox};
 use crate::rundown::Rundown;
@@ -60,6 +61,12 @@ impl<C: Sync> WorkItem<C> {
         // because the run-down waits for the routine.
         unsafe { NdisQueueIoWorkItem(self.handle, Some(run::<C>), self.shared.as_ptr().cast()) };
         true
+    }
+
+    /// Lets nobody queue it any more and waits until the routine has returned.
+    /// IRQL = PASSIVE_LEVEL, not from the routine itself.
+    pub fn close(&self) {
+        self.shared.users.close_and_wait();
     }
 }
 
