@@ -87,6 +87,7 @@ fn prepare(options: &Run, screen: &mut Screen, report: &mut Report) -> Result<Pr
         files.push((FileUse::Capture, create(path, hint)?));
     }
     let threads = topology.lab.engine == Engine::RealTime;
+    let named = topology.lab.scenario.clone();
     let job = RunJob {
         driver: manifest.driver.clone(),
         service: manifest.protocol.clone(),
@@ -94,7 +95,8 @@ fn prepare(options: &Run, screen: &mut Screen, report: &mut Report) -> Result<Pr
         scenario: options
             .scenario
             .clone()
-            .or_else(|| options.tap.then(|| "linux".to_owned())),
+            .or_else(|| options.tap.then(|| "linux".to_owned()))
+            .or(named),
         seed,
         cycles: options.cycles,
         verbosity: options.verbose,

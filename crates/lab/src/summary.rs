@@ -23,6 +23,8 @@ pub struct Summary {
     pub udp: Vec<Udp>,
     /// Disturbances and life cycle, in order.
     pub steps: Vec<Step>,
+    /// Who heard whom, and who should have.
+    pub matrices: Vec<Matrix>,
     /// Each OID of the lower adapters.
     pub oids: Vec<Oid>,
     /// What the software NICs really did.
@@ -95,6 +97,34 @@ pub struct Step {
     pub ok: bool,
     /// What was seen.
     pub detail: String,
+}
+
+/// Who heard whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Matrix {
+    /// Under which circumstances.
+    pub title: String,
+    /// What the letters of a cell mean.
+    pub legend: String,
+    /// Names of the columns.
+    pub listeners: Vec<String>,
+    /// A row for each speaker and each kind of tag.
+    pub rows: Vec<MatrixRow>,
+    /// Probes that were heard where they should not be, or not where they should.
+    pub differ: u64,
+}
+
+/// What was heard of one speaker.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MatrixRow {
+    /// Who spoke.
+    pub speaker: String,
+    /// How the frames were tagged.
+    pub tagged: String,
+    /// What each listener heard.
+    pub heard: Vec<String>,
+    /// What each should have heard.
+    pub expected: Vec<String>,
 }
 
 /// What the driver did with an OID.

@@ -13,6 +13,16 @@ impl Table {
         }
     }
 
+    /// A table with as many columns as there are names.
+    pub fn with_columns(names: Vec<String>) -> Self {
+        Self { rows: vec![names] }
+    }
+
+    /// Adds a row of any length.
+    pub fn cells(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
     /// Adds a row.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(Vec::from(cells));

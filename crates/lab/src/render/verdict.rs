@@ -12,6 +12,7 @@ impl Screen {
     /// Shows the summary of a scenario.
     pub fn summary(&mut self, summary: &Summary) {
         self.traffic(summary);
+        self.matrices(summary);
         self.steps(summary);
         self.oids(summary);
         self.nics(summary);
@@ -88,6 +89,32 @@ impl Screen {
             ]);
         }
         self.section("Traffic", &table);
+    }
+
+    fn matrices(&mut self, summary: &Summary) {
+        for matrix in &summary.matrices {
+            let mut columns = vec!["speaker".to_owned(), "tagged".to_owned()];
+            columns.extend(matrix.listeners.iter().cloned());
+            let mut table = Table::with_columns(columns);
+            for row in &matrix.rows {
+                let mut cells = vec![row.speaker.clone(), row.tagged.clone()];
+                cells.extend(
+                    row.heard
+                        .iter()
+                        .zip(&row.expected)
+                        .map(|(heard, expected)| {
+                            if heard == expected {
+                                heard.clone()
+                            } else {
+                                format!("{heard} !! {expected}")
+                            }
+                        }),
+                );
+                table.cells(cells);
+            }
+            self.section(&format!("Who hears whom: {}", matrix.title), &table);
+            self.print(&format!("  {} (!!: what it should be)", matrix.legend));
+        }
     }
 
     fn steps(&mut self, summary: &Summary) {

@@ -29,8 +29,10 @@ const SECOND: u64 = 1_000 * MS;
 const LOOK: u16 = 50;
 /// Pauses and restarts of each edge under traffic.
 const ROUNDS: u32 = 10;
-/// Name of a counter that the parent looks for.
+/// Names of counters that the parent looks for.
 pub const DROPPED: &str = "frames dropped below the driver";
+/// The second of them.
+pub const INDICATED: &str = "frames indicated to the driver";
 
 /// Runs `run`, and meanwhile lets each endpoint on a TAP device speak when there is
 /// something to read.
@@ -172,11 +174,13 @@ fn count(host: &Host, stage: &Stage, summary: &mut Summary) {
     control::ask(host, stage, summary);
     for (nic, adapter) in stage.topology.adapters.iter().enumerate() {
         let mix = host.nic_mix(nic);
-        summary.counters.push(Counter {
-            owner: adapter.name.clone(),
-            name: DROPPED.into(),
-            value: mix.dropped,
-        });
+        for (name, value) in [(DROPPED, mix.dropped), (INDICATED, mix.receives)] {
+            summary.counters.push(Counter {
+                owner: adapter.name.clone(),
+                name: name.into(),
+                value,
+            });
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Scenarios: what is done with a driver, from `DriverEntry` to unload.
 //!
 //! [`stage`] turns a topology into a host with NICs, wires and protocols; [`tour`] is the
-//! default scenario, [`cycles`] the long one. They run inside the host, as a thread of its
+//! default scenario of a driver with one miniport on an adapter, [`mux`] that of one with
+//! many, [`cycles`] the long one. They run inside the host, as a thread of its
 //! engine, and know no driver by name.
 
 mod bench;
@@ -10,6 +11,7 @@ mod cycles;
 mod driver_entry;
 mod linux;
 mod malformed;
+mod mux;
 mod oids;
 mod pnp;
 mod stage;
@@ -22,11 +24,11 @@ use crate::process::RunJob;
 use crate::summary::{Leak, Step, Summary};
 use crate::trouble::Trouble;
 
-pub use linux::DROPPED;
-pub use stage::{Files, Stage};
+pub use linux::{DROPPED, INDICATED};
+pub use stage::{Files, Stage, device};
 
 /// Names of the scenarios, the default first.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     "tour",
     "cycles",
     "surprise",
@@ -35,6 +37,7 @@ pub const NAMES: [&str; 8] = [
     "driver-entry",
     "malformed",
     "pnp",
+    "mux",
 ];
 
 /// Runs the job's scenario on a loaded driver; the results go out as events.
@@ -53,6 +56,7 @@ pub fn run(host: &Host, job: &RunJob, files: Files) -> Result<(), Trouble> {
         "cycles" => cycles::run(host, job, &mut summary)?,
         "driver-entry" => driver_entry::run(host, job, &mut summary)?,
         "malformed" => malformed::run(host, job, &mut summary)?,
+        "mux" => mux::run(host, job, files, &mut summary)?,
         _ => one_life(host, job, files, name, &mut summary)?,
     }
     if !host.crashed() {

@@ -83,6 +83,18 @@ impl Stage {
         Self::build(host, job, topology, (seed, false), files, |_| {})
     }
 
+    /// The same with more endpoints.
+    pub fn with(
+        host: &Host,
+        job: &RunJob,
+        topology: &Topology,
+        seed: u64,
+        files: Files,
+        more: impl FnOnce(&mut Endpoints),
+    ) -> Result<Self, Trouble> {
+        Self::build(host, job, topology, (seed, false), files, more)
+    }
+
     /// The same with rough adapters and protocols: they send and indicate what no sound one
     /// does. `more` adds endpoints.
     pub fn rough(
@@ -112,7 +124,18 @@ impl Stage {
         let mut endpoints = Endpoints::build(topology, seed, open)
             .map_err(|e| Trouble::input(e.to_string()).at(topology.file.display()))?;
         let mut taps = Vec::new();
-        for h in topology.hosts.iter().filter(|h| h.stack == Stack::Linux) {
+        // Where a switch stands, its trunk is what the wire leads to, and not the hosts.
+        for wire in &topology.wires {
+            if let Some(fd) = take(&mut files, &FileUse::Trunk(wire.name.clone())) {
+                let place = Place::Wire(wire.name.clone());
+                let (endpoint, watch) = TapEndpoint::watched(Tap::from(fd));
+                endpoints.attach(&place, None, endpoint);
+                taps.push((place, watch));
+            }
+        }
+        let switched: Vec<Place> = taps.iter().map(|(place, _)| place.clone()).collect();
+        let of_linux = |h: &&topology::Host| h.stack == Stack::Linux && !switched.contains(&h.on);
+        for h in topology.hosts.iter().filter(of_linux) {
             let fd = take(&mut files, &FileUse::Tap(h.name.clone())).ok_or_else(|| {
                 Trouble::host(format!("no TAP device was handed over for {}", h.name))
             })?;
@@ -328,7 +351,9 @@ fn captures(topology: &Topology, files: &mut Files) -> Result<Captures, Trouble>
     Ok(Arc::new(Mutex::new((list, None))))
 }
 
-fn values(list: &std::collections::BTreeMap<String, ConfigValue>) -> Vec<(String, Value)> {
+pub(super) fn values(
+    list: &std::collections::BTreeMap<String, ConfigValue>,
+) -> Vec<(String, Value)> {
     list.iter()
         .map(|(key, value)| {
             let value = match value {

@@ -11,7 +11,7 @@ use lab_net::lock;
 use super::stage::{Stage, device};
 use super::{control, oids, progress, step};
 use crate::summary::{self, Summary};
-use crate::topology::Place;
+use crate::topology::{self, Place};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
@@ -21,15 +21,16 @@ const TRANSFER: u64 = 64 << 20;
 type Shared = Arc<Mutex<IpHost>>;
 
 /// A host above and one below that can talk.
-struct Pair {
+pub(super) struct Pair {
     above: Shared,
     below: Shared,
     to_below: IpAddr,
     to_above: IpAddr,
-    names: (String, String),
+    /// What the hosts are called.
+    pub(super) names: (String, String),
 }
 
-fn pairs(stage: &Stage) -> Vec<Pair> {
+pub(super) fn pairs(stage: &Stage) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for (h, above) in stage.hosts() {
         let Place::Miniport(miniport) = &h.on else {
@@ -39,7 +40,9 @@ fn pairs(stage: &Stage) -> Vec<Pair> {
             .nic_of(miniport)
             .and_then(|n| stage.topology.adapters[n].wire.clone());
         for (far, below) in stage.hosts() {
-            if far.on != Place::Wire(wire.clone().unwrap_or_default()) {
+            if far.on != Place::Wire(wire.clone().unwrap_or_default())
+                || far.tag.map_or(0, |tag| tag.vlan) != stage.topology.vlan_of(miniport)
+            {
                 continue;
             }
             let mut add = |to_below, to_above| {
@@ -51,10 +54,14 @@ fn pairs(stage: &Stage) -> Vec<Pair> {
                     names: (h.name.clone(), far.name.clone()),
                 });
             };
-            if let (Some(a), Some(b)) = (h.ipv4, far.ipv4) {
+            if let (Some(a), Some(b)) = (h.ipv4, far.ipv4)
+                && topology::same_network(IpAddr::V4(a.0), IpAddr::V4(b.0), a.1)
+            {
                 add(IpAddr::V4(b.0), IpAddr::V4(a.0));
             }
-            if let (Some(a), Some(b)) = (h.ipv6, far.ipv6) {
+            if let (Some(a), Some(b)) = (h.ipv6, far.ipv6)
+                && topology::same_network(IpAddr::V6(a.0), IpAddr::V6(b.0), a.1)
+            {
                 add(IpAddr::V6(b.0), IpAddr::V6(a.0));
             }
         }
@@ -92,12 +99,9 @@ pub fn bring_up(host: &Host, stage: &Stage, summary: &mut Summary) -> Option<Vec
             }
         }
     }
-    let names: Vec<String> = stage
-        .topology
-        .miniports
-        .iter()
-        .map(|m| device(&m.name))
-        .collect();
+    // A timeline may bring more later.
+    let bound = stage.topology.bindings.iter().flat_map(|b| &b.upper);
+    let names: Vec<String> = bound.map(|name| device(name)).collect();
     let up = host.wait_until("for the virtual miniports", MS / 10, 10 * SECOND, |h| {
         names.iter().all(|n| {
             h.miniport(n)
@@ -196,7 +200,13 @@ fn wait_jobs(host: &Host, what: &str, limit: u64, jobs: &[(Shared, JobId)]) -> b
     })
 }
 
-fn ping_all(host: &Host, stage: &Stage, pairs: &[Pair], summary: &mut Summary, note: bool) -> bool {
+pub(super) fn ping_all(
+    host: &Host,
+    stage: &Stage,
+    pairs: &[Pair],
+    summary: &mut Summary,
+    note: bool,
+) -> bool {
     let mut jobs = Vec::new();
     for pair in pairs {
         for (from, to, path) in [
@@ -255,10 +265,15 @@ pub fn still_answers(host: &Host, stage: &Stage, summary: &mut Summary) -> bool 
     ping_all(host, stage, &pairs, summary, false)
 }
 
+/// A transfer each way between the first two that can talk.
 fn tcp_all(host: &Host, stage: &Stage, pairs: &[Pair], summary: &mut Summary) {
-    let Some(pair) = pairs.first() else {
-        return;
-    };
+    if let Some(pair) = pairs.first() {
+        tcp(host, stage, pair, TRANSFER, summary);
+    }
+}
+
+/// A transfer each way between two hosts.
+pub(super) fn tcp(host: &Host, stage: &Stage, pair: &Pair, bytes: u64, summary: &mut Summary) {
     for (from, to, address, path) in [
         (
             &pair.above,
@@ -273,7 +288,7 @@ fn tcp_all(host: &Host, stage: &Stage, pairs: &[Pair], summary: &mut Summary) {
             format!("{} -> {}", pair.names.1, pair.names.0),
         ),
     ] {
-        let order = Tcp::sink(5001, TRANSFER, 7);
+        let order = Tcp::sink(5001, bytes, 7);
         let started = host.now();
         let sink = lock(to).tcp(order);
         let source = lock(from).tcp(order.peer(SocketAddr::new(address, 5001)));
@@ -297,7 +312,7 @@ fn tcp_all(host: &Host, stage: &Stage, pairs: &[Pair], summary: &mut Summary) {
                     host,
                     &format!("TCP {path}, MiB"),
                     r.received >> 20,
-                    TRANSFER >> 20,
+                    bytes >> 20,
                 );
             }
             if done || host.now() > end {
@@ -310,7 +325,7 @@ fn tcp_all(host: &Host, stage: &Stage, pairs: &[Pair], summary: &mut Summary) {
             }
             summary.tcp.push(summary::Tcp {
                 path,
-                wanted: TRANSFER,
+                wanted: bytes,
                 arrived: r.received,
                 first_wrong: None,
                 ns: host.now() - started,
@@ -319,12 +334,12 @@ fn tcp_all(host: &Host, stage: &Stage, pairs: &[Pair], summary: &mut Summary) {
     }
 }
 
-fn start_flood(host: &Host, stage: &Stage) {
+pub(super) fn start_flood(host: &Host, stage: &Stage) {
     stage.endpoints.start_generators(host.now());
     stage.kick(host);
 }
 
-fn flood(host: &Host, stage: &Stage, summary: &mut Summary) {
+pub(super) fn flood(host: &Host, stage: &Stage, summary: &mut Summary) {
     if stage.topology.generators.is_empty() {
         return;
     }
@@ -385,7 +400,7 @@ fn pause_restart(
     );
 }
 
-fn link_flap(host: &Host, stage: &Stage, pairs: &[Pair], summary: &mut Summary) {
+pub(super) fn link_flap(host: &Host, stage: &Stage, pairs: &[Pair], summary: &mut Summary) {
     for (nic, adapter) in stage.topology.adapters.iter().enumerate() {
         if adapter.wire.is_none() {
             continue;
@@ -427,7 +442,7 @@ fn link_flap(host: &Host, stage: &Stage, pairs: &[Pair], summary: &mut Summary) 
     );
 }
 
-fn power_cycle(
+pub(super) fn power_cycle(
     host: &Host,
     stage: &Stage,
     pairs: &[Pair],

@@ -84,6 +84,8 @@ pub struct Endpoints {
     hosts: Vec<(String, Arc<Mutex<IpHost>>)>,
     generators: Vec<(String, Arc<Mutex<oracle::Generator>>)>,
     replays: Vec<(String, Arc<Mutex<pcap::Replay>>)>,
+    /// A flow for each generator, in their order.
+    flows: Vec<FlowId>,
     /// Behind a lock only so that the whole may be shared between threads.
     hubs: Mutex<Vec<(Place, Hub)>>,
 }
@@ -101,6 +103,7 @@ impl Endpoints {
             hosts: Vec::new(),
             generators: Vec::new(),
             replays: Vec::new(),
+            flows: Vec::new(),
             hubs: Mutex::default(),
         };
         for (index, host) in topology.hosts.iter().enumerate() {
@@ -126,6 +129,7 @@ impl Endpoints {
             let taker = if alone { taker.strict() } else { taker };
             endpoints.place(&sink.on, sink.tag, mac, taker);
         }
+        endpoints.flows = flows;
         for replay in &topology.replays {
             let read = open(replay).map_err(|error| BuildError::Replay {
                 name: replay.name.clone(),
@@ -263,6 +267,19 @@ impl Endpoints {
         for (_, generator) in &self.generators {
             lock(generator).stop();
         }
+    }
+
+    /// Flows that begin or end above a miniport.
+    pub fn flows_of(&self, topology: &Topology, miniport: &str) -> Vec<FlowId> {
+        let here = |on: &Place| matches!(on, Place::Miniport(name) if name == miniport);
+        let ends_here = |generator: &Generator| {
+            let sink = topology.sinks.iter().find(|sink| sink.name == generator.to);
+            here(&generator.on) || sink.is_some_and(|sink| here(&sink.on))
+        };
+        let each = topology.generators.iter().zip(&self.flows);
+        each.filter(|(generator, _)| ends_here(generator))
+            .map(|(_, flow)| *flow)
+            .collect()
     }
 
     /// Whether every generator has sent what it was ordered to.

@@ -64,7 +64,7 @@ pub mod timeline;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use lab_net::Mac;
@@ -220,6 +220,17 @@ pub enum ConfigValue {
     List(Vec<String>),
 }
 
+impl ConfigValue {
+    /// A number, whether written as one or as text.
+    pub fn number(&self) -> Option<u32> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Text(text) => text.parse().ok(),
+            Self::List(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for ConfigValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -237,6 +248,26 @@ pub struct Miniport {
     pub name: String,
     /// Values of its configuration.
     pub properties: BTreeMap<String, ConfigValue>,
+}
+
+impl Miniport {
+    /// Its VLAN by its values; 0: none.
+    pub fn vlan(&self) -> u16 {
+        let value = self.properties.get(ports::VLAN_ID);
+        let number = value.and_then(ConfigValue::number).unwrap_or(0);
+        u16::try_from(number).unwrap_or(0)
+    }
+}
+
+/// Whether two addresses are in one network of this prefix length.
+pub fn same_network(a: IpAddr, b: IpAddr, prefix: u8) -> bool {
+    let (a, b, bits) = match (a, b) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (u128::from(a.to_bits()), u128::from(b.to_bits()), 32),
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits(), b.to_bits(), 128_u32),
+        _ => return false,
+    };
+    let host = bits.saturating_sub(u32::from(prefix));
+    a.checked_shr(host).unwrap_or(0) == b.checked_shr(host).unwrap_or(0)
 }
 
 /// `[[binding]]`: the driver's protocol edge on an adapter, or on a virtual
@@ -419,6 +450,12 @@ impl Topology {
         self.adapters
             .iter()
             .find(|adapter| adapter.wire.as_deref() == Some(wire))
+    }
+
+    /// The VLAN of a miniport by its values; 0: none, or the driver knows of none.
+    pub fn vlan_of(&self, miniport: &str) -> u16 {
+        let known = self.miniports.iter().find(|known| known.name == miniport);
+        known.map_or(0, Miniport::vlan)
     }
 
     /// A path that the file names, as seen from where the command runs.
