@@ -4,6 +4,7 @@
 //! depend on the OID, on query, set or method, and on what the adapter below
 //! has; nothing else.
 
+pub use crate::oid_many::one_to_many;
 use im_control::RuleCode;
 use ndis::oid::{Facts, Kind};
 use ndis::sys::{

@@ -146,7 +146,11 @@ pub trait Topology: Sized + Send + Sync + 'static {
     /// OIDs that are answered whatever the adapter has (ATR-10); those of the
     /// adapter that are not refused come on top.
     fn own_oids() -> &'static [NDIS_OID] {
-        &[]
+        if Self::UPPERS_PER_LOWER == 1 {
+            &[]
+        } else {
+            crate::oid_many::OWN
+        }
     }
 
     /// What becomes of an OID request from above.
