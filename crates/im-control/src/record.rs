@@ -134,6 +134,17 @@ record! {
         rcv_speed: u64,
         /// Device name of the virtual miniport.
         name: [u16; NAME_UNITS],
+        /// VLAN that the virtual miniport stands in; zero: none.
+        vlan: u32,
+        /// Packet filter that was set on it, NDIS_PACKET_TYPE_xxx.
+        filter: u32,
+        /// Its Ethernet address, the first byte on top of the lower 48 bits;
+        /// zero while it is not there.
+        mac: u64,
+        /// Connect state of the link that it shows.
+        shown_link: u32,
+        /// Its place in UpperBindings.
+        position: u32,
     }
 }
 
@@ -208,6 +219,11 @@ mod tests {
             xmit_speed: 10_000_000_000,
             rcv_speed: 9,
             name,
+            vlan: 10,
+            filter: 11,
+            mac: 0x0200_0000_0012,
+            shown_link: 13,
+            position: 14,
         };
         let mut bytes = [0; PortRecord::BYTES];
         port.write(&mut bytes);
@@ -221,7 +237,7 @@ mod tests {
     #[test]
     fn lengths() {
         assert_eq!(VersionRecord::BYTES, 20);
-        assert_eq!(PortRecord::BYTES, 176);
+        assert_eq!(PortRecord::BYTES, 200);
         assert_eq!(CounterRecord::BYTES, 12);
         assert_eq!(DropRecord::BYTES, 12);
         assert_eq!(EventRecord::BYTES, 32);

@@ -9,8 +9,10 @@ use crate::driver::Driver;
 use crate::edges::{Lower, Upper};
 use crate::flow::Slot;
 use crate::oid_table::Rule;
+use crate::status::link_of;
 use crate::topology::Topology;
 use core::sync::atomic::Ordering;
+use ethernet::Mac;
 use im_control::{
     Counter, CounterRecord, DropReason, DropRecord, EventRecord, IOCTL_QUERY, Kind, NAME_UNITS,
     PortRecord, ReplyWriter, Request as Query, RequestRecord, VersionRecord,
@@ -222,6 +224,11 @@ fn port<T: Topology>(index: u32, lower: &Lower<T>, upper: &Upper<T>) -> PortReco
         let facts = lower.facts.lock();
         (facts.link, facts.if_index)
     };
+    // What the topology knows is there while the handlers are.
+    let seen = upper.handlers.enter().map_or((0, 0), |_inside| {
+        let vlan = upper.port().map_or(0, T::vlan_id);
+        (u32::from(vlan), link_of(upper).connect as u32)
+    });
     PortRecord {
         index,
         upper_state: upper.state().code(),
@@ -234,6 +241,14 @@ fn port<T: Topology>(index: u32, lower: &Lower<T>, upper: &Upper<T>) -> PortReco
         xmit_speed: link.xmit,
         rcv_speed: link.rcv,
         name,
+        vlan: seen.0,
+        filter: upper.filter.load(Ordering::Relaxed),
+        mac: upper
+            .shown(|shown| Mac::from_slice(&shown.mac))
+            .flatten()
+            .map_or(0, Mac::number),
+        shown_link: seen.1,
+        position: upper.position.load(Ordering::Relaxed),
     }
 }
 

@@ -69,38 +69,72 @@ fn handle<T: Topology>(
     let Some(_inside) = upper.handlers.enter() else {
         return NDIS_STATUS_NOT_ACCEPTED;
     };
+    // First of all, so that a cancel finds it however early it comes (OID-18).
+    let id = request.id();
+    let number = match route {
+        Route::Direct => {
+            upper.direct.lock().begin(id);
+            0
+        }
+        Route::Regular => match upper.oid.lock().begin(id) {
+            Some(number) => number,
+            None => return NDIS_STATUS_INVALID_STATE, // OID-1
+        },
+    };
+    // Whatever does not go on ends the slot.
+    let ended = match decide(upper, request, route) {
+        Decision::Forward(note) => forward(upper, request, route, number, note),
+        Decision::Wait(change) => {
+            sync::submit(upper, request, number, change).map_err(|status| (status, false))
+        }
+        Decision::Done(status) => Err((status, false)),
+    };
+    match ended {
+        Ok(()) => NDIS_STATUS_PENDING,
+        Err((status, over)) => {
+            if !over {
+                end(upper, route, id);
+            }
+            legal_final(request.facts().oid, status)
+        }
+    }
+}
+
+/// What becomes of a request.
+enum Decision {
+    /// It goes down.
+    Forward(Note),
+    /// It waits for the binding's worker.
+    Wait(Change),
+    /// It has ended.
+    Done(NDIS_STATUS),
+}
+
+/// Decides about a request, and answers it if that is all.
+fn decide<T: Topology>(upper: &Upper<T>, request: Request, route: Route) -> Decision {
     let facts = request.facts();
     let word = upper.path.gate.word();
     if word & bit::UPPER_REMOVED != 0 {
-        return NDIS_STATUS_NOT_ACCEPTED; // DPE-1
+        return Decision::Done(NDIS_STATUS_NOT_ACCEPTED); // DPE-1
     }
     let rule = T::request_rule(facts, upper.lower().below());
     let power = matches!(rule, Rule::Answer(Local::QueryPower | Local::SetPower));
     if word & bit::UPPER_LOW_POWER != 0 && !power {
-        return legal_final(facts.oid, NDIS_STATUS_LOW_POWER_STATE); // PWR-5
+        return Decision::Done(NDIS_STATUS_LOW_POWER_STATE); // PWR-5
     }
     match (rule, route) {
-        (Rule::Refuse(status), _) => {
-            request.refused();
-            status
-        }
+        (Rule::Refuse(status), _) => Decision::Done(refused(request, status)),
         // Only OIDs meant for the direct path come there (OID-28); none of
         // those that are answered here is.
-        (Rule::Answer(_) | Rule::Merge(_), Route::Direct) => refused(request, refusal(facts.oid)),
-        (Rule::Merge(what), Route::Regular) => merge(upper, request, what),
-        (Rule::Answer(local), Route::Regular) => answer(upper, request, local),
-        (Rule::Forward(note), _) => match forward(upper, request, route, note) {
-            Some(status) => legal_final(facts.oid, status),
-            None => NDIS_STATUS_PENDING,
+        (Rule::Answer(_) | Rule::Merge(_), Route::Direct) => {
+            Decision::Done(refused(request, refusal(facts.oid)))
+        }
+        (Rule::Answer(local), Route::Regular) => Decision::Done(answer(upper, request, local)),
+        (Rule::Merge(what), Route::Regular) => match read_change(upper, request, what) {
+            Ok(change) => Decision::Wait(change),
+            Err(status) => Decision::Done(status),
         },
-    }
-}
-
-/// Notes what a request wants and leaves it to the binding's worker (OID-19).
-fn merge<T: Topology>(upper: &Upper<T>, request: Request, what: Merging) -> NDIS_STATUS {
-    match read_change(upper, request, what) {
-        Ok(change) => sync::submit(upper, request, change),
-        Err(status) => legal_final(request.facts().oid, status),
+        (Rule::Forward(note), _) => Decision::Forward(note),
     }
 }
 
@@ -182,34 +216,22 @@ pub(crate) fn set_power<T: Topology>(upper: &Upper<T>, state: i32) {
     }
 }
 
-/// Sends a clone down. `Some` is the final status; `None` means that the
-/// completion handler completes the original (OID-16).
+/// Sends a clone down. `Ok`: the completion handler completes the original
+/// (OID-16). Else the final status, and whether the slot has ended already.
 fn forward<T: Topology>(
     upper: &Upper<T>,
     request: Request,
     route: Route,
+    number: u64,
     note: Note,
-) -> Option<NDIS_STATUS> {
+) -> core::result::Result<(), (NDIS_STATUS, bool)> {
     let lower = upper.lower();
     let id = request.id();
     if let Err(error) = may_ask(lower) {
-        request.refused();
-        return Some(error.status());
+        return Err((refused(request, error.status()), false));
     }
-    let number = match route {
-        Route::Direct => {
-            upper.direct.lock().begin(id);
-            0
-        }
-        Route::Regular => match upper.oid.lock().begin(id) {
-            Some(number) => number,
-            None => return Some(NDIS_STATUS_INVALID_STATE), // OID-1
-        },
-    };
-    // From here on every way out ends the slot.
     if !lower.requests.enter_detached() {
-        end(upper, route, id);
-        return Some(NDIS_STATUS_NOT_ACCEPTED);
+        return Err((NDIS_STATUS_NOT_ACCEPTED, false));
     }
     let binding = lower.handle();
     let owner: PVOID = core::ptr::from_ref(upper).cast_mut().cast();
@@ -217,8 +239,7 @@ fn forward<T: Topology>(
         Ok(clone) => clone,
         Err(error) => {
             lower.requests.leave();
-            end(upper, route, id);
-            return Some(error.status());
+            return Err((error.status(), false));
         }
     };
     let step = match route {
@@ -228,15 +249,15 @@ fn forward<T: Topology>(
     if step == SendStep::Abort {
         drop(clone);
         lower.requests.leave();
-        end(upper, route, id);
-        return Some(NDIS_STATUS_REQUEST_ABORTED); // OID-18
+        return Err((NDIS_STATUS_REQUEST_ABORTED, false)); // OID-18
     }
     if note == Note::PacketFilter && request.set_u32().is_ok_and(|filter| filter != 0) {
         // RCV-14: the adapter may indicate before its completion reaches us.
         upper.path.gate.clear(bit::NO_FILTER);
     }
     if let Err((clone, status)) = clone.send(route) {
-        return finish(upper, clone, status, route).map(|(_, status)| status);
+        let ended = finish(upper, clone, status, route);
+        return ended.map_or(Ok(()), |(_, status)| Err((status, true)));
     }
     // The request may have ended and the original be gone; the slot knows.
     // `handlers` keeps miniport and binding.
@@ -247,7 +268,7 @@ fn forward<T: Topology>(
     if cancelled {
         cancel_below(binding, route, id);
     }
-    None
+    Ok(())
 }
 
 /// A request ended. After a regular one the next may come, and PnP events may

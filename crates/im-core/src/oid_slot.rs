@@ -140,6 +140,18 @@ impl<R: Copy, W> OidSlot<R, W> {
         request
     }
 
+    /// A request that waits does not wait any longer: it is on its way again, to
+    /// be ended by whoever handed it over. False: it has ended.
+    pub fn take_back(&mut self, number: u64) -> bool {
+        let waits = self.place == Place::Waiting && self.number == number;
+        if waits {
+            self.place = Place::Here;
+            self.held = None;
+            self.work = None;
+        }
+        waits
+    }
+
     /// NDIS cancels the request with this id.
     pub fn cancel(&mut self, id: PVOID) -> CancelStep<R> {
         match self.place {
@@ -222,6 +234,12 @@ mod tests {
         assert_eq!(slot.hold(33, "c"), SendStep::Go);
         assert_eq!(slot.cancel(id(3)), CancelStep::Complete(33));
         assert_eq!(slot.take_work(), None, "nothing to do for it");
+
+        let back = slot.begin(id(5)).unwrap();
+        assert_eq!(slot.hold(55, "e"), SendStep::Go);
+        assert!(slot.take_back(back) && !slot.take_back(back));
+        assert_eq!(slot.take_work(), None);
+        slot.end();
 
         slot.begin(id(4)).unwrap();
         assert_eq!(slot.cancel(id(4)), CancelStep::Marked);

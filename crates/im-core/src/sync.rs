@@ -38,10 +38,10 @@ use ndis::mutex::{Mutex, MutexGuard};
 use ndis::oid::{Request, Route};
 use ndis::sys::{
     NDIS_OFFLOAD_ENCAPSULATION, NDIS_PACKET_TYPE_PROMISCUOUS, NDIS_STATUS,
-    NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_INVALID_STATE, NDIS_STATUS_MULTICAST_FULL,
-    NDIS_STATUS_NOT_ACCEPTED, NDIS_STATUS_PENDING, NDIS_STATUS_REQUEST_ABORTED,
-    NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS, OID_802_3_CURRENT_ADDRESS,
-    OID_802_3_MULTICAST_LIST, OID_GEN_CURRENT_PACKET_FILTER, OID_OFFLOAD_ENCAPSULATION,
+    NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_MULTICAST_FULL, NDIS_STATUS_NOT_ACCEPTED,
+    NDIS_STATUS_REQUEST_ABORTED, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS,
+    OID_802_3_CURRENT_ADDRESS, OID_802_3_MULTICAST_LIST, OID_GEN_CURRENT_PACKET_FILTER,
+    OID_OFFLOAD_ENCAPSULATION,
 };
 use ndis::work::WorkItem;
 use ndis::{Error, Result};
@@ -288,36 +288,28 @@ impl<T: Topology> Lower<T> {
     }
 }
 
-/// Hands a request to the worker. The status is the handler's.
+/// Hands a request to the worker, which completes it. Else its final status.
 pub(crate) fn submit<T: Topology>(
     upper: &Upper<T>,
     request: Request,
+    number: u64,
     change: Change,
-) -> NDIS_STATUS {
-    let number = {
-        let mut slot = upper.oid.lock();
-        let Some(number) = slot.begin(request.id()) else {
-            return NDIS_STATUS_INVALID_STATE; // OID-1
-        };
-        if slot.hold(request, change) == SendStep::Abort {
-            slot.end();
-            drop(slot);
-            upper.oid_idle.set();
-            return NDIS_STATUS_REQUEST_ABORTED; // OID-18
-        }
-        number
-    };
+) -> core::result::Result<(), NDIS_STATUS> {
+    if upper.oid.lock().hold(request, change) == SendStep::Abort {
+        return Err(NDIS_STATUS_REQUEST_ABORTED); // OID-18
+    }
     let desk = &upper.lower().desk;
     desk.put(upper);
     if desk.wake() {
-        return NDIS_STATUS_PENDING;
+        return Ok(());
     }
-    // The binding is on its way out.
-    let taken = upper.oid.lock().take_waiting(number);
-    upper.oid_idle.set();
-    match taken {
-        Some(_) => NDIS_STATUS_NOT_ACCEPTED,
-        None => NDIS_STATUS_PENDING, // its cancel completed it
+    // The binding is on its way out. If nobody is there to complete, its cancel
+    // did.
+    let back = upper.oid.lock().take_back(number);
+    if back {
+        Err(NDIS_STATUS_NOT_ACCEPTED)
+    } else {
+        Ok(())
     }
 }
 
