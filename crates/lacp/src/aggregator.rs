@@ -7,7 +7,7 @@
 use core::cmp::Reverse;
 
 use crate::config::{AggregatorIndex, MAX_PORTS, SystemConfig};
-use crate::id::PortId;
+use crate::id::{PortId, PortState};
 use crate::port::Port;
 use crate::table::{Mux, Receive, Selected};
 use crate::time::{TRIAL_TIME, Time, Timer};
@@ -42,6 +42,8 @@ pub(crate) struct Summary {
     pub(crate) distributing: usize,
     /// Some have an actual partner.
     has_partner: bool,
+    /// The partner decides (6.7.1) and has attached its side of some.
+    invited: bool,
     /// The lowest identifier of its usable ports.
     lowest: Option<PortId>,
 }
@@ -69,19 +71,33 @@ impl Summary {
         if port.is_usable() {
             self.usable += 1;
             self.has_partner |= port.has_partner();
+            self.invited |= port.has_partner()
+                && port.partner.system < port.actor.system
+                && port.partner.state.has(PortState::SYNCHRONIZATION);
             let id = port.actor.port;
             self.lowest = Some(self.lowest.map_or(id, |lowest| lowest.min(id)));
         }
     }
 
     /// What makes an active aggregator give way to another, the most important first.
-    fn class(&self, aggregator: Aggregator, min_links: u8) -> (bool, bool, bool, bool) {
-        (
+    ///
+    /// Two systems with several groups between them would each wait in another one for
+    /// ever; so, while the active one does not work, this side follows a partner that
+    /// decides.
+    fn class(&self, aggregator: Aggregator, works: bool, min_links: u8) -> [bool; 5] {
+        [
             self.usable > 0,
-            !aggregator.refused,
             self.has_partner,
+            self.invited && !works,
+            !aggregator.refused,
             self.usable >= usize::from(min_links),
-        )
+        ]
+    }
+
+    /// Whether it could be tried in place of one that does not work. A partner that is
+    /// heard and refuses is still the partner: ports without one do not replace it.
+    fn may_follow(&self, current: &Self) -> bool {
+        self.usable > 0 && (self.has_partner || !current.has_partner)
     }
 
     /// What decides while nothing is attached yet.
@@ -140,8 +156,13 @@ impl Aggregators {
     }
 
     fn pick(&mut self, summaries: &[Summary; MAX_PORTS], config: &SystemConfig) {
+        let active = self.active.map(usize::from);
+        let works = active
+            .and_then(|index| summaries.get(index))
+            .is_some_and(|summary| summary.distributing > 0);
         let order = |index: usize, summary: &Summary| {
-            let class = summary.class(self.get(index as AggregatorIndex), config.min_links);
+            let aggregator = self.get(index as AggregatorIndex);
+            let class = summary.class(aggregator, works, config.min_links);
             (class, summary.size())
         };
         let best = summaries
@@ -149,9 +170,7 @@ impl Aggregators {
             .enumerate()
             .filter(|(_, summary)| summary.usable > 0)
             .max_by_key(|(index, summary)| order(*index, summary));
-        let current = self
-            .active
-            .map(usize::from)
+        let current = active
             .and_then(|index| Some((index, summaries.get(index)?)))
             .filter(|(_, summary)| summary.members > 0);
         let chosen = match (current, best) {
@@ -170,15 +189,15 @@ impl Aggregators {
 
     /// Whether the active aggregator has nothing to show while another is usable.
     fn is_on_trial(&self, summaries: &[Summary; MAX_PORTS]) -> bool {
-        let Some(active) = self.active.map(usize::from) else {
+        let active = self.active.map(usize::from);
+        let Some((active, summary)) = active.zip(active.and_then(|it| summaries.get(it))) else {
             return false;
         };
-        let works = summaries.get(active).is_some_and(|it| it.distributing > 0);
         let others = summaries.iter().enumerate();
-        !works
+        summary.distributing == 0
             && others
                 .filter(|(index, _)| *index != active)
-                .any(|(_, other)| other.usable > 0)
+                .any(|(_, other)| other.may_follow(summary))
     }
 
     fn begin_trial(&mut self, summaries: &[Summary; MAX_PORTS], now: Time) {
@@ -197,7 +216,9 @@ impl Aggregators {
         self.trial = Timer::Stopped;
         let untried = summaries.iter().enumerate().any(|(index, summary)| {
             index != usize::from(active)
-                && summary.usable > 0
+                && summaries
+                    .get(usize::from(active))
+                    .is_some_and(|current| summary.may_follow(current))
                 && !self.get(index as AggregatorIndex).refused
         });
         for (index, aggregator) in self.all.iter_mut().enumerate() {

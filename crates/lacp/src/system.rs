@@ -43,6 +43,9 @@ pub struct System<P = [Option<Port>; MAX_PORTS]> {
     aggregators: Aggregators,
     up: bool,
     transaction: u32,
+    /// When a slot's port was removed: limits of the rate are the link's, and hold
+    /// for a port that comes back.
+    removed: [Option<Time>; MAX_PORTS],
     now: Time,
 }
 
@@ -97,6 +100,7 @@ impl<P: AsRef<[Option<Port>]> + AsMut<[Option<Port>]>> System<P> {
             aggregators: Aggregators::new(),
             up: false,
             transaction: 0,
+            removed: [None; MAX_PORTS],
             now: 0,
         })
     }
@@ -165,7 +169,12 @@ impl<P: AsRef<[Option<Port>]> + AsMut<[Option<Port>]>> System<P> {
             Some(Some(_)) => return Err(Error::SlotTaken),
             Some(None) => self.check_port(index, &config)?,
         }
-        let port = Port::new(index, config, &self.config);
+        let mut port = Port::new(index, config, &self.config);
+        if let Some(Some(removed)) = self.removed.get(usize::from(index)) {
+            port.lacpdus_sent.fill(*removed);
+            port.markers_sent.fill(*removed);
+            port.responses_sent.fill(*removed);
+        }
         if let Some(slot) = self.ports.as_mut().get_mut(usize::from(index)) {
             *slot = Some(port);
         }
@@ -194,6 +203,9 @@ impl<P: AsRef<[Option<Port>]> + AsMut<[Option<Port>]>> System<P> {
         self.set_link(now, index, false, out)?;
         if let Some(slot) = self.ports.as_mut().get_mut(usize::from(index)) {
             *slot = None;
+        }
+        if let Some(removed) = self.removed.get_mut(usize::from(index)) {
+            *removed = Some(self.now);
         }
         self.settle(now, u32::MAX, out);
         Ok(())

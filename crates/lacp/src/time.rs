@@ -98,6 +98,11 @@ impl<const N: usize> Window<N> {
         }
     }
 
+    /// As if all had been sent at this moment.
+    pub(crate) const fn fill(&mut self, at: Time) {
+        self.sent = [Some(at); N];
+    }
+
     /// When one more may be sent: a moment in the past is now.
     pub(crate) fn free_at(&self) -> Time {
         let oldest = self.sent.get(self.oldest).copied().flatten();

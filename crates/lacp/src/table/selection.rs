@@ -37,7 +37,8 @@ pub const SELECTION: Machine<Selected> = Machine {
             (6.7.1): their partners see them out of synchronization and send nothing there. \
             The active one stays until it has no usable port, falls below min_links while \
             another does not, or has no port that distributes for ten seconds while another \
-            could be tried; one with a partner goes before ports without.",
+            could be tried. While it does not work, this side goes to where a partner that \
+            decides (6.7.1) has attached. Groups with a partner go before ports without.",
     timer: None,
     states: &[
         state(Selected::Unselected, "UNSELECTED", &[]),
