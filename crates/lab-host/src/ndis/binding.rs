@@ -274,6 +274,7 @@ impl Host {
         let Some((context, handler)) = found else {
             return;
         };
+        let devices = self.upper_bindings(binding);
         self.pause_binding(binding);
         let unbind = self.ndis(|n| {
             let h = n.handles.open(Kind::Unbind);
@@ -304,6 +305,13 @@ impl Host {
             n.handles.close(unbind);
             n.bindings.get(&binding).is_none_or(|b| b.closed)
         });
+        let requested = devices.iter().filter(|d| self.device_is_requested(d));
+        if let Some(device) = requested.last() {
+            self.violate(
+                "CAN-1",
+                format!("{device} is still requested when the unbind of its adapter ends"),
+            );
+        }
         if !closed {
             self.violate(
                 "UNB-2",
@@ -314,6 +322,29 @@ impl Host {
                 n.handles.close(binding);
             });
         }
+    }
+
+    /// Names in a binding's `UpperBindings`.
+    pub fn upper_bindings(&self, binding: u64) -> Vec<String> {
+        self.ndis(|n| {
+            let b = n.bindings.get(&binding);
+            let values = b.map_or(&[][..], |b| &b.values);
+            let found = values
+                .iter()
+                .find(|(k, _)| k.eq_ignore_ascii_case("UpperBindings"));
+            match found {
+                Some((_, Value::Strings(names))) => names.clone(),
+                _ => Vec::new(),
+            }
+        })
+    }
+
+    /// Changes a binding's `UpperBindings` and tells the driver, as Windows does when virtual
+    /// devices are added or removed. Returns how the event ended.
+    pub fn set_upper_bindings(&self, binding: u64, names: Vec<String>) -> i32 {
+        let value = ("UpperBindings".to_owned(), Value::Strings(names));
+        self.set_binding_values(binding, vec![value]);
+        self.reconfigure(Some(binding))
     }
 
     /// Bindings that are open.
@@ -525,6 +556,7 @@ api! { exports:
     "ndis.sys" 0..=0 "IRQ-2"
     fn NdisReEnumerateProtocolBindings(host, protocol: u64) {
         host.check("NdisProtocolHandle", protocol, Kind::ProtocolDriver);
+        host.ndis(|n| n.enumerations += 1);
         let inside = host.local().frames.borrow().iter().rev().find(|f| f.callback).map(|f| f.name);
         if matches!(inside, Some("ProtocolBindAdapterEx" | "ProtocolUnbindAdapterEx")) {
             host.violate("BND-15", format!("NdisReEnumerateProtocolBindings inside {}", inside.unwrap_or_default()));

@@ -65,7 +65,30 @@ fn store(host: &Host, units: &[u16], length: u16) -> (NDIS_CONFIGURATION_PARAMET
     (p, block)
 }
 
-fn read(host: &Host, handle: u64, keyword: &str) -> Option<u64> {
+/// A string as the number that NDIS makes of it when an integer is asked for: the digits it
+/// begins with, after white space and a sign; 0 if there are none.
+fn number(text: &str, radix: u32) -> u32 {
+    let text = text.trim_start();
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let value = digits
+        .chars()
+        .map_while(|c| c.to_digit(radix))
+        .fold(0_u32, |sum, digit| {
+            sum.wrapping_mul(radix).wrapping_add(digit)
+        });
+    if negative {
+        value.wrapping_neg()
+    } else {
+        value
+    }
+}
+
+/// Reads a value. Its own type is told whatever was asked for, but for a string that is read
+/// as an integer: that is converted, decimal or hexadecimal as asked.
+fn read(host: &Host, handle: u64, keyword: &str, kind: i32) -> Option<u64> {
     let value = host.ndis(|n| {
         n.configurations.get(&handle).and_then(|c| {
             c.values
@@ -74,6 +97,13 @@ fn read(host: &Host, handle: u64, keyword: &str) -> Option<u64> {
                 .map(|(_, v)| v.clone())
         })
     })?;
+    let value = match value {
+        Value::String(text) if kind == NdisParameterInteger.0 => Value::Integer(number(&text, 10)),
+        Value::String(text) if kind == NdisParameterHexInteger.0 => {
+            Value::Integer(number(&text, 16))
+        }
+        other => other,
+    };
     // SAFETY: plain data of the ABI; all zero is a value of it.
     let mut p: NDIS_CONFIGURATION_PARAMETER = unsafe { std::mem::zeroed() };
     let mut block = None;
@@ -153,6 +183,15 @@ impl Host {
             }
         });
     }
+
+    /// Takes a value of a device's registry key away.
+    pub fn remove_device_value(&self, device: &str, keyword: &str) {
+        self.ndis(|n| {
+            if let Some(i) = n.instances.get_mut(&device.to_uppercase()) {
+                i.values.retain(|(k, _)| !k.eq_ignore_ascii_case(keyword));
+            }
+        });
+    }
 }
 
 fn change(known: &mut Vec<(String, Value)>, values: Vec<(String, Value)>) {
@@ -208,7 +247,7 @@ api! { exports:
         let known = [NdisParameterInteger, NdisParameterHexInteger, NdisParameterString,
             NdisParameterMultiString, NdisParameterBinary].iter().any(|k| k.0 == kind);
         let found = if known && !host.fails("NdisReadConfiguration") {
-            read(host, handle, &keyword)
+            read(host, handle, &keyword, kind)
         } else {
             None
         };
@@ -253,7 +292,8 @@ api! { exports:
         let value = host.ndis(|n| n.configurations.get(&handle).and_then(|c| {
             c.values.iter().find(|(k, _)| k.eq_ignore_ascii_case("NetworkAddress")).map(|(_, v)| v.clone())
         }));
-        let Some(Value::String(text)) = value else {
+        let failed = host.fails("NdisReadNetworkAddress");
+        let Some(Value::String(text)) = value.filter(|_| !failed) else {
             host.put(status, NDIS_STATUS_FAILURE.0, "Status");
             return;
         };
@@ -288,5 +328,34 @@ api! { exports:
         for block in blocks {
             host.release(block);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_become_numbers_as_windows_makes_them() {
+        for (text, radix, value) in [
+            ("10", 10, 10),
+            ("10", 16, 16),
+            ("  42 ports", 10, 42),
+            ("-1", 10, u32::MAX),
+            ("+7", 10, 7),
+            ("0x10", 10, 0),
+            ("", 10, 0),
+            ("none", 10, 0),
+            ("ff", 16, 255),
+        ] {
+            assert_eq!(number(text, radix), value, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_replaces_one_of_the_same_name_in_any_case() {
+        let mut values = vec![("VlanID".to_owned(), Value::Integer(1))];
+        change(&mut values, vec![("vlanid".to_owned(), Value::Integer(2))]);
+        assert_eq!(values, [("vlanid".to_owned(), Value::Integer(2))]);
     }
 }

@@ -25,22 +25,33 @@ pub enum InstanceStart {
     Inside,
     /// Later.
     Later,
-    /// Never: the device is not enumerated.
+    /// So many nanoseconds later.
+    After(u64),
+    /// Never, until [`Host::start_device`]: the device is not enumerated.
     Never,
 }
 
-/// A virtual device the machine knows, by its name.
+/// A request for a virtual miniport that is not initialised yet.
+#[derive(Clone, Copy)]
+struct Request {
+    driver: u64,
+    context: u64,
+    /// Tells this request from an earlier one that was cancelled.
+    ticket: u64,
+}
+
+/// A virtual device the machine knows, by its name, or that was asked for.
 #[derive(Default)]
 pub(crate) struct Instance {
-    pub(crate) start: InstanceStart,
-    /// Requested and not initialised, cancelled or gone.
-    pub(crate) requested: bool,
+    start: InstanceStart,
+    /// The machine has it.
+    known: bool,
+    request: Option<Request>,
     /// `MiniportInitializeEx` began; a cancel comes too late (CAN-3).
-    pub(crate) starting: bool,
-    pub(crate) miniport: Option<u64>,
-    pub(crate) task: Option<u64>,
+    starting: bool,
+    miniport: Option<u64>,
     pub(crate) values: Vec<(String, super::Value)>,
-    pub(crate) if_index: u32,
+    if_index: u32,
 }
 
 /// A virtual miniport.
@@ -73,25 +84,92 @@ pub(crate) struct Miniport {
 }
 
 impl Host {
-    /// Makes a virtual device known to the machine.
+    /// Makes a virtual device known to the machine. If the driver has asked for it already, it
+    /// starts as `start` says.
     pub fn add_device(
         &self,
         name: &str,
         start: InstanceStart,
         values: Vec<(String, super::Value)>,
     ) {
-        self.ndis(|n| {
-            let if_index = 100 + n.instances.len() as u32;
-            n.instances.insert(
-                name.to_uppercase(),
-                Instance {
-                    start,
-                    values,
-                    if_index,
-                    ..Instance::default()
-                },
-            );
+        let key = name.to_uppercase();
+        let asked = self.ndis(|n| {
+            let count = n.instances.len() as u32;
+            let i = n.instances.entry(key.clone()).or_default();
+            i.start = start;
+            i.values = values;
+            i.known = true;
+            if i.if_index == 0 {
+                i.if_index = 100 + count;
+            }
+            i.request.filter(|_| !i.starting)
         });
+        if let Some(request) = asked {
+            let start = match start {
+                InstanceStart::Either | InstanceStart::Inside => InstanceStart::Later,
+                other => other,
+            };
+            self.schedule_start(&key, request, start);
+        }
+    }
+
+    /// When a device starts after it is asked for from now on.
+    pub fn set_device_start(&self, name: &str, start: InstanceStart) {
+        self.ndis(|n| {
+            if let Some(i) = n.instances.get_mut(&name.to_uppercase()) {
+                i.start = start;
+            }
+        });
+    }
+
+    /// Starts a device that was asked for and has not started; whether there was one. Returns
+    /// when `MiniportInitializeEx` has.
+    pub fn start_device(&self, name: &str) -> bool {
+        let key = name.to_uppercase();
+        let asked = self.ndis(|n| {
+            let i = n.instances.get(&key)?;
+            i.request.filter(|_| !i.starting)
+        });
+        match asked {
+            Some(request) => self.initialize_instance(&key, request.ticket) == 0,
+            None => false,
+        }
+    }
+
+    /// Stops a device and starts it again, as Windows does when one of its properties was
+    /// changed: its miniport is halted, then NetEventIMReEnableDevice asks for it again. Whether
+    /// it came back initialised within 10 s.
+    pub fn restart_device(&self, name: &str) -> bool {
+        if let Some(miniport) = self.miniport(name) {
+            self.halt_miniport(miniport);
+        }
+        if self.re_enable_event(name) != 0 {
+            return false;
+        }
+        self.wait_until("for the device to start", 100_000, 10_000_000_000, |h| {
+            h.ndis(|n| {
+                let i = n.instances.get(&name.to_uppercase());
+                i.is_none_or(|i| i.request.is_none() && !i.starting)
+            })
+        });
+        self.miniport(name).is_some()
+    }
+
+    /// Whether the driver asked for a device that has not started.
+    pub fn device_is_requested(&self, name: &str) -> bool {
+        self.ndis(|n| {
+            let i = n.instances.get(&name.to_uppercase());
+            i.is_some_and(|i| i.request.is_some() && !i.starting)
+        })
+    }
+
+    /// The initialised virtual miniports that a binding's `UpperBindings` lists, in that order.
+    pub fn miniports_of(&self, binding: u64) -> Vec<u64> {
+        let names = self.upper_bindings(binding);
+        names
+            .iter()
+            .filter_map(|name| self.miniport(name))
+            .collect()
     }
 
     /// The virtual miniport of a device, when it is initialised.
@@ -122,14 +200,34 @@ impl Host {
         })
     }
 
-    fn initialize_instance(&self, key: &str, driver: u64, device_context: u64) -> i32 {
+    /// Starts a requested instance by one of NDIS's threads.
+    fn schedule_start(&self, key: &str, request: Request, start: InstanceStart) {
+        let delay = match start {
+            InstanceStart::Never => return,
+            InstanceStart::After(delay) => delay,
+            InstanceStart::Either | InstanceStart::Inside | InstanceStart::Later => {
+                self.engine().random(50_000)
+            }
+        };
+        let key = key.to_owned();
+        let ticket = request.ticket;
+        let start = move |host: &Self| {
+            host.initialize_instance(&key, ticket);
+        };
+        self.spawn_after(
+            delay,
+            Job::thread("device start", move |host| {
+                host.enqueue(Job::thread("device start", start));
+            }),
+        );
+    }
+
+    fn initialize_instance(&self, key: &str, ticket: u64) -> i32 {
         let begun = self.ndis(|n| {
             let i = n.instances.get_mut(key)?;
-            if !i.requested {
-                return None;
-            }
+            let request = i.request.filter(|r| r.ticket == ticket && !i.starting)?;
+            let (driver, device_context) = (request.driver, request.context);
             i.starting = true;
-            i.task = None;
             let if_index = i.if_index;
             let h = n.handles.open(Kind::Miniport);
             let d = &n.drivers[&driver];
@@ -157,9 +255,9 @@ impl Host {
                     packet_filter: None,
                 },
             );
-            Some((h, handler, context, if_index))
+            Some((h, handler, context, device_context, if_index))
         });
-        let Some((miniport, handler, context, if_index)) = begun else {
+        let Some((miniport, handler, context, device_context, if_index)) = begun else {
             return NDIS_STATUS_FAILURE.0;
         };
         let at = self.allocate(
@@ -216,7 +314,7 @@ impl Host {
                 m.state = EdgeState::Paused;
                 m.initialized = true;
                 let i = n.instances.get_mut(key).expect("instance");
-                i.requested = false;
+                i.request = None;
                 i.starting = false;
                 i.miniport = Some(miniport);
             });
@@ -226,7 +324,7 @@ impl Host {
                 n.miniports.remove(&miniport);
                 n.handles.close(miniport);
                 let i = n.instances.get_mut(key).expect("instance");
-                i.requested = false;
+                i.request = None;
                 i.starting = false;
             });
         }
@@ -293,6 +391,18 @@ impl Host {
                 format!("{timers} timers of the adapter are left after MiniportHaltEx"),
             );
         }
+        let (items, queued) = self.ndis(|n| {
+            let items = n.work_items.values().filter(|w| w.owner == miniport);
+            items.fold((0, 0), |(all, queued), w| {
+                (all + 1, queued + u32::from(w.queued))
+            })
+        });
+        if items > 0 {
+            self.violate(
+                if queued > 0 { "HLT-3" } else { "HLT-2" },
+                format!("{items} work items of the adapter, {queued} of them queued, are left after MiniportHaltEx"),
+            );
+        }
         if self.ndis(|n| n.configurations.values().any(|c| c.owner == miniport)) {
             self.violate(
                 "CFG-1",
@@ -316,42 +426,30 @@ api! { exports:
         if host.fails("NdisIMInitializeDeviceInstanceEx") {
             return NDIS_STATUS_RESOURCES;
         }
-        let start = host.ndis(|n| {
-            let i = n.instances.get_mut(&key)?;
-            if i.miniport.is_some() || i.requested {
-                return Some(None);
+        let (request, start) = host.ndis(|n| {
+            n.tickets += 1;
+            let request = Request { driver, context, ticket: n.tickets };
+            let i = n.instances.entry(key.clone()).or_default();
+            if i.miniport.is_some() || i.request.is_some() {
+                return (None, InstanceStart::Never);
             }
-            i.requested = true;
-            Some(Some(i.start))
+            i.request = Some(request);
+            // Not enumerated yet: the request stays until it is, or is cancelled.
+            (Some(request), if i.known { i.start } else { InstanceStart::Never })
         });
+        let Some(request) = request else {
+            return NDIS_STATUS_NOT_ACCEPTED;
+        };
         let inside = match start {
-            // Not enumerated yet: the request stays until it is cancelled.
-            None => {
-                host.ndis(|n| {
-                    n.instances.insert(key, Instance { requested: true, ..Instance::default() });
-                });
-                return NDIS_STATUS_SUCCESS;
-            }
-            Some(None) => return NDIS_STATUS_NOT_ACCEPTED,
-            Some(Some(InstanceStart::Never)) => return NDIS_STATUS_SUCCESS,
-            Some(Some(InstanceStart::Inside)) => true,
-            Some(Some(InstanceStart::Later)) => false,
-            Some(Some(InstanceStart::Either)) => host.engine().random(2) == 0,
+            InstanceStart::Inside => true,
+            InstanceStart::Either => host.engine().random(2) == 0,
+            InstanceStart::Later | InstanceStart::After(_) | InstanceStart::Never => false,
         };
         if inside {
             // The request is accepted whatever initialisation says (VMI-3).
-            host.initialize_instance(&key, driver, context);
+            host.initialize_instance(&key, request.ticket);
         } else {
-            let delay = host.engine().random(50_000);
-            let for_task = key.clone();
-            let task = host.spawn_after(delay, Job::thread("device start", move |host| {
-                host.initialize_instance(&for_task, driver, context);
-            }));
-            host.ndis(|n| {
-                if let Some(i) = n.instances.get_mut(&key) {
-                    i.task = Some(task);
-                }
-            });
+            host.schedule_start(&key, request, start);
         }
         NDIS_STATUS_SUCCESS
     }
@@ -363,16 +461,13 @@ api! { exports:
             return NDIS_STATUS_INVALID_PARAMETER;
         }
         let key = host.get_string(name, "DriverInstance").to_uppercase();
-        let (cancelled, task) = host.ndis(|n| match n.instances.get_mut(&key) {
-            Some(i) if i.requested && !i.starting => {
-                i.requested = false;
-                (true, i.task.take())
+        let cancelled = host.ndis(|n| match n.instances.get_mut(&key) {
+            Some(i) if i.request.is_some_and(|r| r.driver == driver) && !i.starting => {
+                i.request = None;
+                true
             }
-            _ => (false, None),
+            _ => false,
         });
-        if let Some(task) = task {
-            host.engine().cancel(task);
-        }
         if cancelled { NDIS_STATUS_SUCCESS } else { NDIS_STATUS_FAILURE }
     }
 

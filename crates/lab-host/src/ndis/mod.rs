@@ -95,6 +95,8 @@ pub(crate) struct Ndis {
     pub(crate) bindings: BTreeMap<u64, binding::Binding>,
     pub(crate) unbinds: BTreeMap<u64, Option<i32>>,
     pub(crate) instances: BTreeMap<String, instance::Instance>,
+    /// Requests for instances so far.
+    pub(crate) tickets: u64,
     pub(crate) miniports: BTreeMap<u64, instance::Miniport>,
     pub(crate) configurations: BTreeMap<u64, configuration::Configuration>,
     pub(crate) pools: BTreeMap<u64, nbl::Pool>,
@@ -106,6 +108,8 @@ pub(crate) struct Ndis {
     pub(crate) stack_entries: BTreeSet<(u32, u32)>,
     pub(crate) ledger: ledger::Ledger,
     pub(crate) pnp: BTreeMap<u64, Option<i32>>,
+    /// Calls of `NdisReEnumerateProtocolBindings`.
+    pub(crate) enumerations: u64,
     pub(crate) propagated: pnp::Propagated,
     pub(crate) oids: oid::Requests,
     pub(crate) nics: Vec<Nic>,

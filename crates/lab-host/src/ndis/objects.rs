@@ -13,6 +13,8 @@ use crate::vp::DISPATCH;
 
 /// A work item.
 pub(crate) struct WorkItem {
+    /// Handle it was made with.
+    pub(crate) owner: u64,
     pub(crate) queued: bool,
     pub(crate) freed: bool,
 }
@@ -170,7 +172,7 @@ api! { exports:
         }
         host.ndis(|n| {
             let h = n.handles.open(Kind::WorkItem);
-            n.work_items.insert(h, WorkItem { queued: false, freed: false });
+            n.work_items.insert(h, WorkItem { owner, queued: false, freed: false });
             h
         })
     }

@@ -5,7 +5,7 @@ use ndis_sys::{
     NDIS_STATUS_NOT_SUPPORTED, NET_DEVICE_PNP_EVENT, NET_PNP_EVENT_CODE,
     NET_PNP_EVENT_NOTIFICATION, NetEventBindsComplete, NetEventIMReEnableDevice, NetEventPause,
     NetEventPortActivation, NetEventPortDeactivation, NetEventQueryPower,
-    NetEventQueryRemoveDevice, NetEventRestart,
+    NetEventQueryRemoveDevice, NetEventReconfigure, NetEventRestart,
 };
 
 use super::binding::{PENDING, header};
@@ -45,6 +45,30 @@ impl Host {
         handler.map_or(NDIS_STATUS_INVALID_PARAMETER.0, |h| {
             self.deliver_event(0, 0, h as usize as u64, code, buffer)
         })
+    }
+
+    /// Tells the driver that its configuration changed: of one binding, or without one, after
+    /// which it asks NDIS for new bindings within a second (PNP-8).
+    pub fn reconfigure(&self, binding: Option<u64>) -> i32 {
+        if let Some(binding) = binding {
+            return self.pnp_event(binding, NetEventReconfigure, &[]);
+        }
+        let before = self.ndis(|n| n.enumerations);
+        let status = self.global_event(NetEventReconfigure, &[]);
+        let asked = self.wait_until(
+            "for NdisReEnumerateProtocolBindings",
+            1_000_000,
+            1_000_000_000,
+            |h| h.ndis(|n| n.enumerations) > before,
+        );
+        if !asked {
+            self.violate(
+                "PNP-8",
+                "NdisReEnumerateProtocolBindings is not called after Reconfigure without a binding"
+                    .into(),
+            );
+        }
+        status
     }
 
     /// Asks for a virtual miniport again, by the name of its device (PNP-9).

@@ -84,6 +84,15 @@ impl Host {
         });
     }
 
+    /// The adapter vanishes, as [`Host::surprise_remove`] with every virtual miniport on it.
+    pub fn surprise_remove_adapter(&self, nic: usize, binding: u64) {
+        self.ndis(|n| n.nics[nic].gone = true);
+        for miniport in self.miniports_of(binding) {
+            self.device_event(miniport, ndis_sys::NdisDevicePnPEventSurpriseRemoved.0, &[]);
+        }
+        self.unbind(binding);
+    }
+
     /// The adapter vanishes: what it holds fails, the virtual miniport is told, the binding goes.
     pub fn surprise_remove(&self, nic: usize, binding: u64, miniport: Option<u64>) {
         self.ndis(|n| n.nics[nic].gone = true);
