@@ -248,10 +248,8 @@ impl Namespace {
 
     /// Makes one more TAP device in the namespace, set up and up.
     pub fn open_tap(&self, port: &Port) -> Result<Tap, NetnsError> {
-        let inside = |plan: Plan| {
-            let user = self.user.as_ref().map(|fd| fd.as_raw_fd());
-            plan.inside(user, self.net.as_raw_fd())
-        };
+        let user = self.user.as_deref().map(AsRawFd::as_raw_fd);
+        let inside = |plan: Plan| plan.inside(user, self.net.as_raw_fd());
         Ok(Helped::run(port, inside)?.tap)
     }
 

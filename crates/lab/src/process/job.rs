@@ -31,6 +31,8 @@ pub enum FileUse {
     Replay(String),
     /// A TAP device, already attached, for the host of this name.
     Tap(String),
+    /// A TAP device that is the far end of the wire of this name: a switch's trunk.
+    Trunk(String),
     /// A byte written here says that frames may flow.
     Ready,
     /// The end of this file says that the talk through the TAP devices is over.
