@@ -1,0 +1,211 @@
+//! What the adapter is asked for: all wishes in one, and only if that is not what
+//! it was asked for last. PASSIVE_LEVEL; `Desk::sync` is held throughout.
+
+use super::{Sync, duty};
+use crate::edges::{Lower, Upper};
+use crate::list::sort_by;
+use crate::merge::Wish;
+use crate::own_request::{Ask, ask, may_ask};
+use crate::topology::Topology;
+use crate::{log, offload};
+use core::sync::atomic::Ordering;
+use ethernet::Mac;
+use im_control::EventKind;
+use ndis::mutex::MutexGuard;
+use ndis::sys::{
+    NDIS_OFFLOAD_ENCAPSULATION, NDIS_PACKET_TYPE_PROMISCUOUS, NDIS_STATUS,
+    NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_SUCCESS, OID_802_3_MULTICAST_LIST,
+    OID_GEN_CURRENT_PACKET_FILTER, OID_OFFLOAD_ENCAPSULATION,
+};
+
+/// Whether a question to the adapter has to succeed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Must {
+    /// It is asked if it can be.
+    Not,
+    /// It has to deliver all that is wanted; more than that does no harm.
+    Widen,
+}
+
+/// Asks the adapter for what all miniports want together, if that is not what
+/// it was asked for last.
+pub(super) fn adjust<T: Topology>(
+    lower: &Lower<T>,
+    sync: &mut MutexGuard<'_, Sync<T>>,
+    must: Must,
+) -> core::result::Result<(), NDIS_STATUS> {
+    let facts = lower.facts();
+    let Sync {
+        below,
+        groups,
+        next,
+        ..
+    } = &mut **sync;
+    // SAFETY: (VMI-9) `sync` is held.
+    let members = unsafe { lower.members() };
+    let mut wishes = members.iter().filter_map(|upper| {
+        // SAFETY: (VMI-4) a member is initialised until it left; `sync` is held.
+        let (upper, wanted) = unsafe { (upper.as_ref(), upper.as_ref().wanted()) };
+        Some(Wish {
+            port: upper.port()?,
+            mac: wanted.mac,
+            filter: wanted.filter,
+            groups: &wanted.groups,
+        })
+    });
+    let mut merged = T::merge(lower.adapter(), &facts, &mut wishes, next);
+    drop(wishes);
+    merged.groups = merged.groups.min(next.len());
+    if merged.overflow {
+        merged.groups = 0;
+    }
+    let wanted = next.get_mut(..merged.groups).unwrap_or(&mut []);
+    sort_by(wanted, Mac::cmp);
+    let same_groups = merged.overflow || *wanted == **groups;
+    if merged.filter == below.filter && same_groups {
+        *below = merged;
+        return Ok(());
+    }
+    // Less than before, or as much: nobody misses anything if it comes later.
+    let narrower = merged.filter & !below.filter == 0
+        && (same_groups
+            || wanted
+                .iter()
+                .all(|group| groups.binary_search(group).is_ok()));
+    let index = facts.if_index;
+    if let Err(error) = may_ask(lower) {
+        lower.desk.duties.fetch_or(duty::MERGE, Ordering::AcqRel);
+        let free = must == Must::Not || narrower;
+        return if free { Ok(()) } else { Err(error.status()) };
+    }
+    if merged.promiscuous && !below.promiscuous {
+        lower.driver.event(EventKind::PromiscuousNeeded, index, 0);
+    }
+    if merged.overflow && !below.overflow {
+        let longest = facts.multicast.into();
+        lower
+            .driver
+            .event(EventKind::MulticastOverflow, index, longest);
+        if let Some(first) = lower.upper_at(0) {
+            let kind = EventKind::MulticastOverflow;
+            log::write(first.handle(), kind, facts.multicast);
+        }
+    }
+    let mut result = Ok(());
+    // A list that overflows is left as it is: the filter asks for all of them.
+    // Else the list comes first, so that the filter never lacks it.
+    if !same_groups {
+        result = set_groups(lower, wanted);
+        if result.is_ok() {
+            groups.clear();
+            for group in &*wanted {
+                let _room = groups.push(*group); // as long as `next`
+            }
+        }
+    }
+    if result.is_ok() && merged.filter != below.filter {
+        result = set_filter(lower, merged.filter);
+    }
+    match result {
+        Ok(()) => {
+            *below = merged;
+            Ok(())
+        }
+        Err(status) => {
+            report(lower, index, merged.filter & !below.filter, status);
+            lower.desk.duties.fetch_or(duty::MERGE, Ordering::AcqRel);
+            if must == Must::Not || narrower {
+                Ok(())
+            } else {
+                Err(status)
+            }
+        }
+    }
+}
+
+/// Says that the adapter refused.
+fn report<T: Topology>(lower: &Lower<T>, index: u32, more: u32, status: NDIS_STATUS) {
+    let kind = if more & NDIS_PACKET_TYPE_PROMISCUOUS == 0 {
+        EventKind::MergeRefused
+    } else {
+        EventKind::PromiscuousRefused
+    };
+    let value = status.0 as u32;
+    lower.driver.event(kind, index, value.into());
+    if let Some(first) = lower.upper_at(0) {
+        log::write(first.handle(), kind, value);
+    }
+}
+
+/// Sets the packet filter below.
+fn set_filter<T: Topology>(lower: &Lower<T>, filter: u32) -> core::result::Result<(), NDIS_STATUS> {
+    set(lower, OID_GEN_CURRENT_PACKET_FILTER, &filter.to_ne_bytes())
+}
+
+/// Sets the multicast list below (OID-25).
+fn set_groups<T: Topology>(
+    lower: &Lower<T>,
+    groups: &[Mac],
+) -> core::result::Result<(), NDIS_STATUS> {
+    // SAFETY: (OID-25) an address is six bytes, whatever they are.
+    let bytes =
+        unsafe { core::slice::from_raw_parts(groups.as_ptr().cast::<u8>(), size_of_val(groups)) };
+    set(lower, OID_802_3_MULTICAST_LIST, bytes)
+}
+
+/// Makes a set request of our own. The callers hold `sync`.
+fn set<T: Topology>(
+    lower: &Lower<T>,
+    oid: ndis::sys::NDIS_OID,
+    bytes: &[u8],
+) -> core::result::Result<(), NDIS_STATUS> {
+    let buffer = bytes.as_ptr().cast_mut();
+    // SAFETY: (OID-17) on the stack or in nonpaged memory until this returns,
+    // and only read; `sync` lets one thread at a time ask.
+    let (status, _) = unsafe { ask(lower, Ask::Set, oid, buffer, bytes.len() as u32) };
+    if status == NDIS_STATUS_SUCCESS {
+        Ok(())
+    } else {
+        Err(status)
+    }
+}
+
+/// Takes the encapsulation for a miniport: SUCCESS if anything that it offers
+/// can do it. The adapter is asked once for all of them (OFF-5).
+pub(super) fn encapsulate<T: Topology>(
+    lower: &Lower<T>,
+    upper: &Upper<T>,
+    sync: &mut MutexGuard<'_, Sync<T>>,
+    wanted: &NDIS_OFFLOAD_ENCAPSULATION,
+) -> NDIS_STATUS {
+    let shown = upper.shown.lock().and_then(|shown| shown.offload);
+    let Some(shown) = shown else {
+        return NDIS_STATUS_INVALID_PARAMETER;
+    };
+    if !offload::wants_any(wanted) {
+        return NDIS_STATUS_SUCCESS; // switched off: nothing is done unasked
+    }
+    if !offload::can_do(&shown, wanted) {
+        return NDIS_STATUS_INVALID_PARAMETER;
+    }
+    if sync.encapsulated {
+        return NDIS_STATUS_SUCCESS;
+    }
+    if let Err(error) = may_ask(lower) {
+        return error.status();
+    }
+    // SAFETY: (VER-5) plain data, as long as the structure.
+    let bytes = unsafe {
+        core::slice::from_raw_parts(
+            core::ptr::from_ref(wanted).cast::<u8>(),
+            size_of::<NDIS_OFFLOAD_ENCAPSULATION>(),
+        )
+    };
+    match set(lower, OID_OFFLOAD_ENCAPSULATION, bytes) {
+        Ok(()) => {
+            sync.encapsulated = true;
+            NDIS_STATUS_SUCCESS
+        }
+        Err(status) => status,
+    }
+}
