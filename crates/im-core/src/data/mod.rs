@@ -15,6 +15,7 @@ pub use straight::Straight;
 use crate::edges::{Lower, Upper};
 use crate::topology::Topology;
 use ethernet::Mac;
+use im_control::DropReason;
 use ndis::Result;
 use ndis::memory::Pool;
 use ndis::nbl::{Chain, FromAbove, FromBelow, Lent};
@@ -73,6 +74,9 @@ pub trait DataPath<T: Topology>: Sized + 'static {
     /// Frames and bytes of a miniport by kind of address, if the data path
     /// counts them. IRQL <= DISPATCH_LEVEL.
     fn traffic(upper: &Upper<T>) -> Option<Traffic>;
+
+    /// Frames from below that no miniport got, for a reason. Any IRQL.
+    fn drops(lower: &Lower<T>, reason: DropReason) -> u64;
 
     /// A miniport was initialised, or its filter, addresses or multicast list
     /// changed: from now on it gets what it asks for. IRQL = PASSIVE_LEVEL, one

@@ -2,7 +2,7 @@
 
 use super::epoch::{Phase, Place, Slot, Wake};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Barrier, Condvar, Mutex};
 use std::vec::Vec;
 
 #[derive(Default)]
@@ -35,22 +35,25 @@ fn threads_read_while_values_come_and_go() {
     let slots: Arc<Vec<Slot>> = Arc::new((0..2).map(|_| Slot::default()).collect());
     let signal = Arc::new(Signal::default());
     let stop = Arc::new(AtomicBool::new(false));
+    let started = Arc::new(Barrier::new(4));
     let raw = |index: usize| core::ptr::from_ref(&values[index % 4]).cast_mut();
     place.swap(raw(0));
     values[0].store(1, Ordering::Relaxed);
     let threads: Vec<_> = (0..3_usize)
         .map(|me| {
-            let (values, place, phase, slots, signal, stop) = (
+            let (values, place, phase, slots, signal, stop, started) = (
                 values.clone(),
                 place.clone(),
                 phase.clone(),
                 slots.clone(),
                 signal.clone(),
                 stop.clone(),
+                started.clone(),
             );
             std::thread::spawn(move || {
                 let mut batches = 0_usize;
-                while !stop.load(Ordering::Relaxed) {
+                started.wait();
+                while batches == 0 || !stop.load(Ordering::Relaxed) {
                     let slot = &slots[me % 2];
                     let inside = slot.enter(&phase);
                     for _ in 0..4 {
@@ -67,6 +70,7 @@ fn threads_read_while_values_come_and_go() {
             })
         })
         .collect();
+    started.wait();
     for write in 1..=WRITES {
         values[write % 4].store(1, Ordering::Relaxed);
         let old = place.swap(raw(write));

@@ -236,12 +236,9 @@ impl<K: Kind> Single<K> {
     pub unsafe fn into_parent(self, front: u32) -> Single<K> {
         // SAFETY: (SND-11) the caller's promise: it is a clone.
         let clone: Single<Derived> = unsafe { Single::from_raw(self.into_raw()) };
-        let status = clone.status();
         let parent = clone.dissolve(front, 0);
         // SAFETY: (SND-11) `instead_of` kept the parent for this; a clone always
         // has one.
-        let mut parent: Single<K> = unsafe { Single::from_raw(NonNull::new_unchecked(parent)) };
-        parent.set_status(status); // SND-12
-        parent
+        unsafe { Single::from_raw(NonNull::new_unchecked(parent)) }
     }
 }

@@ -194,7 +194,7 @@ impl Buffer<'_> {
 
     /// Copies the first bytes, in however many pieces they lie; returns how many
     /// there were. IRQL <= DISPATCH_LEVEL.
-    pub fn copy_head(&self, to: &mut [u8]) -> usize {
+    pub fn copy_head<const N: usize>(&self, to: &mut [u8; N]) -> usize {
         let mut done = 0_usize;
         // SAFETY: (SND-3, RCV-7) part of a list that is ours.
         for piece in unsafe { Pieces::of(self.buffer.as_ptr()) } {
@@ -202,13 +202,19 @@ impl Buffer<'_> {
             let Some(from) = (unsafe { piece.address() }) else {
                 break;
             };
-            let wanted = to.len().saturating_sub(done);
-            let count = wanted.min(piece.length as usize);
-            // SAFETY: (SND-3, RCV-7) the piece is mapped and at least as long;
-            // `to` has `wanted` bytes from `done` on, and is not part of a frame.
+            if done == 0 && piece.length as usize >= N {
+                // What nearly every frame is like: a copy of known length.
+                // SAFETY: (SND-3, RCV-7) mapped and at least as long; `to` is not
+                // part of a frame.
+                unsafe { to.as_mut_ptr().copy_from_nonoverlapping(from.as_ptr(), N) };
+                return N;
+            }
+            let count = N.saturating_sub(done).min(piece.length as usize);
+            // SAFETY: (SND-3, RCV-7) the piece is mapped and at least as long, and
+            // `to` has as many bytes from `done` on.
             unsafe { to.as_mut_ptr().add(done).copy_from(from.as_ptr(), count) };
             done = done.wrapping_add(count);
-            if done >= to.len() {
+            if done >= N {
                 break;
             }
         }
@@ -228,6 +234,11 @@ impl Buffer<'_> {
         // SAFETY: (SND-3, RCV-7) mapped, `count` bytes long at least, and ours
         // alone while the list is.
         Some(unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), count) })
+    }
+
+    /// As [`Buffer::front`], for a number that is known.
+    pub fn front_chunk<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
+        self.front(N)?.first_chunk_mut()
     }
 
     /// Adds bytes before the frame: unused ones, or NDIS allocates an MDL. To be

@@ -139,6 +139,22 @@ impl<K> Queue<K> {
         core::mem::forget(chain); // empty
     }
 
+    /// Adds another queue at the end.
+    pub fn join(&mut self, mut other: Self) {
+        if other.is_empty() {
+            return;
+        }
+        if self.is_empty() {
+            core::mem::swap(self, &mut other);
+            return;
+        }
+        // SAFETY: (SND-9) only links change, of lists that are ours.
+        unsafe { (*self.last).Next = other.chain.head };
+        self.last = other.last;
+        self.count = self.count.wrapping_add(other.count);
+        other.chain.head = core::ptr::null_mut();
+    }
+
     /// The chain, leaving nothing.
     pub fn take(&mut self) -> Chain<K> {
         self.last = core::ptr::null_mut();
@@ -206,6 +222,16 @@ mod tests {
         assert!(queue.is_empty());
         queue.append(b.chain());
         assert_eq!(queue.count(), 2);
+        let mut c = Lists::linked(2);
+        let mut other = Queue::new();
+        other.append(c.chain());
+        other.join(queue);
+        let mut queue = Queue::new();
+        queue.join(other);
+        assert_eq!(queue.count(), 4);
+        let joined = queue.take();
+        assert_eq!(joined.count(), 4);
+        core::mem::forget(joined);
         core::mem::forget((first, queue));
     }
 }

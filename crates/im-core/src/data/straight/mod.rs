@@ -8,6 +8,7 @@ use super::{DataPath, Traffic, common};
 use crate::edges::{Lower, Upper};
 use crate::topology::Topology;
 use ethernet::Mac;
+use im_control::DropReason;
 use ndis::Result;
 use ndis::memory::Pool;
 use ndis::nbl::{Chain, FromAbove, FromBelow, Lent};
@@ -79,6 +80,10 @@ impl<T: Topology> DataPath<T> for Straight {
 
     fn traffic(_upper: &Upper<T>) -> Option<Traffic> {
         None
+    }
+
+    fn drops(_lower: &Lower<T>, _reason: DropReason) -> u64 {
+        0 // all of them are the miniport's
     }
 
     fn publish(_upper: &Upper<T>) -> Result<()> {
