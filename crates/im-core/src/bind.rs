@@ -171,9 +171,7 @@ pub(crate) fn arrange<T: Topology>(
     if left_out > 0 {
         let (driver, index) = (lower.driver, lower.if_index());
         driver.event(EventKind::TooManyMiniports, index, left_out.into());
-        if let Some(first) = lower.upper_at(0) {
-            log::write(first.handle(), EventKind::TooManyMiniports, left_out);
-        }
+        log::of_binding(lower, EventKind::TooManyMiniports, left_out);
     }
     if let (0, Some(error)) = (usable, first_error) {
         return Err(error);

@@ -3,6 +3,8 @@
 //! Needs the handle of a virtual miniport; what happens without one is in the
 //! event ring only. IRQL <= DISPATCH_LEVEL.
 
+use crate::edges::Lower;
+use crate::topology::Topology;
 use im_control::EventKind;
 use ndis::nbl::MiniportHandle;
 use ndis::sys::{
@@ -39,6 +41,16 @@ pub(crate) fn write(miniport: MiniportHandle, kind: EventKind, value: u32) {
     }
     // SAFETY: (IRQ-3) a miniport that exists; as many values as are counted.
     unsafe { NdisWriteErrorLogEntry(miniport.0, entry, 2_u32, kind.code(), value) };
+}
+
+/// Writes an event of a binding to the log, through the first of its miniports
+/// that is there.
+pub(crate) fn of_binding<T: Topology>(lower: &Lower<T>, kind: EventKind, value: u32) {
+    for upper in lower.uppers() {
+        if let Some(_inside) = upper.handlers.enter() {
+            return write(upper.handle(), kind, value);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub(crate) unsafe extern "efiapi" fn event<T: Topology>(
         (Some(lower), EventRule::Restart) => {
             refresh(lower, notification);
             restart_binding(lower);
-            sync::merge_again(lower);
+            sync::restarted(lower);
             NDIS_STATUS_SUCCESS
         }
         (Some(lower), EventRule::ReconfigureBinding) => {

@@ -86,10 +86,7 @@ pub(super) fn adjust<T: Topology>(
         lower
             .driver
             .event(EventKind::MulticastOverflow, index, longest);
-        if let Some(first) = lower.upper_at(0) {
-            let kind = EventKind::MulticastOverflow;
-            log::write(first.handle(), kind, facts.multicast);
-        }
+        log::of_binding(lower, EventKind::MulticastOverflow, facts.multicast);
     }
     let mut result = Ok(());
     // A list that overflows is left as it is: the filter asks for all of them.
@@ -132,9 +129,7 @@ fn report<T: Topology>(lower: &Lower<T>, index: u32, more: u32, status: NDIS_STA
     };
     let value = status.0 as u32;
     lower.driver.event(kind, index, value.into());
-    if let Some(first) = lower.upper_at(0) {
-        log::write(first.handle(), kind, value);
-    }
+    log::of_binding(lower, kind, value);
 }
 
 /// Sets the packet filter below.

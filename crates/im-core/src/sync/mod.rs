@@ -327,6 +327,15 @@ pub(crate) fn merge_again<T: Topology>(lower: &Lower<T>) {
     lower.desk.wake();
 }
 
+/// The binding was restarted: the adapter may have been initialised anew, with
+/// another address. IRQL <= DISPATCH_LEVEL.
+pub(crate) fn restarted<T: Topology>(lower: &Lower<T>) {
+    if T::UPPERS_PER_LOWER != 1 {
+        address_changed(lower);
+        merge_again(lower);
+    }
+}
+
 /// The adapter's address may be another one. IRQL <= DISPATCH_LEVEL.
 pub(crate) fn address_changed<T: Topology>(lower: &Lower<T>) {
     lower.desk.duties.fetch_or(duty::ADDRESS, Ordering::AcqRel);
