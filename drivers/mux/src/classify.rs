@@ -12,11 +12,11 @@
 //! A port's wire is its VLAN. A promiscuous port hears everything on it, and
 //! nothing of other VLANs, as if it were plugged into an access port.
 
-use crate::mac_table::{MacTable, NoMemory};
+use crate::mac_table::{MacTable, NoMemory, filled};
 use crate::settings::Mode;
-use alloc::vec::Vec;
 use ethernet::{Header, Mac, Nested, OutOfBand, Outer, Vlan};
 use im_core::data::fanout::{Delivery, Strip};
+use im_core::list::List;
 use ndis::sys::{
     NDIS_PACKET_TYPE_ALL_MULTICAST, NDIS_PACKET_TYPE_BROADCAST, NDIS_PACKET_TYPE_DIRECTED,
     NDIS_PACKET_TYPE_MULTICAST, NDIS_PACKET_TYPE_PROMISCUOUS,
@@ -152,7 +152,7 @@ struct Entry<P> {
 pub struct Group<P> {
     mode: Mode,
     table: MacTable<Entry<P>>,
-    targets: Vec<P>,
+    targets: List<P>,
     promiscuous: Span,
     all_multicast: Span,
     broadcast: Span,
@@ -189,7 +189,7 @@ impl<P: Copy + PartialEq> Group<P> {
             return Ok(Self {
                 mode,
                 table,
-                targets: Vec::new(),
+                targets: List::new(),
                 promiscuous: Span::default(),
                 all_multicast: Span::default(),
                 broadcast: Span::default(),
@@ -231,11 +231,7 @@ impl<P: Copy + PartialEq> Group<P> {
             entry.last = u32::MAX;
         }
 
-        let mut targets = Vec::new();
-        targets
-            .try_reserve_exact(next as usize)
-            .map_err(|_| NoMemory)?;
-        targets.resize(next as usize, filler);
+        let mut targets = filled(next as usize, filler)?;
         let mut put = |span: Span, chosen: fn(&PortView<'a, P>) -> bool| {
             let places = targets.iter_mut().skip(span.first as usize);
             let ports = views.clone().filter(chosen);

@@ -24,8 +24,6 @@
 #![cfg_attr(windows, no_std)]
 #![forbid(unsafe_op_in_unsafe_fn)]
 
-extern crate alloc;
-
 pub mod address;
 pub mod classify;
 pub mod mac_table;
@@ -33,7 +31,7 @@ pub mod merge;
 pub mod settings;
 pub mod switch;
 pub mod tag;
-// pub mod topology;
+pub mod topology;
 
 #[cfg(windows)]
 mod kernel;

@@ -6,8 +6,8 @@
 //! whatever is looked up. Looking up needs no lock and no memory (any IRQL);
 //! building allocates, fallibly (PASSIVE_LEVEL).
 
-use alloc::vec::Vec;
 use ethernet::Mac;
+use im_core::list::List;
 
 /// Longest walk of a look-up.
 pub const PROBES: usize = 16;
@@ -31,7 +31,7 @@ struct Slot<V> {
 /// The table.
 #[derive(Debug)]
 pub struct MacTable<V> {
-    slots: Vec<Slot<V>>,
+    slots: List<Slot<V>>,
     multiplier: u64,
     shift: u32,
     keys: usize,
@@ -45,11 +45,20 @@ const fn multiplier(attempt: u64) -> u64 {
     (x ^ (x >> 31)) | 1
 }
 
+/// As many as wanted of the same.
+pub(crate) fn filled<V: Copy>(count: usize, value: V) -> Result<List<V>, NoMemory> {
+    let mut list = List::with_room(count).map_err(|_| NoMemory)?;
+    for _ in 0..count {
+        list.push(value).map_err(|_| NoMemory)?;
+    }
+    Ok(list)
+}
+
 impl<V> Default for MacTable<V> {
     /// Without a key.
     fn default() -> Self {
         Self {
-            slots: Vec::new(),
+            slots: List::new(),
             multiplier: 1,
             shift: 0,
             keys: 0,
@@ -71,12 +80,9 @@ impl<V: Copy> MacTable<V> {
         // At most a third full: walks are short and the first try mostly fits.
         let wanted = count.checked_mul(3).ok_or(NoMemory)?;
         let mut capacity = wanted.checked_next_power_of_two().ok_or(NoMemory)?;
-        let mut slots = Vec::new();
         let empty = Slot { key: EMPTY, value };
         for _ in 0..=DOUBLINGS {
-            slots.clear();
-            slots.try_reserve_exact(capacity).map_err(|_| NoMemory)?;
-            slots.resize(capacity, empty);
+            let mut slots = filled(capacity, empty)?;
             for attempt in 0..MULTIPLIERS {
                 let mut table = Self {
                     slots,
