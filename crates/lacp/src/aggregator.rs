@@ -150,6 +150,14 @@ impl Aggregators {
         self.pick(&summaries, config);
         if self.active != before {
             self.trial = Timer::Stopped;
+            // Left while it was tried: not to be taken again for its size alone.
+            if let Some((aggregator, summary)) = before
+                .map(usize::from)
+                .and_then(|index| self.all.get_mut(index).zip(summaries.get(index)))
+            {
+                aggregator.refused |=
+                    summary.attached && summary.usable > 0 && summary.distributing == 0;
+            }
         }
         self.begin_trial(&summaries, now);
         self.active != before

@@ -70,7 +70,7 @@ fn apply(net: &mut Net, cables: u8, slot: u8, event: Event) {
         Event::Flap(system) => {
             net.link((system, slot), false);
             net.run(SECOND / 3);
-            net.link((system, slot), true);
+            net.link((system, slot), net.is_plugged((system, slot)));
         }
         Event::Key(system) => {
             let mut other = port(system as u8, slot);
@@ -88,7 +88,7 @@ fn apply(net: &mut Net, cables: u8, slot: u8, event: Event) {
                 .expect("a port");
             net.run(SECOND / 2);
             net.add(system, slot, port(system as u8, slot));
-            net.link((system, slot), true);
+            net.link((system, slot), net.is_plugged((system, slot)));
         }
         Event::LacpOff(system) | Event::LacpOn(system) => {
             let on = matches!(event, Event::LacpOn(_));
@@ -210,7 +210,7 @@ fn expected(net: &Net, cables: u8) -> [u32; 2] {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 96,
+        cases: 128,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -165,6 +165,10 @@ impl Net {
         }
     }
 
+    pub fn is_plugged(&self, end: End) -> bool {
+        self.cables.contains_key(&end)
+    }
+
     /// The cable stays, its frames vanish from now on in this direction.
     pub fn mute(&mut self, from: End) {
         self.cables.remove(&from);
