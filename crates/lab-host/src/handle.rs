@@ -110,23 +110,29 @@ impl Handles {
         if !is_handle(handle) {
             return Err(HandleError::Foreign);
         }
-        let slot = (handle >> 16) & 0x1F_FFFF;
-        let &(kind, generation, live) =
-            self.slots.get(slot as usize).ok_or(HandleError::Foreign)?;
+        let &(kind, generation, live) = self
+            .slots
+            .get(Self::slot(handle))
+            .ok_or(HandleError::Foreign)?;
         if handle & 0xFFF0 != u64::from(generation & 0xFFF) << 4 || !live {
             return Err(HandleError::Stale(kind));
         }
         Ok(kind)
     }
 
+    /// Number of a handle's slot; those of live handles are all different.
+    pub const fn slot(handle: u64) -> usize {
+        ((handle >> 16) & 0x1F_FFFF) as usize
+    }
+
     /// Ends a handle.
     pub fn close(&mut self, handle: u64) {
-        let slot = ((handle >> 16) & 0x1F_FFFF) as u32;
-        if let Some(entry) = self.slots.get_mut(slot as usize)
+        let slot = Self::slot(handle);
+        if let Some(entry) = self.slots.get_mut(slot)
             && entry.2
         {
             entry.2 = false;
-            self.free.push(slot);
+            self.free.push(slot as u32);
         }
     }
 

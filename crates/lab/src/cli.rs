@@ -61,6 +61,8 @@ pub enum Command {
     Run(Run),
     /// List what a driver image imports and what the lab lacks of it
     Imports(Imports),
+    /// Measure what a frame costs with 1 to 4,094 ports, in ratio to a driver with one
+    BenchPorts(BenchPorts),
     /// Try the child's confinement; prints messages as JSON lines
     #[command(name = "__probe", hide = true)]
     Probe {
@@ -143,6 +145,40 @@ pub struct Imports {
     /// JSON on stdout
     #[arg(long)]
     pub json: bool,
+}
+
+/// `lab bench-ports`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes:\n  0  measured, whatever the figures are\n  2  wrong usage or bad input\n  4  the lab itself or a driver in it failed"
+)]
+pub struct BenchPorts {
+    /// Package of the driver with one port that the others are compared with
+    #[arg(long, value_name = "DIR")]
+    pub one: PathBuf,
+    /// Package of the driver with many ports
+    #[arg(long, value_name = "DIR")]
+    pub many: PathBuf,
+    /// Numbers of ports
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1, 16, 256, 4094],
+        value_parser = ports)]
+    pub ports: Vec<usize>,
+    /// Passes of each kind; figures are medians of them
+    #[arg(long, value_name = "N", default_value_t = 41, value_parser = clap::value_parser!(u32).range(1..))]
+    pub passes: u32,
+    /// Seed of every order of lists and ports
+    #[arg(long, value_name = "N", value_parser = seed, default_value_t = DEFAULT_SEED)]
+    pub seed: u64,
+    /// One JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn ports(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=4094) => Ok(count),
+        _ => Err("1 to 4094 ports, a VLAN each".into()),
+    }
 }
 
 fn seed(text: &str) -> Result<u64, String> {

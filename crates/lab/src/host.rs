@@ -15,6 +15,7 @@ use crate::{
         record::{REGISTER_NAMES, Where},
     },
     process::RunJob,
+    scenario::BENCH_PORTS,
     topology::Engine,
     trouble::Trouble,
 };
@@ -94,7 +95,7 @@ fn count(number: usize) -> String {
 pub fn config(job: &RunJob) -> Config {
     let lab = &job.topology.lab;
     let real = lab.engine == Engine::RealTime;
-    let bare = job.scenario.as_deref() == Some("bench");
+    let bare = matches!(job.scenario.as_deref(), Some("bench" | BENCH_PORTS));
     let small = |number: u16| u8::try_from(number).unwrap_or(u8::MAX);
     Config {
         seed: job.seed,

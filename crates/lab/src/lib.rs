@@ -3,6 +3,7 @@
 //! host (`lab-host`) and the network at its ends (`lab-net`): command line,
 //! packages, the confined child process, reports.
 
+pub mod bench;
 pub mod cli;
 pub mod crash;
 pub mod drive;

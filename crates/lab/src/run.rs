@@ -199,7 +199,7 @@ fn captures(topology: &Topology) -> Result<Vec<(FileUse, OwnedFd)>, Trouble> {
 }
 
 /// The bytes that were hashed, as a file that nobody can change any more.
-fn sealed(image: &Verified) -> Result<OwnedFd, Trouble> {
+pub(crate) fn sealed(image: &Verified) -> Result<OwnedFd, Trouble> {
     memory_file(c"lab-image", &image.bytes, true)
         .map(OwnedFd::from)
         .map_err(|error| Trouble::host(format!("cannot hand the image over: {error}")))

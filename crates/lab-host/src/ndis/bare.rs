@@ -7,16 +7,23 @@
 //!
 //! One processor, DISPATCH_LEVEL, no switching: a benchmark runs alone.
 
-use std::cell::Cell;
+mod ports;
+
+use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
-use ndis_sys::{NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS, NET_BUFFER_LIST_CONTEXT};
+use ndis_sys::{
+    NDIS_RECEIVE_FLAGS_RESOURCES, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS,
+    NET_BUFFER_LIST_CONTEXT,
+};
 
 use super::list::{FrameList, Shape, at, link};
 use crate::api::{Api, host};
-use crate::handle::Kind;
+use crate::handle::{Handles, Kind};
 use crate::host::Host;
 use crate::vp::DISPATCH;
+
+pub use ports::{BenchPass, BenchPort, PortsBench};
 
 /// What the bare functions need to find.
 #[derive(Default)]
@@ -24,7 +31,8 @@ pub(crate) struct Bare {
     send_complete: Cell<u64>,
     binding_context: Cell<u64>,
     returned: Cell<u64>,
-    miniport_context: Cell<u64>,
+    /// Context of each miniport, by the slot of its handle.
+    contexts: RefCell<Vec<u64>>,
     /// Lists that reached the other end.
     arrived: Cell<u64>,
     /// Lists that came back to where they started.
@@ -33,6 +41,23 @@ pub(crate) struct Bare {
 
 // SAFETY: used by the one thread that runs a benchmark.
 unsafe impl Sync for Bare {}
+
+impl Bare {
+    /// Notes the context of a miniport.
+    fn set_context(&self, miniport: u64, context: u64) {
+        let slot = Handles::slot(miniport);
+        let mut contexts = self.contexts.borrow_mut();
+        if contexts.len() <= slot {
+            contexts.resize(slot + 1, 0);
+        }
+        contexts[slot] = context;
+    }
+
+    /// The context of a miniport, found as NDIS finds it: straight from the handle.
+    fn context(&self, miniport: u64) -> u64 {
+        self.contexts.borrow()[Handles::slot(miniport)]
+    }
+}
 
 /// Cost of one kind of crossing.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -57,8 +82,9 @@ fn next(list: u64) -> u64 {
 }
 
 /// The NIC takes a chain: it looks at each buffer and sets each status.
-fn nic_takes(first: u64) {
+fn nic_takes(first: u64) -> u64 {
     let mut list = first;
+    let mut count = 0;
     while list != 0 {
         // SAFETY: a list of the benchmark, mapped for the driver.
         unsafe {
@@ -67,8 +93,10 @@ fn nic_takes(first: u64) {
             std::hint::black_box(length);
             ((list + at!(NET_BUFFER_LIST.Status)) as *mut i32).write(NDIS_STATUS_SUCCESS.0);
         }
+        count += 1;
         list = next(list);
     }
+    count
 }
 
 /// The protocol takes a chain: it looks at each buffer.
@@ -111,8 +139,7 @@ fn call(target: u64, arguments: [u64; 5]) {
 
 extern "win64" fn send(_binding: u64, first: u64, _port: u32, flags: u32) {
     let bare = &host().bare;
-    nic_takes(first);
-    bare.arrived.set(bare.arrived.get() + 1);
+    bare.arrived.set(bare.arrived.get() + nic_takes(first));
     call(
         bare.send_complete.get(),
         [
@@ -129,18 +156,16 @@ extern "win64" fn send_complete(_miniport: u64, first: u64, _flags: u32) {
     owner_takes_back(&host().bare, first);
 }
 
-extern "win64" fn indicate(_miniport: u64, first: u64, _port: u32, _count: u32, flags: u32) {
+extern "win64" fn indicate(miniport: u64, first: u64, _port: u32, _count: u32, flags: u32) {
     let bare = &host().bare;
     bare.arrived.set(bare.arrived.get() + protocol_takes(first));
+    if flags & NDIS_RECEIVE_FLAGS_RESOURCES != 0 {
+        // Lent for the time of this call.
+        return;
+    }
     call(
         bare.returned.get(),
-        [
-            bare.miniport_context.get(),
-            first,
-            u64::from(flags & 1),
-            0,
-            0,
-        ],
+        [bare.context(miniport), first, u64::from(flags & 1), 0, 0],
     );
 }
 
@@ -221,24 +246,14 @@ pub(crate) fn exports() -> Vec<Api> {
 }
 
 impl Host {
-    /// Measures the hop through a driver that was loaded bare and is running, on `miniport` over
-    /// `binding`. Each figure is the median of passes that alternate with and without the driver,
-    /// each over 4,096 lists in an order of its own.
-    pub fn measure_hop(
-        &self,
-        miniport: u64,
-        binding: u64,
-        batch: u64,
-        receive: bool,
-        passes: usize,
-    ) -> HopCost {
-        let (send, indicate) = self.ndis(|n| {
+    /// Notes what the bare functions call; the driver's send and receive handlers.
+    fn bare_handlers(&self, miniport: u64, binding: u64) -> (u64, u64) {
+        self.ndis(|n| {
             let m = &n.miniports[&miniport];
             let b = &n.bindings[&binding];
             let d = &n.drivers[&m.driver].chars;
             let p = &n.protocols[&b.protocol].chars;
             let address = |f: Option<usize>| f.map_or(0, |f| f as u64);
-            self.bare.miniport_context.set(m.context);
             self.bare.binding_context.set(b.context);
             self.bare.send_complete.set(address(
                 p.SendNetBufferListsCompleteHandler.map(|f| f as usize),
@@ -250,7 +265,23 @@ impl Host {
                 address(d.SendNetBufferListsHandler.map(|f| f as usize)),
                 address(p.ReceiveNetBufferListsHandler.map(|f| f as usize)),
             )
-        });
+        })
+    }
+
+    /// Measures the hop through a driver that was loaded bare and is running, on `miniport` over
+    /// `binding`. Each figure is the median of passes that alternate with and without the driver,
+    /// each over 4,096 lists in an order of its own.
+    pub fn measure_hop(
+        &self,
+        miniport: u64,
+        binding: u64,
+        batch: u64,
+        receive: bool,
+        passes: usize,
+    ) -> HopCost {
+        let (send, indicate) = self.bare_handlers(miniport, binding);
+        let context = self.ndis(|n| n.miniports[&miniport].context);
+        self.bare.set_context(miniport, context);
         let source = self.ndis(|n| n.handles.open(Kind::Upper));
         let mut pool = FrameList::new(source, LISTS, FRAME as u32, 0, 64);
         let mut lists: Vec<u64> = (0..LISTS)
@@ -274,9 +305,9 @@ impl Host {
             let started = Instant::now();
             for (&first, lists) in chains.iter().zip(lists.chunks(batch as usize)) {
                 match (receive, through) {
-                    (false, true) => call(send, [self.bare.miniport_context.get(), first, 0, 1, 0]),
+                    (false, true) => call(send, [context, first, 0, 1, 0]),
                     (false, false) => {
-                        nic_takes(first);
+                        std::hint::black_box(nic_takes(first));
                         owner_takes_back(&self.bare, first);
                     }
                     (true, true) => call(

@@ -36,7 +36,7 @@ use crate::handle::{HandleError, Handles, Kind};
 use crate::host::Host;
 
 pub use attributes::MiniportFacts;
-pub use bare::HopCost;
+pub use bare::{BenchPass, BenchPort, HopCost, PortsBench};
 pub use binding::BindRequest;
 pub use configuration::Value;
 pub use device::{ControlError, ControlReply};

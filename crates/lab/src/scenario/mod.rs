@@ -6,6 +6,7 @@
 //! engine, and know no driver by name.
 
 mod bench;
+mod bench_ports;
 mod control;
 mod cycles;
 mod driver_entry;
@@ -24,11 +25,12 @@ use crate::process::RunJob;
 use crate::summary::{Leak, Step, Summary};
 use crate::trouble::Trouble;
 
+pub use bench_ports::NAME as BENCH_PORTS;
 pub use linux::{DROPPED, INDICATED};
 pub use stage::{Files, Stage, device};
 
 /// Names of the scenarios, the default first.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
     "tour",
     "cycles",
     "surprise",
@@ -38,6 +40,7 @@ pub const NAMES: [&str; 9] = [
     "malformed",
     "pnp",
     "mux",
+    BENCH_PORTS,
 ];
 
 /// Runs the job's scenario on a loaded driver; the results go out as events.
@@ -53,6 +56,7 @@ pub fn run(host: &Host, job: &RunJob, files: Files) -> Result<(), Trouble> {
         ..Summary::default()
     };
     match name {
+        BENCH_PORTS => bench_ports::run(host, job, files, &mut summary)?,
         "cycles" => cycles::run(host, job, &mut summary)?,
         "driver-entry" => driver_entry::run(host, job, &mut summary)?,
         "malformed" => malformed::run(host, job, &mut summary)?,
