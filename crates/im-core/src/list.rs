@@ -5,9 +5,18 @@
 //! nonpaged memory. Pure, but for the allocator; IRQL <= DISPATCH_LEVEL.
 
 use alloc::vec::Vec;
+use arrayvec::ArrayVec;
 use core::cmp::Ordering;
 use core::ops::{Deref, DerefMut};
 use ndis::{Error, Result};
+
+/// A copy of a list of fixed room: `Clone` of it has a panic that the optimiser
+/// leaves in.
+pub(crate) fn copy_of<T: Copy, const N: usize>(list: &ArrayVec<T, N>) -> ArrayVec<T, N> {
+    let mut copy = ArrayVec::new_const();
+    let _fits = copy.try_extend_from_slice(list);
+    copy
+}
 
 /// See the module's description.
 #[derive(Debug)]

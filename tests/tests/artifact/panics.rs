@@ -2,7 +2,7 @@
 //!
 //! An image without a reachable panic does not even import `KeBugCheckEx`, which the
 //! panic handler calls. Where one is left, the failure names the places: every one
-//! outside of `core` that calls one of `core`'s functions that panic, with file and line.
+//! outside of the libraries that calls one of their functions that panic, with file and line.
 //! Calls are found by decoding direct ones; the PDB names functions and lines.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +49,15 @@ fn a_release_image_has_no_panic_path() {
     }
     assert!(left.is_empty(), "{}", left.join("\n"));
 }
+
+/// Crates that panic on somebody else's behalf: it is their caller that is asked for.
+const LIBRARIES: [&str; 5] = [
+    "core::",
+    "alloc::",
+    "arrayvec::",
+    "heapless::",
+    "wdk_panic::",
+];
 
 /// Who calls whom in an image.
 struct Map<'c, 'a, 's> {
@@ -118,8 +127,8 @@ impl<'c, 'a, 's> Map<'c, 'a, 's> {
             .map(|(start, _)| *start)
     }
 
-    /// Calls from outside of `core` and the panic handler into functions of theirs from
-    /// which the panic handler is reached, as "file:line (function) -> function of core".
+    /// Calls from outside of the libraries and the panic handler into functions of theirs
+    /// from which the panic handler is reached, as "file:line (function) -> function".
     fn places(&self, slot: u32) -> BTreeSet<String> {
         let direct = self
             .slots
@@ -146,7 +155,7 @@ impl<'c, 'a, 's> Map<'c, 'a, 's> {
 
     fn is_machinery(&self, function: u32) -> bool {
         let name = &self.names[&function];
-        name.starts_with("core::") || name.starts_with("wdk_panic::") || name == "KeBugCheckEx"
+        LIBRARIES.iter().any(|prefix| name.starts_with(prefix)) || name == "KeBugCheckEx"
     }
 
     /// The frames of a call that was inlined, up to the first outside of the library.
@@ -157,7 +166,7 @@ impl<'c, 'a, 's> Map<'c, 'a, 's> {
         let mut text = Vec::new();
         for frame in found.frames {
             let name = frame.function.unwrap_or_default();
-            let inner = name.starts_with("core::") || name.starts_with("alloc::");
+            let inner = LIBRARIES.iter().any(|prefix| name.starts_with(prefix));
             let file = frame.file.map(|f| f.replace('\\', "/")).unwrap_or_default();
             text.push(format!(
                 "{file}:{} ({})",

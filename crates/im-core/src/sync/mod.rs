@@ -32,7 +32,7 @@ use crate::data::DataPath;
 use crate::data::fanout::MAX_MULTICAST;
 use crate::edges::{Lower, Upper};
 use crate::gate::bit;
-use crate::list::List;
+use crate::list::{List, copy_of};
 use crate::merge::Merged;
 use crate::oid_slot::SendStep;
 use crate::settings::{Reason, Refused};
@@ -59,7 +59,7 @@ const MAX_GROUPS: u32 = 4096;
 pub(crate) type Groups = ArrayVec<Mac, MAX_MULTICAST>;
 
 /// What a miniport wants of the adapter.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Wanted {
     /// Its own address.
     pub mac: Mac,
@@ -67,6 +67,16 @@ pub(crate) struct Wanted {
     pub filter: u32,
     /// Its multicast list.
     pub groups: Groups,
+}
+
+impl Clone for Wanted {
+    fn clone(&self) -> Self {
+        Self {
+            mac: self.mac,
+            filter: self.filter,
+            groups: copy_of(&self.groups),
+        }
+    }
 }
 
 /// What a waiting request asks for.

@@ -6,6 +6,7 @@ use super::{Change, Place, Sync, Wanted, duty};
 use crate::data::DataPath;
 use crate::edges::{Lower, Upper};
 use crate::gate::bit;
+use crate::list::copy_of;
 use crate::offload;
 use crate::topology::Topology;
 use core::sync::atomic::Ordering;
@@ -85,7 +86,7 @@ fn apply<T: Topology>(
         Change::ListGroups => return NDIS_STATUS_SUCCESS,
         Change::Encapsulation(wanted) => return encapsulate(lower, upper, sync, wanted),
         Change::Filter(filter) => new.filter = *filter,
-        Change::Groups(groups) => new.groups.clone_from(groups),
+        Change::Groups(groups) => new.groups = copy_of(groups),
         Change::AddGroup(group) => {
             if !new.groups.contains(group) && new.groups.try_push(*group).is_err() {
                 return NDIS_STATUS_MULTICAST_FULL;

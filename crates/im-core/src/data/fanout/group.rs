@@ -10,6 +10,7 @@ use super::MAX_MULTICAST;
 use super::count::Counts;
 use super::decide::{PortRef, PortView, Switch};
 use crate::edges::{Lower, Upper};
+use crate::list::copy_of;
 use crate::published::{Inside, Published, Readers};
 use arrayvec::ArrayVec;
 use core::cell::UnsafeCell;
@@ -270,7 +271,7 @@ pub(super) fn publish<T: Switch>(upper: &Upper<T>) -> Result<()> {
     let lower = upper.lower();
     let (own, other) = vlans::<T>(upper.port().ok_or(Error::BadState)?);
     {
-        let multicast = upper.data.multicast.lock().clone();
+        let multicast = copy_of(&upper.data.multicast.lock());
         // SAFETY: (VMI-9) nobody else is here, see the module's description.
         let wanted = unsafe { &mut *upper.data.wanted.get() };
         wanted.filter = upper.filter.load(Ordering::Acquire);
