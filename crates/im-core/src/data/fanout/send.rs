@@ -93,6 +93,13 @@ pub(super) fn judge<T: Switch>(
                 Some(egress)
             }
         };
+        // Each frame was judged by itself: one that has to be changed may not
+        // leave with one that need not.
+        if let (Some(all), Some(this)) = (verdict.egress, egress)
+            && all != this
+        {
+            return Err(malformed);
+        }
         verdict.egress = verdict.egress.or(egress);
         let tagged = frame.header.tag().is_some();
         if !first && tagged != verdict.tagged {
