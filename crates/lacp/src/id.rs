@@ -24,8 +24,11 @@ impl MacAddress {
 
 impl fmt::Display for MacAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02X}-{b:02X}-{c:02X}-{d:02X}-{e:02X}-{g:02X}")
+        for (number, octet) in self.0.iter().enumerate() {
+            let separator = if number == 0 { "" } else { "-" };
+            write!(f, "{separator}{octet:02X}")?;
+        }
+        Ok(())
     }
 }
 

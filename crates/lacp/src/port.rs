@@ -53,6 +53,10 @@ pub(crate) struct Found {
 
 /// An aggregation port.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the standard's names of variables"
+)]
 pub struct Port {
     pub(crate) index: PortIndex,
     pub(crate) config: PortConfig,

@@ -273,9 +273,8 @@ impl Model {
                     }
                     (self.mux, self.wait_while) = ("waiting", 20);
                 }
-                "waiting" if !self.selected => self.detach(),
+                "waiting" | "attached" if !self.selected => self.detach(),
                 "waiting" if self.wait_while <= 0 => self.attach(),
-                "attached" if !self.selected => self.detach(),
                 "attached" if sync => self.collect(),
                 "collecting" if !self.selected || !sync => self.attach(),
                 "collecting" if collecting => {

@@ -39,7 +39,7 @@ const LACPDU_2: &str = "
 const MARKER: &str = "
     0180c2000002  001b0db6ae41  8809
     02 01
-    01 16  0118 001b0db6ae40 00000507  0000
+    01 10  0118 001b0db6ae40 00000507  0000
     00 00
     00000000000000000000 00000000000000000000 00000000000000000000
     00000000000000000000 00000000000000000000 00000000000000000000
@@ -200,7 +200,9 @@ fn every_wrong_tlv_length_is_illegal() {
             for length in 0..=255 {
                 let mut changed = frame.clone();
                 changed[14 + at] = length;
-                if changed == frame {
+                // Markers of Linux have 0x16 for 16.
+                if changed == frame || (hex == MARKER && length == 0x16) {
+                    assert_eq!(parse(&changed, SLOW), parse(&frame, SLOW));
                     continue;
                 }
                 let fault = Fault::TlvLength {

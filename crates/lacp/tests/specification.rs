@@ -610,9 +610,12 @@ fn the_docs_print_every_state_transition_and_rule() {
     }
 }
 
+/// A diagram: from, when, to.
+type Diagram = &'static [(&'static str, &'static str, &'static str)];
+
 /// What the diagrams of the standard say, written down a second time by hand: state,
 /// condition as the standard spells it, next state.
-const STANDARD: &[(MachineId, &[(&str, &str, &str)])] = &[
+const STANDARD: &[(MachineId, Diagram)] = &[
     (
         MachineId::Receive,
         &[

@@ -242,9 +242,9 @@ proptest! {
         net.run(200 * SECOND);
         holds_always(&net);
         let model = expected(&net, cables);
-        for system in 0..2 {
-            if model[system] != u32::MAX {
-                prop_assert_eq!(net.distributing(system), model[system], "system {}", system);
+        for (system, model) in model.into_iter().enumerate() {
+            if model != u32::MAX {
+                prop_assert_eq!(net.distributing(system), model, "system {}", system);
             }
             let both_ways = net.distributing(system) & !net.systems[1 - system].collecting();
             for port in net.systems[system].ports() {
