@@ -160,7 +160,10 @@ fn answer<T: Topology>(query: Query, output: &mut [u8]) -> Option<usize> {
             let mut writer = ReplyWriter::new::<RequestRecord>(query.kind, output)?;
             at_port(driver, query.index, |lower, _| {
                 let below = lower.below();
-                for oid in lower.supported.iter().flat_map(|list| list.iter()) {
+                let own = T::own_oids();
+                let others = lower.supported.iter().flat_map(|list| list.iter());
+                let others = others.filter(|oid| !own.contains(&NDIS_OID(**oid)));
+                for oid in own.iter().map(|oid| &oid.0).chain(others) {
                     let rule = |kind| -> Rule {
                         T::request_rule(
                             Facts {
