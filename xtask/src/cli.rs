@@ -64,11 +64,12 @@ pub enum Command {
     /// Measure what the packaged driver costs per frame, beside the same path without it.
     ///
     /// The lab's scenario `bench`: bare bindings of the driver's imports, nothing
-    /// subtracted. For a fair figure leave the machine alone meanwhile.
+    /// subtracted; for mux `lab bench-ports`, which has 1 to 4,094 ports and passthrough in
+    /// one run. For a fair figure leave the machine alone meanwhile.
     Bench {
         /// Name of a folder in drivers/ [default: all, one after the other].
         driver: Option<String>,
-        /// Further arguments of `lab run`.
+        /// Further arguments of `lab run` or `lab bench-ports`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },

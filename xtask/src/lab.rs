@@ -20,8 +20,13 @@ pub fn lab(cx: &Context, driver: &str, args: &[OsString]) -> Result<i32> {
     become_it(run(cx, &lab, &driver, args)?)
 }
 
+/// The driver with one port that one with many is compared with, and that.
+const ONE: &str = "passthrough";
+const MANY: &str = "mux";
+
 /// Runs the lab's benchmark on one driver, or on all one after the other; the exit code is
-/// that of the first that did not end well.
+/// that of the first that did not end well. The benchmark of a driver with many ports is one
+/// run that has the other in it.
 pub fn bench(cx: &Context, driver: Option<&str>, args: &[OsString]) -> Result<i32> {
     check_host()?;
     let drivers = match driver {
@@ -31,7 +36,16 @@ pub fn bench(cx: &Context, driver: Option<&str>, args: &[OsString]) -> Result<i3
     let lab = binary(cx)?;
     let mut result = 0;
     for driver in drivers {
-        let mut cmd = run(cx, &lab, &driver, &["--scenario".into(), "bench".into()])?;
+        let mut cmd = if driver.name == MANY {
+            let one = drivers::find(cx, ONE)?;
+            let mut cmd = Command::new(&lab);
+            cmd.args(["bench-ports", "--one"]);
+            cmd.arg(package(cx, &one)?);
+            cmd.arg("--many").arg(package(cx, &driver)?);
+            cmd
+        } else {
+            run(cx, &lab, &driver, &["--scenario".into(), "bench".into()])?
+        };
         cmd.args(args);
         let status = cmd.status().context("the lab could not be started")?;
         let code = status.code().unwrap_or(1);
@@ -49,15 +63,20 @@ fn check_host() -> Result<()> {
 
 /// Packages `driver`; returns the lab's command line for it.
 fn run(cx: &Context, lab: &Path, driver: &Driver, args: &[OsString]) -> Result<Command> {
+    let mut cmd = Command::new(lab);
+    cmd.arg("run").arg("--package").arg(package(cx, driver)?);
+    cmd.args(args);
+    Ok(cmd)
+}
+
+/// Packages `driver`; returns the package's directory.
+fn package(cx: &Context, driver: &Driver) -> Result<PathBuf> {
     let request = package::Request {
         arch: Arch::X64,
         profile: Profile::Release,
         out: None,
     };
-    let package = package::package(cx, driver, &request)?;
-    let mut cmd = Command::new(lab);
-    cmd.arg("run").arg("--package").arg(package).args(args);
-    Ok(cmd)
+    package::package(cx, driver, &request)
 }
 
 /// Builds the lab and returns its path.

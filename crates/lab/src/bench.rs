@@ -291,6 +291,10 @@ impl Runner {
                 Ended::Itself(status) if status.success() && said.is_empty() => Ok(()),
                 // Stopped because another one had failed.
                 Ended::Itself(status) if !finished && status.success() => Ok(()),
+                // The record of a crash has no symbols here.
+                Ended::Itself(_) if outcome.record.is_some() => {
+                    trouble("the driver crashed; `lab run` says where".into())
+                }
                 Ended::Itself(status) => trouble(describe(status)),
                 Ended::Silent(after) => trouble(format!("silent for {} s", after.as_secs())),
             },

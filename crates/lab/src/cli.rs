@@ -86,7 +86,8 @@ pub struct Run {
     #[arg(long, value_name = "N", value_parser = seed)]
     pub seed: Option<u64>,
     /// Put Linux network namespaces at both ends instead of the built-in TCP/IP
-    /// stack; needs root or user namespaces; implies --engine realtime
+    /// stack, and Open vSwitch between them where there are VLANs; needs root or
+    /// user namespaces; implies --engine realtime
     #[arg(long)]
     pub tap: bool,
     /// Record every frame on every wire (pcapng)
@@ -104,8 +105,9 @@ pub struct Run {
     /// Scenario by name [default: the whole tour]
     #[arg(long, value_name = "NAME")]
     pub scenario: Option<String>,
-    /// Repeat the scenario, each time with a seed derived from --seed
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Repeat the scenario, each time with a seed derived from --seed; for `churn` the number
+    /// of schedules
+    #[arg(long, visible_alias = "schedules", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub cycles: u64,
     /// NDIS version the lab claims to be, 6.0 to 6.89 [default: the topology's]
     #[arg(long, value_name = "VERSION", value_parser = ndis_version)]

@@ -300,10 +300,9 @@ pub fn read(capture: File, hosts: &[Known]) -> Result<(String, Reading), String>
         command.arg("--version");
         let text = output(command)?;
         let line = text.lines().next().unwrap_or_default();
-        line.split(" (")
-            .next()
-            .unwrap_or_default()
-            .replace(" (Wireshark)", "")
+        // `TShark (Wireshark) 4.0.17 (Git …)`
+        let line = line.replace(" (Wireshark)", "");
+        line.split(" (").next().unwrap_or_default().to_owned()
     };
     // From the descriptor: the file has no name.
     command.args(["-n", "-r", "-", "-T", "fields", "-E", "occurrence=a"]);
