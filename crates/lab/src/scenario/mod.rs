@@ -5,8 +5,10 @@
 //! many, [`cycles`] the long one. They run inside the host, as a thread of its
 //! engine, and know no driver by name.
 
+mod all_vlans;
 mod bench;
 mod bench_ports;
+mod churn;
 mod control;
 mod cycles;
 mod driver_entry;
@@ -30,7 +32,7 @@ pub use linux::{DROPPED, INDICATED};
 pub use stage::{Files, Stage, device};
 
 /// Names of the scenarios, the default first.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 12] = [
     "tour",
     "cycles",
     "surprise",
@@ -40,6 +42,8 @@ pub const NAMES: [&str; 10] = [
     "malformed",
     "pnp",
     "mux",
+    "all-vlans",
+    "churn",
     BENCH_PORTS,
 ];
 
@@ -60,6 +64,8 @@ pub fn run(host: &Host, job: &RunJob, files: Files) -> Result<(), Trouble> {
         "cycles" => cycles::run(host, job, &mut summary)?,
         "driver-entry" => driver_entry::run(host, job, &mut summary)?,
         "malformed" => malformed::run(host, job, &mut summary)?,
+        "all-vlans" => all_vlans::run(host, job, &mut summary)?,
+        "churn" => churn::run(host, job, &mut summary)?,
         "mux" => mux::run(host, job, files, &mut summary)?,
         _ => one_life(host, job, files, name, &mut summary)?,
     }

@@ -127,7 +127,7 @@ fn requests() -> Vec<Request> {
     all
 }
 
-fn status_name(status: i32) -> String {
+pub(super) fn status_name(status: i32) -> String {
     let known = [
         (sys::NDIS_STATUS_SUCCESS, "SUCCESS"),
         (sys::NDIS_STATUS_NOT_SUPPORTED, "NOT_SUPPORTED"),
@@ -230,7 +230,7 @@ pub fn compare(host: &Host, stage: &Stage, summary: &mut Summary) {
 
 /// Short, huge and misaligned buffers: the answer must be a refusal with a size, or a success
 /// that stays inside the buffer (the host checks that itself, OID-12).
-fn hostile(host: &Host, miniport: u64) -> (u64, u64) {
+pub(super) fn hostile(host: &Host, miniport: u64) -> (u64, u64) {
     let mut tried = 0;
     let mut bad = 0;
     for oid in [
@@ -264,7 +264,7 @@ fn hostile(host: &Host, miniport: u64) -> (u64, u64) {
 }
 
 /// Requests that the adapter keeps for ever, cancelled at many moments.
-fn cancel(host: &Host, miniport: u64) -> u64 {
+pub(super) fn cancel(host: &Host, miniport: u64) -> u64 {
     host.oids_stick(true);
     let mut aborted = 0;
     for i in 0..16_u64 {

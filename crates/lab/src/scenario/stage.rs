@@ -1,5 +1,6 @@
 //! A topology made real: NICs with their wires, devices, protocols above them.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::os::fd::OwnedFd;
@@ -7,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use lab_host::Host;
-use lab_host::ndis::{BindRequest, InstanceStart, NicConfig, UpperConfig, Value};
+use lab_host::ndis::{BindRequest, InstanceStart, Medium, NicConfig, Split, UpperConfig, Value};
 use lab_net::host::IpHost;
 use lab_net::hub::Hub;
 use lab_net::lock;
@@ -37,6 +38,8 @@ pub struct Stage {
     /// Service of the protocol edge.
     pub service: String,
     captures: Captures,
+    /// Index of the protocol above each miniport that has one.
+    uppers: BTreeMap<String, usize>,
     /// TAP devices, and who is to be told when one has something.
     watches: Vec<(TapWatch, Speaker)>,
 }
@@ -151,6 +154,7 @@ impl Stage {
             Some(hubs.swap_remove(at).1)
         };
         let mut speakers = Vec::new();
+        let mut uppers = BTreeMap::new();
         for (index, adapter) in topology.adapters.iter().enumerate() {
             let place = Place::Wire(adapter.wire.clone().unwrap_or_default());
             let far = hub(&place).unwrap_or_else(Hub::new);
@@ -188,9 +192,11 @@ impl Stage {
                 name: miniport.name.clone(),
                 device: name,
                 rough,
+                fold_tags: miniport.fold_tags,
                 ..UpperConfig::default()
             };
             let upper = host.add_upper(config, Box::new(above));
+            uppers.insert(miniport.name.clone(), upper);
             speakers.push((place, Speaker::Upper(upper)));
         }
         let watches = taps.into_iter().filter_map(|(on, watch)| {
@@ -199,6 +205,7 @@ impl Stage {
         });
         Ok(Self {
             watches: watches.collect(),
+            uppers,
             topology: topology.clone(),
             started: Instant::now(),
             endpoints,
@@ -247,6 +254,11 @@ impl Stage {
         for upper in 0..host.uppers() {
             host.upper_kick(upper);
         }
+    }
+
+    /// Index of the protocol above a miniport.
+    pub fn upper_of(&self, miniport: &str) -> Option<usize> {
+        self.uppers.get(miniport).copied()
     }
 
     /// Index of the adapter a miniport leads to.
@@ -351,9 +363,7 @@ fn captures(topology: &Topology, files: &mut Files) -> Result<Captures, Trouble>
     Ok(Arc::new(Mutex::new((list, None))))
 }
 
-pub(super) fn values(
-    list: &std::collections::BTreeMap<String, ConfigValue>,
-) -> Vec<(String, Value)> {
+pub(super) fn values(list: &BTreeMap<String, ConfigValue>) -> Vec<(String, Value)> {
     list.iter()
         .map(|(key, value)| {
             let value = match value {
@@ -383,6 +393,18 @@ fn nic_config(adapter: &topology::Adapter, index: usize) -> NicConfig {
         offload: can(Capability::Offload),
         if_index: 1 + index as u32,
         connected: adapter.wire.is_some(),
+        vlan_offload: adapter.vlan_offload,
+        refuse_promiscuous: adapter.refuse_promiscuous,
+        medium: match adapter.medium {
+            topology::Medium::Ethernet => Medium::Ethernet,
+            topology::Medium::Wifi => Medium::Wifi,
+        },
+        read_only_ratio: adapter.read_only_ratio,
+        split: if adapter.split_headers {
+            Split::Headers
+        } else {
+            Split::Deep
+        },
         ..NicConfig::default()
     }
 }

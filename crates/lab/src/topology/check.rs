@@ -418,6 +418,7 @@ pub(super) fn check(file: &Path, mut raw: File, report: &mut Report) -> Topology
             .into_iter()
             .map(|miniport| Miniport {
                 name: miniport.name.into_inner(),
+                fold_tags: miniport.fold_tags.unwrap_or(false),
                 properties: values(miniport.properties),
             })
             .collect(),

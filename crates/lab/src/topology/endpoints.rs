@@ -42,7 +42,7 @@ use lab_net::hub::Hub;
 use lab_net::mix::derive;
 use lab_net::oracle::{self, Flow, FlowId, Ledger, Pace};
 use lab_net::pcap::{self, PcapError};
-use lab_net::vlan::Tag;
+use lab_net::vlan::{TAG, Tag};
 use lab_net::{Endpoint, Mac, lock};
 
 use super::{Carrier, ConfigValue, Generator, Host, Place, Replay, Stack, Topology};
@@ -127,7 +127,7 @@ impl Endpoints {
             // the adapter's, and hosts have it too.
             let alone = matches!(sink.on, Place::Wire(_));
             let taker = if alone { taker.strict() } else { taker };
-            endpoints.place(&sink.on, sink.tag, mac, taker);
+            endpoints.place(topology, &sink.on, sink.tag, mac, taker);
         }
         endpoints.flows = flows;
         for replay in &topology.replays {
@@ -167,7 +167,7 @@ impl Endpoints {
         })?;
         let made = Arc::new(Mutex::new(made));
         self.hosts.push((host.name.clone(), Arc::clone(&made)));
-        self.place(&host.on, host.tag, station.mac, made);
+        self.place(topology, &host.on, host.tag, station.mac, made);
         Ok(())
     }
 
@@ -208,12 +208,23 @@ impl Endpoints {
         let made = Arc::new(Mutex::new(made));
         self.generators
             .push((generator.name.clone(), Arc::clone(&made)));
-        self.place(&generator.on, generator.tag, from.mac, made);
+        self.place(topology, &generator.on, generator.tag, from.mac, made);
         flow
     }
 
-    fn place(&mut self, on: &Place, tag: Option<Tag>, mac: Mac, endpoint: impl Endpoint + 'static) {
-        match tag {
+    fn place(
+        &mut self,
+        topology: &Topology,
+        on: &Place,
+        tag: Option<Tag>,
+        mac: Mac,
+        endpoint: impl Endpoint + 'static,
+    ) {
+        // Where tags are beside the frames the protocol shows them in the frames: these
+        // endpoints want neither.
+        let folds = matches!(on, Place::Miniport(name)
+            if topology.miniports.iter().any(|m| m.name == *name && m.fold_tags));
+        match tag.or(folds.then(Tag::default)) {
             Some(tag) => self.hub(on).add_tagged(tag, Some(mac), endpoint),
             None => self.hub(on).add(Some(mac), endpoint),
         }
@@ -346,6 +357,36 @@ impl Topology {
         None
     }
 
+    /// The largest packet above a miniport: a tag that goes into the frame takes four of
+    /// the adapter's octets. It is there on a VLAN, and wherever a priority may be put on.
+    pub fn mtu_above(&self, miniport: &str) -> u32 {
+        let place = Place::Miniport(miniport.to_owned());
+        let Some(adapter) = self.bottom(&place) else {
+            return 1_500;
+        };
+        let known = self.miniports.iter().find(|known| known.name == miniport);
+        let binding = self
+            .bindings
+            .iter()
+            .find(|binding| binding.upper.iter().any(|name| name == miniport));
+        let in_band = binding.is_some_and(|binding| {
+            let value = binding.values.get("InBandTags");
+            value.and_then(ConfigValue::number) == Some(1)
+        });
+        let tags = known.is_some_and(|known| {
+            let number = |name: &str| known.properties.get(name).and_then(ConfigValue::number);
+            let map = known.properties.get("PriorityOut");
+            known.vlan() != 0
+                || number("DefaultPriority").is_some_and(|priority| priority != 0)
+                || map.is_some_and(|map| *map != ConfigValue::Text("01234567".into()))
+        });
+        if tags && (in_band || !adapter.vlan_offload) {
+            adapter.mtu - TAG as u32
+        } else {
+            adapter.mtu
+        }
+    }
+
     /// The address that a miniport is configured with, if it is.
     fn above(&self, place: &Place) -> Option<Mac> {
         let Place::Miniport(name) = place else {
@@ -355,9 +396,14 @@ impl Topology {
         network_address(miniport.properties.get("NetworkAddress")?)
     }
 
-    fn station(&self, place: &Place, kind: u8, index: usize) -> Station {
+    fn station(&self, place: &Place, tag: Option<Tag>, kind: u8, index: usize) -> Station {
         let bottom = self.bottom(place);
         let own = Mac::local(kind, index as u16);
+        let full = bottom.map_or(1_500, |adapter| adapter.mtu);
+        let in_band = match bottom {
+            Some(adapter) if adapter.vlan_offload => full,
+            _ => full - TAG as u32,
+        };
         let above = self.above(place);
         Station {
             mac: match (place, bottom) {
@@ -365,14 +411,19 @@ impl Topology {
                 (Place::Adapter(_), Some(adapter)) => adapter.mac,
                 _ => own,
             },
-            mtu: bottom.map_or(1_500, |adapter| adapter.mtu),
+            mtu: match place {
+                Place::Miniport(name) => self.mtu_above(name),
+                // What it sends with a tag must fit where it arrives.
+                Place::Wire(_) if tag.is_some_and(|tag| tag.vlan != 0) => in_band,
+                _ => full,
+            },
         }
     }
 
     /// Who a host is: the `index`th of the file.
     pub fn host_station(&self, index: usize) -> Station {
         let host = &self.hosts[index];
-        let station = self.station(&host.on, HOST, index);
+        let station = self.station(&host.on, host.tag, HOST, index);
         Station {
             mac: host.mac.unwrap_or(station.mac),
             mtu: host.mtu.unwrap_or(station.mtu),
@@ -395,12 +446,18 @@ impl Topology {
 
     /// Who a generator is.
     pub fn generator_station(&self, index: usize) -> Station {
-        self.station(&self.generators[index].on, GENERATOR, index)
+        {
+            let generator = &self.generators[index];
+            self.station(&generator.on, generator.tag, GENERATOR, index)
+        }
     }
 
     /// Who a sink is.
     pub fn sink_station(&self, index: usize) -> Station {
-        self.station(&self.sinks[index].on, SINK, index)
+        {
+            let sink = &self.sinks[index];
+            self.station(&sink.on, sink.tag, SINK, index)
+        }
     }
 }
 

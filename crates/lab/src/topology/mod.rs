@@ -246,6 +246,8 @@ impl fmt::Display for ConfigValue {
 pub struct Miniport {
     /// Its device name.
     pub name: String,
+    /// Whether the protocol above has tags beside its frames and not in them.
+    pub fold_tags: bool,
     /// Values of its configuration.
     pub properties: BTreeMap<String, ConfigValue>,
 }

@@ -93,6 +93,7 @@ fn miniports(ports: &Ports, file: &mut File, report: &mut Report) -> Vec<Spanned
         }
         file.miniports.push(Miniport {
             name: name.clone(),
+            fold_tags: None,
             properties,
         });
         names.push(name);

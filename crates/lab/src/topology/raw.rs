@@ -65,6 +65,7 @@ pub(super) struct Wire {
 #[serde(deny_unknown_fields)]
 pub(super) struct Miniport {
     pub name: Spanned<String>,
+    pub fold_tags: Option<bool>,
     #[serde(default)]
     pub properties: BTreeMap<String, ConfigValueText>,
 }

@@ -7,15 +7,14 @@
 use std::collections::BTreeMap;
 
 use lab_host::Host;
-use lab_host::ndis::OidCall;
 use lab_net::oracle::tagged::link_local_address;
 use lab_net::vlan::Tag;
 use lab_net::{Mac, lock};
 use ndis_sys as sys;
 
-use super::super::stage::{Stage, device};
+use super::super::stage::Stage;
 use super::super::{progress, step};
-use super::model::{Frame, Hears, Net, Party};
+use super::model::{Frame, Hears, Mode, Net, Party};
 use super::probe::{self, Shared};
 use crate::summary::{self, Summary};
 
@@ -101,14 +100,14 @@ fn rows(net: &Net) -> Vec<Row> {
         // A port on a VLAN reaches no other one by a tag of its own making.
         let foreign = vlans.iter().find(|vlan| **vlan != port.vlan);
         let foreign = foreign.copied().unwrap_or(strange);
-        if port.vlan != 0 {
-            add(Party::Port(index), &port.name, Some(Tag::vlan(foreign)));
-        }
+        add(Party::Port(index), &port.name, Some(Tag::vlan(foreign)));
     }
     for tag in [None, priority] {
         add(Party::Wire, "wire", tag);
     }
-    for vlan in vlans.into_iter().chain([strange, 4095]) {
+    // Nobody may send 4095; who carries all VLANs unseen may carry it, too.
+    let reserved = (net.mode != Mode::Passthru).then_some(4095);
+    for vlan in vlans.into_iter().chain([strange]).chain(reserved) {
         let priority = (vlan % 8) as u8;
         add(Party::Wire, "wire", Some(Tag { vlan, priority }));
     }
@@ -189,9 +188,9 @@ fn letter(kind: Kind, own: bool) -> char {
 }
 
 /// Sets packet filter and multicast list of every port as the net says.
-fn set_filters(host: &Host, net: &Net, summary: &mut Summary) {
+fn set_filters(host: &Host, stage: &Stage, net: &Net, summary: &mut Summary) {
     for port in &net.ports {
-        let Some(miniport) = host.miniport(&device(&port.name)) else {
+        let Some(upper) = stage.upper_of(&port.name) else {
             continue;
         };
         let usual = sys::NDIS_PACKET_TYPE_DIRECTED
@@ -203,24 +202,20 @@ fn set_filters(host: &Host, net: &Net, summary: &mut Summary) {
             Hears::AllGroups => usual | sys::NDIS_PACKET_TYPE_ALL_MULTICAST,
             Hears::Everything => usual | sys::NDIS_PACKET_TYPE_PROMISCUOUS,
         };
-        let list: Vec<u8> = port.groups.iter().flat_map(|mac| mac.0).collect();
-        for (name, call) in [
-            (
-                "multicast list",
-                OidCall::set(sys::OID_802_3_MULTICAST_LIST, &list),
-            ),
-            (
-                "packet filter",
-                OidCall::set(sys::OID_GEN_CURRENT_PACKET_FILTER, &filter.to_le_bytes()),
-            ),
-        ] {
-            let status = host.oid(miniport, &call).status;
-            if status != 0 {
-                let detail = format!("{}: status {status:#x}", port.name);
-                step(summary, name, false, detail);
-            }
+        let groups: Vec<[u8; 6]> = port.groups.iter().map(|mac| mac.0).collect();
+        let status = host.set_upper_filter(upper, filter, &groups);
+        if status != 0 {
+            let detail = format!("{}: status {status:#x}", port.name);
+            step(summary, "packet filter", false, detail);
         }
     }
+}
+
+/// Frames that ports were given and whose filter does not ask for them.
+pub fn unasked(host: &Host) -> u64 {
+    (0..host.uppers())
+        .map(|upper| host.upper_unasked(upper))
+        .sum()
 }
 
 /// Waits until nothing is under way.
@@ -247,7 +242,8 @@ pub fn run(
     title: &str,
     summary: &mut Summary,
 ) {
-    set_filters(host, net, summary);
+    set_filters(host, stage, net, summary);
+    let unasked_before = unasked(host);
     lock(&posts.wire.0).reflects = net.reflecting;
     settle(host, stage, posts);
     for post in posts.ports.iter().chain([&posts.wire]) {
@@ -269,7 +265,14 @@ pub fn run(
         }
     }
     lock(&posts.wire.0).reflects = false;
-    let (matrix, wrong) = judge(net, posts, &rows, &probes, title);
+    let (matrix, mut wrong) = judge(net, posts, &rows, &probes, title);
+    // NDIS keeps such frames from a protocol: the matrix alone would not show them.
+    let unasked = unasked(host) - unasked_before;
+    if unasked > 0 {
+        wrong.push(format!(
+            "{unasked} frames that no filter asked for reached a port"
+        ));
+    }
     let differ = wrong.len();
     step(
         summary,
@@ -385,17 +388,27 @@ fn bad_tag(net: &Net, frame: &Frame, listener: Party, seen: Option<Tag>) -> Opti
             let expected = net.on_wire(frame)?;
             (seen != expected).then(|| format!("has tag {seen:?} instead of {expected:?}"))
         }
-        // Above a port there is no VLAN; a priority may be shown.
-        Party::Port(_) => {
-            let vlan = seen.filter(|tag| tag.vlan != 0)?;
-            Some(format!("shows VLAN {}", vlan.vlan))
+        Party::Port(at) => {
+            let port = &net.ports[at];
+            if net.mode == Mode::Passthru {
+                // A priority alone may stand beside the frame, where not everybody looks.
+                let same = seen == frame.tag || frame.tag.is_none_or(|tag| tag.vlan == 0);
+                return (!same).then(|| format!("has tag {seen:?} instead of {:?}", frame.tag));
+            }
+            if let Some(vlan) = seen.map(|tag| tag.vlan).filter(|vlan| *vlan != 0) {
+                return Some(format!("shows VLAN {vlan}"));
+            }
+            // Beside the frame, where a protocol looks for it.
+            let priority = port.priority_shown(frame)?;
+            let shown = seen.map_or(0, |tag| tag.priority);
+            (shown != priority).then(|| format!("shows priority {shown} instead of {priority}"))
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{Mode, Port};
+    use super::super::model::Port;
     use super::*;
 
     fn net() -> Net {
@@ -407,6 +420,8 @@ mod tests {
             groups: vec![LISTED],
             accept_untagged: false,
             priority_out: [0, 1, 2, 3, 4, 5, 6, 7],
+            priority_in: [0, 1, 2, 3, 4, 5, 6, 7],
+            sees_beside: false,
             default_priority: 0,
         };
         Net {

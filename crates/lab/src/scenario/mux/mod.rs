@@ -6,11 +6,11 @@
 //! power. The others show the isolation matrix of the other modes.
 
 mod life;
-mod matrix;
-mod model;
-mod net;
-mod ports;
-mod probe;
+pub(super) mod matrix;
+pub(super) mod model;
+pub(super) mod net;
+pub(super) mod ports;
+pub(super) mod probe;
 mod timeline;
 
 use lab_host::{Host, RunEnd};
@@ -22,7 +22,7 @@ use crate::summary::Summary;
 use crate::topology::endpoints::Endpoints;
 use crate::topology::{Place, Topology};
 use crate::trouble::Trouble;
-use matrix::Posts;
+pub(super) use matrix::Posts;
 use model::{Hears, Mode, Net};
 use probe::Shared;
 
@@ -44,7 +44,7 @@ fn posts(endpoints: &mut Endpoints, topology: &Topology) -> Posts {
 }
 
 /// Sets a stage with posts.
-fn stage(
+pub(super) fn stage(
     host: &Host,
     job: &RunJob,
     topology: &Topology,

@@ -66,8 +66,12 @@ pub struct Port {
     pub accept_untagged: bool,
     /// What becomes of priorities that it sends.
     pub priority_out: [u8; 8],
+    /// What becomes of priorities that it hears.
+    pub priority_in: [u8; 8],
     /// The priority of what it sends without one, before the map.
     pub default_priority: u8,
+    /// Whether the protocol above looks at what stands beside a frame.
+    pub sees_beside: bool,
 }
 
 /// Everything on one adapter.
@@ -122,22 +126,30 @@ impl Port {
         self.vlan == vlan || (vlan == 0 && self.accept_untagged)
     }
 
+    /// The priority that has to stand beside a frame from the wire; nothing: nobody looks,
+    /// or there is no rule.
+    pub fn priority_shown(&self, frame: &Frame) -> Option<u8> {
+        let tag = frame.tag.unwrap_or_default();
+        let known = self.sees_beside && frame.from == Party::Wire;
+        known.then(|| match frame.tag {
+            Some(_) => self.priority_in[usize::from(tag.priority & 7)],
+            None => 0,
+        })
+    }
+
     /// The tag that a frame of it has on the wire; the outer `None`: it may not be sent.
     fn tag_below(&self, tag: Option<Tag>) -> Option<Option<Tag>> {
-        let out = |priority: u8| self.priority_out[usize::from(priority & 7)];
-        match tag {
-            // In its VLAN it may not choose another one.
-            Some(tag) if tag.vlan != 0 => (self.vlan == 0).then_some(Some(tag)),
-            Some(tag) => Some(Some(Tag {
-                vlan: self.vlan,
-                priority: out(tag.priority),
-            })),
-            None if self.vlan == 0 => Some(None),
-            None => Some(Some(Tag {
-                vlan: self.vlan,
-                priority: out(self.default_priority),
-            })),
+        // It may not choose another VLAN than its own.
+        if tag.is_some_and(|tag| tag.vlan != 0 && tag.vlan != self.vlan) {
+            return None;
         }
+        let given = tag.map_or(self.default_priority, |tag| tag.priority);
+        let below = Tag {
+            vlan: self.vlan,
+            priority: self.priority_out[usize::from(given & 7)],
+        };
+        // No VLAN and the lowest priority are no tag, unless there was one.
+        Some((tag.is_some() || below != Tag::default()).then_some(below))
     }
 }
 
@@ -154,6 +166,9 @@ impl Net {
             return None;
         };
         let port = &self.ports[from];
+        if self.mode == Mode::Passthru {
+            return Some(frame.tag);
+        }
         let tag = port.tag_below(frame.tag)?;
         let neighbour = self.ports.iter().enumerate().any(|(index, other)| {
             index != from && other.vlan == port.vlan && other.mac == frame.to
@@ -201,7 +216,9 @@ impl Net {
             Mode::Vepa => port.mac == frame.source,
             Mode::Passthru => false,
         };
-        vlan <= 4094 && port.is_in(vlan) && !returned && port.filter_passes(frame.to)
+        // The only port has all VLANs of the adapter.
+        let mine = self.mode == Mode::Passthru || port.is_in(vlan);
+        vlan <= 4094 && mine && !returned && port.filter_passes(frame.to)
     }
 }
 
@@ -220,6 +237,8 @@ mod tests {
             groups: vec![GROUP],
             accept_untagged: false,
             priority_out: [0, 1, 2, 3, 4, 5, 7, 6],
+            priority_in: [0, 1, 2, 3, 4, 5, 6, 7],
+            sees_beside: false,
             default_priority: 0,
         }
     }

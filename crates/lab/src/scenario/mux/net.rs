@@ -14,9 +14,11 @@ use crate::topology::{Binding, ConfigValue, Miniport, Topology};
 
 /// The driver's values that the model needs.
 const MODE: &str = "Mode";
+const NETWORK_ADDRESS: &str = "NetworkAddress";
 const MAC_MODE: &str = "MacMode";
 const ACCEPT_UNTAGGED: &str = "AcceptUntagged";
 const PRIORITY_OUT: &str = "PriorityOut";
+const PRIORITY_IN: &str = "PriorityIn";
 const DEFAULT_PRIORITY: &str = "DefaultPriority";
 
 fn number(miniport: &Miniport, name: &str) -> u32 {
@@ -31,16 +33,29 @@ pub fn mode(binding: &Binding) -> Mode {
     known.copied().unwrap_or(Mode::Private)
 }
 
-/// The topology with another mode; `passthru` has the first port alone, with the
-/// adapter's address.
+/// The topology with another mode; `passthru` has the first port without a VLAN alone,
+/// with the adapter's address.
 pub fn with_mode(topology: &Topology, mode: Mode) -> Topology {
     let mut topology = topology.clone();
+    let miniports = topology.miniports.clone();
     let at = Mode::ALL.iter().position(|known| *known == mode);
     for binding in &mut topology.bindings {
         let number = ConfigValue::Number(at.unwrap_or(0) as u32);
         binding.values.insert(MODE.to_owned(), number);
         if mode == Mode::Passthru {
-            binding.upper.truncate(1);
+            let untagged = |name: &&String| {
+                let mut all = miniports.iter();
+                all.any(|miniport| miniport.name == **name && miniport.vlan() == 0)
+            };
+            let only = binding.upper.iter().find(untagged).cloned();
+            binding.upper = only.into_iter().collect();
+        }
+    }
+    if mode == Mode::Passthru {
+        for miniport in &mut topology.miniports {
+            miniport.properties.remove(NETWORK_ADDRESS);
+            // Its tags are in the frames, unless the adapter takes them beside.
+            miniport.fold_tags = false;
         }
     }
     topology
@@ -69,6 +84,8 @@ fn port(host: &Host, miniport: &Miniport) -> Option<Port> {
         groups: vec![LISTED],
         accept_untagged: number(miniport, ACCEPT_UNTAGGED) == 1,
         priority_out: priorities(miniport.properties.get(PRIORITY_OUT)),
+        priority_in: priorities(miniport.properties.get(PRIORITY_IN)),
+        sees_beside: miniport.fold_tags,
         default_priority: (number(miniport, DEFAULT_PRIORITY) & 7) as u8,
     })
 }
@@ -100,7 +117,7 @@ enum Address {
 }
 
 fn address(miniport: &Miniport, adapter: Mac, mode: Mode) -> Address {
-    let configured = miniport.properties.get("NetworkAddress");
+    let configured = miniport.properties.get(NETWORK_ADDRESS);
     if let Some(mac) = configured.and_then(network_address) {
         return Address::Is(mac);
     }
@@ -140,9 +157,14 @@ pub fn check_addresses(host: &Host, stage: &Stage, net: &Net, summary: &mut Summ
             wrong.push(format!("{} twice in VLAN {}", port.mac, port.vlan));
         }
         taken.push((port.vlan, port.mac));
-        let state = host
-            .miniport(&device(&port.name))
-            .and_then(|miniport| host.miniport_state(miniport));
+        let handle = host.miniport(&device(&port.name));
+        let facts = handle.and_then(|handle| host.miniport_facts(handle));
+        let mtu = stage.topology.mtu_above(&port.name);
+        if facts.as_ref().is_none_or(|facts| facts.mtu != mtu) {
+            let shown = facts.map(|facts| facts.mtu);
+            wrong.push(format!("{} has MTU {shown:?} instead of {mtu}", port.name));
+        }
+        let state = handle.and_then(|handle| host.miniport_state(handle));
         if state != Some(EdgeState::Running) {
             wrong.push(format!("{} is {state:?}", port.name));
         }

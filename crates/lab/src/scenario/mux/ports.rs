@@ -22,8 +22,10 @@ pub struct Ports<'a> {
     stage: &'a Stage,
     /// Handle of each binding of the topology, in its order, and what it lists.
     bindings: Vec<(u64, Vec<String>)>,
-    /// Names of ports with a Mode the lab has set to sleep.
+    /// Ports in low power.
     asleep: Vec<String>,
+    /// Values that were changed, by port.
+    changed: BTreeMap<String, BTreeMap<String, ConfigValue>>,
 }
 
 impl<'a> Ports<'a> {
@@ -35,6 +37,7 @@ impl<'a> Ports<'a> {
             stage,
             bindings: bindings.iter().copied().zip(listed).collect(),
             asleep: Vec::new(),
+            changed: BTreeMap::new(),
         }
     }
 
@@ -98,8 +101,25 @@ impl<'a> Ports<'a> {
         self.reconfigure(at)
     }
 
+    /// Whether a port's values are those of the topology.
+    pub fn is_as_written(&self, port: &str) -> bool {
+        let written = self
+            .stage
+            .topology
+            .miniports
+            .iter()
+            .find(|m| m.name == port);
+        let changed = self.changed.get(port).into_iter().flatten();
+        written.is_some_and(|written| {
+            let mut changed = changed;
+            changed.all(|(name, value)| written.properties.get(name) == Some(value))
+        })
+    }
+
     /// Writes values into a port's key; it takes effect when its device starts again.
-    pub fn set(&self, port: &str, properties: &BTreeMap<String, ConfigValue>) {
+    pub fn set(&mut self, port: &str, properties: &BTreeMap<String, ConfigValue>) {
+        let known = self.changed.entry(port.to_owned()).or_default();
+        known.extend(properties.clone());
         self.host
             .set_device_values(&device(port), values(properties));
     }
@@ -169,7 +189,7 @@ impl<'a> Ports<'a> {
             }
             Action::Mac { adapter, mac } => {
                 if let Some(nic) = nic(adapter) {
-                    let _ = (nic, mac);
+                    self.host.set_nic_mac(nic, mac.0);
                 }
                 0
             }

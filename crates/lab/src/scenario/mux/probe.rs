@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use lab_net::mix::Content;
-use lab_net::vlan::{Tag, insert, strip, tag_of};
+use lab_net::vlan::{Tag, insert, strip};
 use lab_net::{ETHERNET_HEADER, Endpoint, Frame, Mac, lock};
 
 /// IEEE Std 802's local experimental EtherType 2.
@@ -117,23 +117,6 @@ impl Endpoint for Shared {
 
     fn next_poll(&mut self, now: u64) -> Option<u64> {
         (!self.is_idle()).then_some(now)
-    }
-}
-
-/// Counts the frames that came, without looking into them, by their outer VLAN.
-#[derive(Clone, Default)]
-pub struct Counter(pub Arc<Mutex<BTreeMap<Option<u16>, u64>>>);
-
-impl Endpoint for Counter {
-    fn on_frame(&mut self, _now: u64, frame: &[u8]) {
-        let vlan = tag_of(frame).map(|tag| tag.vlan);
-        *lock(&self.0).entry(vlan).or_default() += 1;
-    }
-
-    fn poll(&mut self, _now: u64, _out: &mut dyn FnMut(Frame) -> bool) {}
-
-    fn next_poll(&mut self, _now: u64) -> Option<u64> {
-        None
     }
 }
 
