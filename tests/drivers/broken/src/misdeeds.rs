@@ -5,8 +5,9 @@
 
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
-use im_control::DropReason;
+use im_core::data::Straight;
 use im_core::oid_table::{self, Below, Rule};
+use im_core::settings::{Refused, Values};
 use im_core::status_table::{self, StatusRule};
 use im_core::{Driver, Facts, Identity, Notice, Shown, Topology};
 use ndis::Result;
@@ -185,6 +186,10 @@ impl Topology for Broken {
 
     const UPPERS_PER_LOWER: usize = 1;
 
+    type Adapter = ();
+    type Port = ();
+    type Data = Straight;
+
     fn driver() -> &'static Driver<Self> {
         &DRIVER
     }
@@ -195,16 +200,25 @@ impl Topology for Broken {
         Ok(())
     }
 
-    fn shown(facts: &Facts) -> Shown {
+    fn adapter(_facts: &Facts, _values: &dyn Values) -> core::result::Result<(), Refused> {
+        Ok(())
+    }
+
+    fn port(
+        _adapter: &(),
+        _facts: &Facts,
+        _position: u32,
+        _values: &dyn Values,
+    ) -> core::result::Result<(), Refused> {
+        Ok(())
+    }
+
+    fn key(_port: &()) -> Option<u64> {
+        None
+    }
+
+    fn shown(_adapter: &(), facts: &Facts, _port: &()) -> Shown {
         Shown::one_to_one(facts)
-    }
-
-    fn send_route(_paths: usize) -> core::result::Result<usize, DropReason> {
-        Ok(0)
-    }
-
-    fn receive_route(_paths: usize) -> core::result::Result<usize, DropReason> {
-        Ok(0)
     }
 
     fn request_rule(asked: Asked, below: Below) -> Rule {
