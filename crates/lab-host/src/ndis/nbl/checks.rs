@@ -1,8 +1,6 @@
 //! Digests of lists, whose memory they use, and the checks on lists that a driver made or
 //! rebuilt: NBL-1, NBL-3, SND-10, SND-11, SND-14, SND-17, RCV-3, RCV-10, RCV-12, RCV-13.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-
 use ndis_sys::{
     Ieee8021QNetBufferListInfo, MDL, NDIS_RECEIVE_FLAGS_SINGLE_ETHER_TYPE,
     NDIS_RECEIVE_FLAGS_SINGLE_VLAN, NET_BUFFER, NET_BUFFER_LIST, NetBufferListCancelId,
@@ -18,71 +16,88 @@ use crate::ndis::tag;
 /// Most MDLs a chain is followed through.
 const HOPS: usize = 4096;
 
+/// A fast digest: every list of a run goes through it several times.
+#[derive(Clone, Copy, Default)]
+struct Digest(u64);
+
+impl Digest {
+    fn word(&mut self, word: u64) {
+        const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(FACTOR);
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.word(bytes.len() as u64);
+        let (words, tail) = bytes.as_chunks::<8>();
+        for word in words {
+            self.word(u64::from_le_bytes(*word));
+        }
+        for &byte in tail {
+            self.word(u64::from(byte));
+        }
+    }
+
+    const fn end(self) -> u64 {
+        self.0 ^ self.0 >> 29
+    }
+}
+
 /// Digest of NET_BUFFERs and MDL chains: what SND-9 and RCV-7 want back as it was.
 pub(crate) fn layout(host: &Host, list: u64) -> u64 {
-    let mut hash = DefaultHasher::new();
+    let mut digest = Digest::default();
     for buffer in buffers(host, list) {
         let b: NET_BUFFER = host.get(buffer, "NET_BUFFER");
-        (
+        for word in [
             buffer,
             b.MdlChain as u64,
             b.CurrentMdl as u64,
-            b.CurrentMdlOffset,
-            b.DataOffset,
-            b.DataLength,
-        )
-            .hash(&mut hash);
+            u64::from(b.CurrentMdlOffset) << 32 | u64::from(b.DataOffset),
+            u64::from(b.DataLength),
+        ] {
+            digest.word(word);
+        }
         let mut mdl = b.MdlChain as u64;
         let mut hops = 0;
         while mdl != 0 && hops < HOPS {
             let m: MDL = host.get(mdl, "MDL");
-            (mdl, m.ByteCount, m.MappedSystemVa as u64).hash(&mut hash);
+            digest.word(mdl);
+            digest.word(u64::from(m.ByteCount));
+            digest.word(m.MappedSystemVa as u64);
             mdl = m.Next as u64;
             hops += 1;
         }
     }
-    hash.finish()
+    digest.end()
 }
 
 /// Digest of what else is to come back: context area, reserved fields with one user along the
 /// stack (NBL-6), parent and children (SND-11), the 802.1Q information and the cancel id.
 pub(crate) fn rest(host: &Host, list: u64) -> u64 {
-    let mut hash = DefaultHasher::new();
+    let mut digest = Digest::default();
     let l: NET_BUFFER_LIST = host.get(list, "NET_BUFFER_LIST");
-    (l.Context as u64).hash(&mut hash);
+    digest.word(l.Context as u64);
     if !l.Context.is_null() {
-        let level: [u16; 2] = host.get(l.Context as u64 + 8, "Context");
-        level.hash(&mut hash);
+        let level: u32 = host.get(l.Context as u64 + 8, "Context");
+        digest.word(u64::from(level));
     }
-    l.ProtocolReserved.map(|p| p as u64).hash(&mut hash);
-    l.MiniportReserved.map(|p| p as u64).hash(&mut hash);
-    (l.ParentNetBufferList as u64, l.ChildRefCount).hash(&mut hash);
+    for word in l.ProtocolReserved.iter().chain(&l.MiniportReserved) {
+        digest.word(*word as u64);
+    }
+    digest.word(l.ParentNetBufferList as u64);
+    digest.word(l.ChildRefCount as u64);
     for entry in [Ieee8021QNetBufferListInfo, NetBufferListCancelId] {
-        (l.NetBufferListInfo[entry.0 as usize] as u64).hash(&mut hash);
+        digest.word(l.NetBufferListInfo[entry.0 as usize] as u64);
     }
-    hash.finish()
+    digest.end()
 }
 
 /// Digest of the frames a list describes.
 pub(crate) fn bytes(host: &Host, list: u64) -> u64 {
-    buffers(host, list).iter().fold(0, |sum, &buffer| {
-        let frame = frame_of(host, buffer);
-        mix(sum, &frame)
-    })
-}
-
-/// A fast digest; every frame of a run goes through it twice.
-fn mix(mut sum: u64, bytes: &[u8]) -> u64 {
-    const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
-    sum = (sum ^ bytes.len() as u64).wrapping_mul(FACTOR);
-    let (words, tail) = bytes.as_chunks::<8>();
-    for word in words {
-        sum = (sum.rotate_left(23) ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
+    let mut digest = Digest::default();
+    for buffer in buffers(host, list) {
+        digest.bytes(&frame_of(host, buffer));
     }
-    for &byte in tail {
-        sum = (sum.rotate_left(23) ^ u64::from(byte)).wrapping_mul(FACTOR);
-    }
-    sum ^ sum >> 29
+    digest.end()
 }
 
 /// What a list is made of.
@@ -566,11 +581,16 @@ mod tests {
     #[test]
     fn a_changed_byte_changes_the_digest() {
         let frame: Vec<u8> = (0..61).collect();
-        let before = mix(0, &frame);
+        let mix = |bytes: &[u8]| {
+            let mut digest = Digest::default();
+            digest.bytes(bytes);
+            digest.end()
+        };
+        let before = mix(&frame);
         for at in 0..frame.len() {
             let mut other = frame.clone();
             other[at] ^= 1;
-            assert_ne!(mix(0, &other), before, "byte {at}");
+            assert_ne!(mix(&other), before, "byte {at}");
         }
     }
 }
