@@ -60,6 +60,34 @@ unsafe fn try_bind<T: Topology>(
     parameters: *mut NDIS_BIND_PARAMETERS,
 ) -> Result<u32> {
     let driver = T::driver();
+    // SAFETY: (BND-9, BND-2) the caller's promise.
+    let (raw, upper_names) = unsafe { connect::<T>(bind_context, parameters) }?;
+    // SAFETY: (BND-14) the binding is freed only by `destroy` below or unbind.
+    let lower = unsafe { raw.as_ref() };
+    let index = lower.if_index();
+    let listed = driver.list(raw);
+    if let Err(error) = listed.and_then(|()| arrange(lower, &upper_names, Unlisted::Stay)) {
+        // BND-8: the driver closes inside the bind and waits for it.
+        // SAFETY: (BND-14) nobody else has the binding once it is off the table.
+        unsafe { destroy(raw) };
+        return Err(error);
+    }
+    driver.event(EventKind::Bound, index, 0);
+    Ok(index)
+}
+
+/// Makes a binding and opens its adapter; with the names of its miniports. Not
+/// inlined: what it has on the stack is gone before miniports are asked for,
+/// whose initialisation may run on top of the bind (VMI-3).
+///
+/// # Safety
+/// As [`try_bind`].
+#[inline(never)]
+unsafe fn connect<T: Topology>(
+    bind_context: NDIS_HANDLE,
+    parameters: *mut NDIS_BIND_PARAMETERS,
+) -> Result<(NonNull<Lower<T>>, List<u16>)> {
+    let driver = T::driver();
     // SAFETY: (BND-9) the caller's promise.
     let facts = unsafe { Facts::read(parameters) }?;
     T::accepts(&facts)?;
@@ -81,32 +109,21 @@ unsafe fn try_bind<T: Topology>(
         List::new()
     });
 
-    let lower = PoolBox::try_new(driver.pool(), Lower::try_new(driver, &facts, adapter)?)?;
+    let mut lower = PoolBox::try_new(driver.pool(), Lower::try_new(driver, &facts, adapter)?)?;
     // SAFETY: (IRQ-9) in its box, which does not move it; not shared yet.
     unsafe { lower.init() };
+    let place = NonNull::from(&*lower);
+    // SAFETY: (BND-14) in its box, not shared yet; closed below or by `destroy`.
+    unsafe { lower.desk.open(place, facts.multicast) }?;
     // SAFETY: (BND-2, BND-3) the name lasts until the call returns, the rest is
     // in the box; BND-4: the box is freed if this fails.
-    unsafe { open(&lower, bind_context, parameters) }?;
-
-    let mut lower = lower;
-    lower.supported = interview(&lower);
-    let place = NonNull::from(&*lower);
-    // SAFETY: (BND-14) in its box, not shared yet, and `destroy` closes it.
-    let opened = unsafe { lower.desk.open(place, facts.multicast) };
-    let raw = NonNull::new(lower.into_raw()).ok_or(Error::NoResources)?;
-    // SAFETY: (BND-14) the binding is freed only by `destroy` below or unbind.
-    let lower = unsafe { raw.as_ref() };
-    let result = opened
-        .and_then(|()| driver.list(raw))
-        .and_then(|()| arrange(lower, &upper_names, Unlisted::Stay));
-    if let Err(error) = result {
-        // BND-8: the driver closes inside the bind and waits for it.
-        // SAFETY: (BND-14) nobody else has the binding once it is off the table.
-        unsafe { destroy(raw) };
+    if let Err(error) = unsafe { open(&lower, bind_context, parameters) } {
+        lower.desk.close(); // a status may have come meanwhile
         return Err(error);
     }
-    driver.event(EventKind::Bound, facts.if_index, 0);
-    Ok(facts.if_index)
+    lower.supported = interview(&lower);
+    let raw = NonNull::new(lower.into_raw()).ok_or(Error::NoResources)?;
+    Ok((raw, upper_names))
 }
 
 /// What becomes of miniports that are not listed.

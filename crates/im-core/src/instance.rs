@@ -57,10 +57,17 @@ pub(crate) fn create<T: Topology>(
         // SAFETY: (VMI-4) retired: off the list and halted, ours alone.
         return lower.add(unsafe { PoolBox::from_raw(upper) });
     }
+    lower.add(make(lower, name, position)?)
+}
+
+/// A virtual miniport in its box. Not inlined: what it has on the stack is gone
+/// before the miniport is asked for.
+#[inline(never)]
+fn make<T: Topology>(lower: &Lower<T>, name: &[u16], position: u32) -> Result<PoolBox<Upper<T>>> {
     let upper = PoolBox::try_new(lower.driver.pool(), Upper::try_new(lower, name, position)?)?;
     // SAFETY: (IRQ-9) in its box, which does not move it; not shared yet.
     unsafe { upper.init() };
-    lower.add(upper)
+    Ok(upper)
 }
 
 /// Takes miniports away from a living binding: withdrawn from NDIS, off the
