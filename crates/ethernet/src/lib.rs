@@ -11,12 +11,14 @@
 //! | tag control information, in band and out of band, priority maps | `tag` |
 //! | header of a frame | `header` |
 //! | tags put into headers and taken out | [`rewrite`] |
+//! | flows, and the hashes that spread them over a team | [`flow`] |
 #![no_std]
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
 extern crate std;
 
+pub mod flow;
 mod header;
 mod mac;
 pub mod rewrite;

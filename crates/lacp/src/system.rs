@@ -34,7 +34,7 @@ pub enum Received {
 
 /// A system with its ports and aggregators.
 ///
-/// `P` is where the ports are. They take about 20 KiB, too much for a kernel stack:
+/// `P` is where the ports are. They take about 25 KiB, too much for a kernel stack:
 /// a driver gives a boxed slice to [`System::with_slots`].
 #[derive(Clone, Debug)]
 pub struct System<P = [Option<Port>; MAX_PORTS]> {
