@@ -13,9 +13,9 @@ use ethernet::Mac;
 use im_control::EventKind;
 use ndis::mutex::MutexGuard;
 use ndis::sys::{
-    NDIS_OFFLOAD_ENCAPSULATION, NDIS_PACKET_TYPE_PROMISCUOUS, NDIS_STATUS,
-    NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_SUCCESS, OID_802_3_MULTICAST_LIST,
-    OID_GEN_CURRENT_PACKET_FILTER, OID_OFFLOAD_ENCAPSULATION,
+    NDIS_OFFLOAD_ENCAPSULATION, NDIS_PACKET_TYPE_ALL_MULTICAST, NDIS_PACKET_TYPE_PROMISCUOUS,
+    NDIS_STATUS, NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_MULTICAST_FULL, NDIS_STATUS_SUCCESS,
+    OID_802_3_MULTICAST_LIST, OID_GEN_CURRENT_PACKET_FILTER, OID_OFFLOAD_ENCAPSULATION,
 };
 
 /// Whether a question to the adapter has to succeed.
@@ -55,13 +55,17 @@ pub(super) fn adjust<T: Topology>(
     });
     let mut merged = T::merge(lower.adapter(), &facts, &mut wishes, next);
     drop(wishes);
+    // Who gets all groups needs no list: it stays as it is, so that nothing is
+    // lost between two requests, neither now nor when the filter narrows again.
+    let all_groups = NDIS_PACKET_TYPE_ALL_MULTICAST | NDIS_PACKET_TYPE_PROMISCUOUS;
+    let any_list = merged.overflow || merged.filter & all_groups != 0;
     merged.groups = merged.groups.min(next.len());
-    if merged.overflow {
+    if any_list {
         merged.groups = 0;
     }
     let wanted = next.get_mut(..merged.groups).unwrap_or(&mut []);
     sort_by(wanted, Mac::cmp);
-    let same_groups = merged.overflow || *wanted == **groups;
+    let same_groups = any_list || *wanted == **groups;
     if merged.filter == below.filter && same_groups {
         *below = merged;
         return Ok(());
@@ -89,8 +93,7 @@ pub(super) fn adjust<T: Topology>(
         log::of_binding(lower, EventKind::MulticastOverflow, facts.multicast);
     }
     let mut result = Ok(());
-    // A list that overflows is left as it is: the filter asks for all of them.
-    // Else the list comes first, so that the filter never lacks it.
+    // The list comes first, so that the filter never lacks it.
     if !same_groups {
         result = set_groups(lower, wanted);
         if result.is_ok() {
@@ -98,6 +101,10 @@ pub(super) fn adjust<T: Topology>(
             for group in &*wanted {
                 let _room = groups.push(*group); // as long as `next`
             }
+        } else if result == Err(NDIS_STATUS_MULTICAST_FULL) {
+            // It holds less than it said: all of them, then.
+            merged.filter |= NDIS_PACKET_TYPE_ALL_MULTICAST & facts.filters;
+            result = Ok(());
         }
     }
     if result.is_ok() && merged.filter != below.filter {
