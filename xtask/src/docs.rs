@@ -203,6 +203,35 @@ fn names_of_the_control_device_are_explained() {
     assert!(missing.is_empty(), "docs/control.md lacks {missing:?}");
 }
 
+/// Every scenario of the lab and every key of a topology file has a place on the page.
+/// The sources are read, because the lab runs on Linux only.
+#[test]
+fn scenarios_and_keys_of_the_lab_are_explained() {
+    let page = &pages()[Path::new("docs/lab.md")];
+    let source =
+        |name: &str| std::fs::read_to_string(root().join("crates/lab/src").join(name)).unwrap();
+    let scenarios = source("scenario/mod.rs");
+    let (_, list) = scenarios.split_once("pub const NAMES").unwrap();
+    let (list, _) = list.split_once("];").unwrap();
+    let names: Vec<_> = list.split('"').skip(1).step_by(2).collect();
+    // `    pub key: Type,` of the tables as they stand in a file.
+    let raw = source("topology/raw.rs");
+    let (tables, _) = raw
+        .split_once("/// [`ConfigValue`] as it is written.")
+        .unwrap();
+    let keys: BTreeSet<_> = tables
+        .lines()
+        .filter_map(|line| line.strip_prefix("    pub ")?.split(':').next())
+        .collect();
+    assert!(names.len() > 5 && keys.len() > 20, "{names:?} {keys:?}");
+    let missing: Vec<_> = names
+        .into_iter()
+        .chain(keys)
+        .filter(|name| !page.contains(&format!("`{name}`")))
+        .collect();
+    assert!(missing.is_empty(), "docs/lab.md lacks {missing:?}");
+}
+
 #[test]
 fn what_is_looked_for_is_found() {
     assert_eq!(anchor(" Who answers what "), "who-answers-what");
