@@ -10,12 +10,10 @@
 mod ports;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-use ndis_sys::{
-    NDIS_RECEIVE_FLAGS_RESOURCES, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS,
-    NET_BUFFER_LIST_CONTEXT,
-};
+use ndis_sys::{NDIS_RECEIVE_FLAGS_RESOURCES, NDIS_STATUS_SUCCESS, NET_BUFFER_LIST_CONTEXT};
 
 use super::list::{FrameList, Shape, at, link};
 use crate::api::{Api, host};
@@ -33,6 +31,11 @@ pub(crate) struct Bare {
     returned: Cell<u64>,
     /// Context of each miniport, by the slot of its handle.
     contexts: RefCell<Vec<u64>>,
+    /// Context areas made for lists without room: how many there are, and which.
+    grown: Cell<u64>,
+    /// How often that was so.
+    grows: Cell<u64>,
+    blocks: RefCell<BTreeMap<u64, Box<[u64]>>>,
     /// Lists that reached the other end.
     arrived: Cell<u64>,
     /// Lists that came back to where they started.
@@ -43,6 +46,43 @@ pub(crate) struct Bare {
 unsafe impl Sync for Bare {}
 
 impl Bare {
+    /// A context area in front of one without room. No list of a measurement needs that, but
+    /// what a protocol sends while it is bound may.
+    fn grow(
+        &self,
+        next: *mut NET_BUFFER_LIST_CONTEXT,
+        size: u16,
+        backfill: u16,
+    ) -> *mut NET_BUFFER_LIST_CONTEXT {
+        let room = size.saturating_add(backfill);
+        let words = (size_of::<NET_BUFFER_LIST_CONTEXT>() + usize::from(room)).div_ceil(8);
+        let mut block = vec![0_u64; words].into_boxed_slice();
+        let context = block.as_mut_ptr().cast::<NET_BUFFER_LIST_CONTEXT>();
+        // SAFETY: the block is zeroed, aligned and larger than the structure.
+        unsafe {
+            (*context).Next = next;
+            (*context).Size = room;
+            (*context).Offset = backfill;
+        }
+        self.grown.set(self.grown.get() + 1);
+        self.grows.set(self.grows.get() + 1);
+        self.blocks.borrow_mut().insert(context as u64, block);
+        context
+    }
+
+    /// The area behind one that [`Self::grow`] made and that is empty again; itself if it is
+    /// the list's own.
+    fn shrink(&self, context: *mut NET_BUFFER_LIST_CONTEXT) -> *mut NET_BUFFER_LIST_CONTEXT {
+        if !self.blocks.borrow().contains_key(&(context as u64)) {
+            return context;
+        }
+        // SAFETY: the block lives until it is removed below.
+        let next = unsafe { (*context).Next };
+        self.blocks.borrow_mut().remove(&(context as u64));
+        self.grown.set(self.grown.get() - 1);
+        next
+    }
+
     /// Notes the context of a miniport.
     fn set_context(&self, miniport: u64, context: u64) {
         let slot = Handles::slot(miniport);
@@ -173,26 +213,33 @@ extern "win64" fn give_back(_binding: u64, first: u64, _flags: u32) {
     owner_takes_back(&host().bare, first);
 }
 
-extern "win64" fn allocate_context(list: u64, size: u16, _backfill: u16, _tag: u32) -> i32 {
-    // SAFETY: a list of the benchmark with a context area, mapped for the driver.
-    let context = unsafe {
-        &mut *((list + at!(NET_BUFFER_LIST.Context)) as *const *mut NET_BUFFER_LIST_CONTEXT).read()
-    };
-    match context.Offset.checked_sub(size) {
-        Some(offset) => {
-            context.Offset = offset;
-            NDIS_STATUS_SUCCESS.0
+extern "win64" fn allocate_context(list: u64, size: u16, backfill: u16, _tag: u32) -> i32 {
+    // SAFETY: a list of the benchmark, mapped for the driver; its context area is null or
+    // as long as it says.
+    unsafe {
+        let place = (list + at!(NET_BUFFER_LIST.Context)) as *mut *mut NET_BUFFER_LIST_CONTEXT;
+        let context = *place;
+        if !context.is_null()
+            && let Some(offset) = (*context).Offset.checked_sub(size)
+        {
+            (*context).Offset = offset;
+        } else {
+            *place = host().bare.grow(context, size, backfill);
         }
-        None => NDIS_STATUS_RESOURCES.0,
     }
+    NDIS_STATUS_SUCCESS.0
 }
 
 extern "win64" fn free_context(list: u64, size: u16) {
-    // SAFETY: as in `allocate_context`.
-    let context = unsafe {
-        &mut *((list + at!(NET_BUFFER_LIST.Context)) as *const *mut NET_BUFFER_LIST_CONTEXT).read()
-    };
-    context.Offset += size;
+    // SAFETY: as in `allocate_context`; the driver gives back what it took.
+    unsafe {
+        let place = (list + at!(NET_BUFFER_LIST.Context)) as *mut *mut NET_BUFFER_LIST_CONTEXT;
+        let context = *place;
+        (*context).Offset += size;
+        if host().bare.grown.get() > 0 && (*context).Offset == (*context).Size {
+            *place = host().bare.shrink(context);
+        }
+    }
 }
 
 extern "win64" fn processor(_number: u64) -> u32 {

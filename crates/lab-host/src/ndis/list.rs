@@ -4,7 +4,7 @@
 //! (two) and the data, so that a hand-over changes the protection of that block alone. Where
 //! data may have to be read-only it is a block of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ndis_sys::{
     Ieee8021QNetBufferListInfo, MDL, NDIS_NBL_FLAGS_RECV_READ_ONLY, NDIS_NBL_FLAGS_SEND_READ_ONLY,
@@ -90,6 +90,8 @@ impl Shape {
 #[derive(Debug, Default)]
 pub struct FrameList {
     free: Vec<u64>,
+    /// Every block it made.
+    blocks: BTreeSet<u64>,
     made: u64,
     limit: u64,
     context: u16,
@@ -182,6 +184,7 @@ impl FrameList {
     ) -> Self {
         Self {
             free: Vec::new(),
+            blocks: BTreeSet::new(),
             made: 0,
             limit,
             context: context.next_multiple_of(16),
@@ -231,16 +234,9 @@ impl FrameList {
             Some(block) => block,
             None if self.made < self.limit => {
                 self.made += 1;
-                let room = u64::from(self.backfill) + u64::from(self.frame);
-                if let Some(apart) = &mut self.apart {
-                    let block = host.allocate(data, TAG, "host list");
-                    let bytes = host.allocate(room, TAG, "host data");
-                    apart.insert(block, bytes);
-                    host.ndis(|n| n.ledger.parts.insert(bytes, block));
-                    block
-                } else {
-                    host.allocate(data + room, TAG, "host list")
-                }
+                let block = self.allocate(host, data);
+                self.blocks.insert(block);
+                block
             }
             None => return None,
         };
@@ -289,6 +285,19 @@ impl FrameList {
             host.protect_data(block, false);
         }
         Some(block)
+    }
+
+    /// A block for a list of `size` bytes and its data, which may lie apart.
+    fn allocate(&mut self, host: &Host, size: u64) -> u64 {
+        let room = u64::from(self.backfill) + u64::from(self.frame);
+        let Some(apart) = &mut self.apart else {
+            return host.allocate(size + room, TAG, "host list");
+        };
+        let block = host.allocate(size, TAG, "host list");
+        let bytes = host.allocate(room, TAG, "host data");
+        apart.insert(block, bytes);
+        host.ndis(|n| n.ledger.parts.insert(bytes, block));
+        block
     }
 
     /// The NET_BUFFER with the frame, and empty ones around it over the same MDL.
@@ -349,6 +358,11 @@ impl FrameList {
         *self = pool;
     }
 
+    /// Whether a list is one of these.
+    pub(crate) fn owns(&self, block: u64) -> bool {
+        self.blocks.contains(&block)
+    }
+
     /// Gives a list back.
     pub(crate) fn give(&mut self, block: u64) {
         self.free.push(block);
@@ -360,6 +374,7 @@ impl FrameList {
         for block in self.free.drain(..) {
             host.guard(block, false);
             host.release(block);
+            self.blocks.remove(&block);
             let bytes = self.apart.as_mut().and_then(|apart| apart.remove(&block));
             if let Some(bytes) = bytes {
                 host.ndis(|n| {

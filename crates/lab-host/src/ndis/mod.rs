@@ -29,6 +29,9 @@ pub mod tag;
 pub mod upper;
 mod version;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::Api;

@@ -120,7 +120,6 @@ api! { exports:
         let mut kicked = Vec::new();
         for list in chain(host, first) {
             let status: i32 = host.get(list + at!(NET_BUFFER_LIST.Status), "NetBufferList");
-            let context: u64 = host.get(list + at!(NET_BUFFER_LIST.Context), "NetBufferList");
             if !FINAL.contains(&status) {
                 host.violate("SND-4", format!("list {list:#x} is completed with status {status:#x}"));
             }
@@ -141,7 +140,7 @@ api! { exports:
                             m.sends = m.sends.saturating_sub(1);
                         }
                     });
-                    host.upper_completed(upper, list, status == 0, context != 0);
+                    host.upper_completed(upper, list, status == 0);
                     if !kicked.contains(&upper) {
                         kicked.push(upper);
                     }

@@ -168,6 +168,7 @@ impl PortsBench<'_> {
             host.put(info, tag.to_info(), "host list");
         }
         let (back, arrived) = (bare.back.get(), bare.arrived.get());
+        let grows = bare.grows.get();
         let irql = host.vp().irql();
         host.vp().set_irql(DISPATCH);
         let started = Instant::now();
@@ -192,6 +193,9 @@ impl PortsBench<'_> {
         host.vp().set_irql(irql);
         let back = bare.back.get() - back;
         let arrived = bare.arrived.get() - arrived;
+        if bare.grows.get() != grows {
+            return Err("a list had too little room for the driver's context".into());
+        }
         if back != LISTS {
             return Err(format!("{back} of {LISTS} lists came back"));
         }

@@ -216,7 +216,7 @@ impl Host {
     }
 
     /// A list of a protocol is complete.
-    pub(crate) fn upper_completed(&self, upper: usize, list: u64, success: bool, room: bool) {
+    pub(crate) fn upper_completed(&self, upper: usize, list: u64, success: bool) {
         self.ndis(|n| {
             let u = &mut n.uppers[upper];
             u.in_flight = u.in_flight.saturating_sub(1);
@@ -225,13 +225,10 @@ impl Host {
             } else {
                 u.failed += 1;
             }
-            if u.miniport.is_some() {
-                (if room {
-                    &mut u.with_room
-                } else {
-                    &mut u.without_room
-                })
-                .give(list);
+            for pool in [&mut u.with_room, &mut u.without_room] {
+                if pool.owns(list) {
+                    pool.give(list);
+                }
             }
         });
     }
