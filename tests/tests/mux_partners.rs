@@ -9,7 +9,8 @@ use std::{
     collections::BTreeSet,
     ffi::OsStr,
     path::PathBuf,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -289,4 +290,78 @@ fn the_benchmark_of_ports_has_every_figure() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("cost with 64 ports / cost with 16 (hot), receive"));
     assert!(text.contains("limit 1.2"));
+}
+
+/// Process ids of the children of a process that have a name.
+fn children(parent: u32, name: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for process in std::fs::read_dir("/proc").expect("readable").flatten() {
+        let path = process.path();
+        let stat = std::fs::read_to_string(path.join("stat")).unwrap_or_default();
+        // `1 (name) S 2 …`: the parent is the second behind the name.
+        let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+        let is_child = fields.split(' ').nth(1) == Some(&parent.to_string());
+        if is_child && stat.contains(&format!("({name})")) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// However a run ends, no daemon, no file of the switch is left.
+#[test]
+fn an_ended_lab_leaves_no_switch() {
+    let test = "an_ended_lab_leaves_no_switch";
+    let Some((lab, packages)) = made(test) else {
+        return;
+    };
+    for signal in ["KILL", "INT", "TERM"] {
+        let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("switch-{signal}"));
+        std::fs::create_dir_all(&place).expect("made");
+        let files = || std::fs::read_dir(&place).expect("readable").count();
+        let mut running = Command::new(&lab)
+            .args(["run", "--tap", "--json", "--package"])
+            .arg(packages.join("mux"))
+            .env("TMPDIR", &place)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the lab starts");
+        let deadline = Instant::now() + Duration::from_mins(1);
+        // In the middle: the switch is set up, and a program runs in a namespace.
+        let daemons = loop {
+            let switch = children(running.id(), "ovs-vswitchd");
+            let database = children(running.id(), "ovsdb-server");
+            let talking = !children(running.id(), "ping").is_empty();
+            if talking && switch.len() == 1 && database.len() == 1 && files() == 0 {
+                break [switch, database].concat();
+            }
+            if running.try_wait().expect("waited").is_some() {
+                let output = running.wait_with_output().expect("waited");
+                if is_refused(test, &output) {
+                    return;
+                }
+                panic!("it ended by itself: {output:?}");
+            }
+            assert!(Instant::now() < deadline, "no switch, or no ping");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let sent = Command::new("kill")
+            .args(["-s", signal, &running.id().to_string()])
+            .status();
+        assert!(sent.expect("kill runs").success());
+        let status = running.wait().expect("waited");
+        let expected = match signal {
+            "INT" => Some(130),
+            "TERM" => Some(143),
+            _ => None,
+        };
+        assert_eq!(status.code(), expected, "{signal}");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while daemons.iter().any(|daemon| daemon.exists()) {
+            assert!(Instant::now() < deadline, "{signal}: {daemons:?} are left");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(files(), 0, "{signal}");
+    }
 }

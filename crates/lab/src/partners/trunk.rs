@@ -17,7 +17,7 @@ use super::switch::program;
 use crate::summary::Step;
 
 /// Asked for with each frame, in this order.
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 15] = [
     "eth.src",
     "vlan.id",
     "vlan.priority",
@@ -32,6 +32,7 @@ const FIELDS: [&str; 14] = [
     "ip.checksum.status",
     "tcp.checksum.status",
     "udp.checksum.status",
+    "frame.protocols",
 ];
 /// What a checksum's status is when it is wrong.
 const BAD: &str = "0";
@@ -63,6 +64,8 @@ struct Row {
     arp: Option<bool>,
     malformed: bool,
     bad_checksum: bool,
+    /// What is in it, from the outside in.
+    protocols: String,
 }
 
 /// A MAC address as tshark writes it.
@@ -101,7 +104,11 @@ fn row(line: &str) -> Option<Row> {
         let mut texts = names.into_iter().filter_map(first);
         texts.find_map(|text| text.parse().ok())
     };
-    let is_bad = |name: &str| field(name).is_some_and(|all| all.split(',').any(|one| one == BAD));
+    let is_bad = |name: &str| first(name) == Some(BAD);
+    // An ICMP error quotes what it is about, with checksums that are of the past.
+    let quotes = ["ip.src", "ipv6.src"]
+        .into_iter()
+        .any(|name| field(name).is_some_and(|all| all.contains(',')));
     if fields.len() != FIELDS.len() {
         return None;
     }
@@ -117,13 +124,9 @@ fn row(line: &str) -> Option<Row> {
         target: address(["arp.dst.proto_ipv4", "ip.dst", "ipv6.dst"]),
         arp: first("arp.opcode").and_then(number).map(|code| code == 1),
         malformed: first("_ws.malformed").is_some(),
-        bad_checksum: [
-            "ip.checksum.status",
-            "tcp.checksum.status",
-            "udp.checksum.status",
-        ]
-        .into_iter()
-        .any(is_bad),
+        bad_checksum: is_bad("ip.checksum.status")
+            || !quotes && (is_bad("tcp.checksum.status") || is_bad("udp.checksum.status")),
+        protocols: first("frame.protocols").unwrap_or_default().to_owned(),
     })
 }
 
@@ -351,7 +354,7 @@ mod tests {
             _ => ([from, to], ["", ""]),
         };
         format!(
-            "02:00:00:00:00:{mac:02x}\t{vlan}\t{priority}\t{arp}\t{}\t{}\t{}\t{}\t\t\t{rest}",
+            "02:00:00:00:00:{mac:02x}\t{vlan}\t{priority}\t{arp}\t{}\t{}\t{}\t{}\t\t\t{rest}\teth:ip",
             arp_ends[0], arp_ends[1], ip_ends[0], ip_ends[1]
         )
     }
@@ -376,6 +379,14 @@ mod tests {
                 "",
                 ["10.10.0.1,10.99.0.1", "10.10.0.2,10.10.0.1"],
                 FINE,
+            ),
+            // What that quotes may be wrong.
+            line(
+                1,
+                ["10", "0"],
+                "",
+                ["10.10.0.1,10.99.0.1", "10.10.0.2,10.10.0.1"],
+                "\t1,0\t\t0",
             ),
         ]
     }
