@@ -27,6 +27,8 @@ mod local;
 mod receive;
 mod send;
 mod tag;
+#[cfg(test)]
+mod tests;
 
 pub use decide::{Delivery, Egress, Frame, Look, PortRef, PortView, Route, Strip, Switch};
 
