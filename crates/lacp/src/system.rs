@@ -426,6 +426,7 @@ impl<P: AsRef<[Option<Port>]> + AsMut<[Option<Port>]>> System<P> {
         self.aggregators.trial.advance(now);
         let mut all = touched == u32::MAX || self.aggregators.trial == Timer::Expired;
         let sending = touched;
+        let mut rests = false;
         for _ in 0..ROUND_LIMIT {
             for port in ports.iter_mut().flatten() {
                 if touched & (1 << port.index) != 0 || all {
@@ -436,6 +437,7 @@ impl<P: AsRef<[Option<Port>]> + AsMut<[Option<Port>]>> System<P> {
                 }
             }
             if !all {
+                rests = true;
                 break;
             }
             note_loops(ports, out);
@@ -448,9 +450,11 @@ impl<P: AsRef<[Option<Port>]> + AsMut<[Option<Port>]>> System<P> {
                 }
             }
             if !moved {
+                rests = true;
                 break;
             }
         }
+        debug_assert!(rests, "the machines keep each other busy");
         for port in ports.iter_mut().flatten() {
             if all || sending & (1 << port.index) != 0 {
                 port.drop_events();

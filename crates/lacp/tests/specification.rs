@@ -482,6 +482,93 @@ fn marker_ends(net: &Net) -> Vec<(u32, MarkerEnd)> {
     net.outputs.iter().filter_map(end).collect()
 }
 
+/// All states, written down a second time.
+const STATES: &[(MachineId, &[&str])] = &[
+    (
+        MachineId::Receive,
+        &[
+            "INITIALIZE",
+            "PORT_DISABLED",
+            "EXPIRED",
+            "LACP_DISABLED",
+            "DEFAULTED",
+            "CURRENT",
+        ],
+    ),
+    (
+        MachineId::Periodic,
+        &[
+            "NO_PERIODIC",
+            "FAST_PERIODIC",
+            "SLOW_PERIODIC",
+            "PERIODIC_TX",
+        ],
+    ),
+    (MachineId::Selection, &["UNSELECTED", "STANDBY", "SELECTED"]),
+    (
+        MachineId::Mux,
+        &[
+            "DETACHED",
+            "WAITING",
+            "ATTACHED",
+            "COLLECTING",
+            "DISTRIBUTING",
+        ],
+    ),
+    (
+        MachineId::Transmit,
+        &[
+            "TRANSMIT_OFF",
+            "TRANSMIT_IDLE",
+            "TRANSMIT_LACPDU",
+            "TRANSMIT_HOLD",
+        ],
+    ),
+    (
+        MachineId::ActorChurn,
+        &["ACTOR_CHURN_MONITOR", "NO_ACTOR_CHURN", "ACTOR_CHURN"],
+    ),
+    (
+        MachineId::PartnerChurn,
+        &["PARTNER_CHURN_MONITOR", "NO_PARTNER_CHURN", "PARTNER_CHURN"],
+    ),
+    (
+        MachineId::Responder,
+        &["WAIT_FOR_MARKER", "RESPOND_TO_MARKER"],
+    ),
+    (
+        MachineId::Generator,
+        &[
+            "GENERATOR_IDLE",
+            "SEND_MARKER",
+            "AWAIT_RESPONSE",
+            "MARKER_ANSWERED",
+            "MARKER_LOST",
+            "MARKER_ABANDONED",
+        ],
+    ),
+];
+
+#[test]
+fn every_state_is_named_and_entered() {
+    let mut entered = BTreeSet::new();
+    for (_, case) in CASES {
+        entered.extend(case().covered.into_iter().filter_map(|(machine, name)| {
+            let number = machine.transitions().position(|it| it == name)?;
+            Some((machine, machine.target(number)?))
+        }));
+    }
+    let of = |(machine, names): &(MachineId, &'static [&'static str])| {
+        let machine = *machine;
+        names.iter().map(move |name| (machine, *name))
+    };
+    let named: BTreeSet<_> = STATES.iter().flat_map(of).collect();
+    let states = |machine: MachineId| machine.states().map(move |name| (machine, name));
+    let all: BTreeSet<_> = MACHINES.into_iter().flat_map(states).collect();
+    assert_eq!(named, all);
+    assert_eq!(entered, all);
+}
+
 #[test]
 fn every_transition_is_named_by_a_case_and_taken_by_it() {
     let mut named = BTreeSet::new();
@@ -700,6 +787,60 @@ const STANDARD: &[(MachineId, Diagram)] = &[
                 "DISTRIBUTING",
                 "Partner_Oper_Port_State.Collecting == FALSE",
                 "COLLECTING",
+            ),
+        ],
+    ),
+    (
+        MachineId::ActorChurn,
+        &[
+            ("any", "BEGIN == TRUE", "ACTOR_CHURN_MONITOR"),
+            ("any", "port_enabled == FALSE", "ACTOR_CHURN_MONITOR"),
+            (
+                "ACTOR_CHURN_MONITOR",
+                "Actor_Oper_Port_State.Synchronization == TRUE",
+                "NO_ACTOR_CHURN",
+            ),
+            (
+                "ACTOR_CHURN_MONITOR",
+                "actor_churn_timer expired",
+                "ACTOR_CHURN",
+            ),
+            (
+                "NO_ACTOR_CHURN",
+                "Actor_Oper_Port_State.Synchronization == FALSE",
+                "ACTOR_CHURN_MONITOR",
+            ),
+            (
+                "ACTOR_CHURN",
+                "Actor_Oper_Port_State.Synchronization == TRUE",
+                "NO_ACTOR_CHURN",
+            ),
+        ],
+    ),
+    (
+        MachineId::PartnerChurn,
+        &[
+            ("any", "BEGIN == TRUE", "PARTNER_CHURN_MONITOR"),
+            ("any", "port_enabled == FALSE", "PARTNER_CHURN_MONITOR"),
+            (
+                "PARTNER_CHURN_MONITOR",
+                "Partner_Oper_Port_State.Synchronization == TRUE",
+                "NO_PARTNER_CHURN",
+            ),
+            (
+                "PARTNER_CHURN_MONITOR",
+                "partner_churn_timer expired",
+                "PARTNER_CHURN",
+            ),
+            (
+                "NO_PARTNER_CHURN",
+                "Partner_Oper_Port_State.Synchronization == FALSE",
+                "PARTNER_CHURN_MONITOR",
+            ),
+            (
+                "PARTNER_CHURN",
+                "Partner_Oper_Port_State.Synchronization == TRUE",
+                "NO_PARTNER_CHURN",
             ),
         ],
     ),

@@ -62,6 +62,25 @@ impl MachineId {
         }
     }
 
+    /// The name of the state to which the transition with this number leads.
+    pub fn target(self, number: usize) -> Option<&'static str> {
+        fn name<S: Copy + Eq>(machine: &Machine<S>, number: usize) -> Option<&'static str> {
+            let row = machine.transitions.get(number)?;
+            Some(machine.name(row.to))
+        }
+        match self {
+            Self::Receive => name(&RECEIVE, number),
+            Self::Periodic => name(&PERIODIC, number),
+            Self::Selection => name(&SELECTION, number),
+            Self::Mux => name(&MUX, number),
+            Self::Transmit => name(&TRANSMIT, number),
+            Self::ActorChurn => name(&ACTOR_CHURN, number),
+            Self::PartnerChurn => name(&PARTNER_CHURN, number),
+            Self::Responder => name(&RESPONDER, number),
+            Self::Generator => name(&GENERATOR, number),
+        }
+    }
+
     /// The standard's names of its states.
     pub fn states(self) -> impl Iterator<Item = &'static str> {
         fn name<S>(machine: &Machine<S>, number: usize) -> Option<&'static str> {

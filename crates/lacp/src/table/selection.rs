@@ -158,8 +158,8 @@ pub const RULES: &[Rule] = &[
     rule(
         "READY",
         "6.4.14.1 o; 6.4.8",
-        "Ready is TRUE when the wait_while_timer of every port that waits for a place in the \
-         aggregator has expired.",
+        "Ready is TRUE when the wait_while_timer of every port in WAITING that has selected the \
+         aggregator has expired; those in STANDBY make nobody wait.",
     ),
     rule(
         "STANDBY_ORDER",
