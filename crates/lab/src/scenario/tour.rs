@@ -102,12 +102,29 @@ pub fn bring_up(host: &Host, stage: &Stage, summary: &mut Summary) -> Option<Vec
     // A timeline may bring more later.
     let bound = stage.topology.bindings.iter().flat_map(|b| &b.upper);
     let names: Vec<String> = bound.map(|name| device(name)).collect();
-    let up = host.wait_until("for the virtual miniports", MS / 10, 10 * SECOND, |h| {
-        names.iter().all(|n| {
-            h.miniport(n)
-                .is_some_and(|m| h.miniport_state(m) == Some(EdgeState::Running))
-        })
-    });
+    // Looked at in their order: those that are up are not looked at again each time.
+    let mut first = 0;
+    let started = |host: &Host, first: &mut usize| {
+        while let Some(name) = names.get(*first) {
+            let state = host.miniport(name).and_then(|m| host.miniport_state(m));
+            if state != Some(EdgeState::Running) {
+                return false;
+            }
+            *first += 1;
+        }
+        true
+    };
+    let end = host.now() + 10 * SECOND;
+    let up = loop {
+        let up = host.wait_until("for the virtual miniports", MS / 10, 2 * MS, |host| {
+            started(host, &mut first)
+        });
+        if up || host.now() > end {
+            break up;
+        }
+        let total = names.len() as u64;
+        progress(host, "ports that are up", first as u64, total);
+    };
     step(
         summary,
         "bind and start",

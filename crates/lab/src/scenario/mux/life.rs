@@ -6,7 +6,7 @@ use lab_net::lock;
 use super::super::stage::Stage;
 use super::super::{control, step, tour};
 use super::matrix::Posts;
-use super::{matrices, net, timeline};
+use super::{matrices, net, oids, timeline};
 use crate::summary::Summary;
 
 const MS: u64 = 1_000_000;
@@ -41,6 +41,7 @@ pub fn whole(host: &Host, stage: &Stage, posts: &Posts, summary: &mut Summary) {
         foreign,
         "no probe came late",
     );
+    oids::run(host, stage, posts, &net, summary);
     timeline::run(host, stage, &bindings, summary);
     let again = tour::ping_all(host, stage, &pairs, summary, false);
     step(

@@ -9,8 +9,10 @@ mod life;
 pub(super) mod matrix;
 pub(super) mod model;
 pub(super) mod net;
+mod oids;
 pub(super) mod ports;
 pub(super) mod probe;
+mod rough;
 mod timeline;
 
 use lab_host::{Host, RunEnd};
@@ -86,6 +88,12 @@ pub fn run(host: &Host, job: &RunJob, files: Files, summary: &mut Summary) -> Re
             return Ok(());
         }
     }
+    summary.virtual_ns += host.now();
+    host.reset(job.seed)
+        .map_err(|error| Trouble::host(error.to_string()))?;
+    host.set_quiet(true);
+    rough::run(host, job, &job.topology, summary)?;
+    summary.leaks.extend(super::leaks(host));
     host.set_quiet(false);
     Ok(())
 }
