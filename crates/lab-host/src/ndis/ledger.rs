@@ -304,10 +304,6 @@ impl Host {
                 r.since = since;
                 r.by = by;
                 let out = r.out.take();
-                if let Some(m) = n.ledger.made.get_mut(&list) {
-                    m.send_info = false;
-                    m.receive_info = false;
-                }
                 if let Some(out) = &out {
                     n.ledger.settle(out);
                 }

@@ -50,22 +50,29 @@ pub(crate) fn layout(host: &Host, list: u64) -> u64 {
         for word in [
             buffer,
             b.MdlChain as u64,
-            b.CurrentMdl as u64,
-            u64::from(b.CurrentMdlOffset) << 32 | u64::from(b.DataOffset),
+            u64::from(b.DataOffset),
             u64::from(b.DataLength),
         ] {
             digest.word(word);
         }
         let mut mdl = b.MdlChain as u64;
         let mut hops = 0;
+        let mut bytes = 0;
+        // The current MDL by where it points to: past MDLs without a byte NDIS moves it on.
+        let mut current = b.CurrentMdl as u64;
         while mdl != 0 && hops < HOPS {
             let m: MDL = host.get(mdl, "MDL");
+            if mdl == b.CurrentMdl as u64 {
+                current = bytes + u64::from(b.CurrentMdlOffset);
+            }
+            bytes += u64::from(m.ByteCount);
             digest.word(mdl);
             digest.word(u64::from(m.ByteCount));
             digest.word(m.MappedSystemVa as u64);
             mdl = m.Next as u64;
             hops += 1;
         }
+        digest.word(current);
     }
     digest.end()
 }
@@ -380,8 +387,8 @@ impl Host {
                 ),
             );
         }
-        let copied = self.ndis(|n| n.ledger.made.get(&list).is_some_and(|m| m.send_info));
-        if !copied {
+        let copied = self.ndis(|n| n.ledger.made.get(&list).and_then(|m| m.send_info));
+        if copied != Some(parent) {
             self.violate(
                 "SND-10",
                 format!("list {list:#x} goes down without NdisCopySendNetBufferListInfo"),
@@ -452,16 +459,15 @@ impl Host {
                     format!("list {list:#x} of a pool made with a protocol handle goes up"),
                 );
             }
-            let received = self.ndis(|n| {
-                uses.lists.iter().any(|of| {
-                    n.ledger
-                        .lists
-                        .get(of)
-                        .is_some_and(|r| matches!(r.path, Path::Receive { .. }))
-                })
+            let received: Vec<u64> = self.ndis(|n| {
+                let is = |of: &&u64| {
+                    let r = n.ledger.lists.get(of);
+                    r.is_some_and(|r| matches!(r.path, Path::Receive { .. }))
+                };
+                uses.lists.iter().filter(is).copied().collect()
             });
-            let copied = self.ndis(|n| n.ledger.made.get(&list).is_some_and(|m| m.receive_info));
-            if received && !copied {
+            let copied = self.ndis(|n| n.ledger.made.get(&list).and_then(|m| m.receive_info));
+            if !received.is_empty() && copied.is_none_or(|from| !received.contains(&from)) {
                 self.violate(
                     "RCV-10",
                     format!("list {list:#x} goes up without NdisCopyReceiveNetBufferListInfo"),

@@ -169,13 +169,13 @@ api! { exports:
     "ndis.sys" 0..=2 "IRQ-5"
     fn NdisCopySendNetBufferListInfo(host, to: u64, from: u64) {
         copy(host, "NdisCopySendNetBufferListInfo", to, from, &SEND);
-        host.ndis(|n| if let Some(m) = n.ledger.made.get_mut(&to) { m.send_info = true; });
+        host.ndis(|n| if let Some(m) = n.ledger.made.get_mut(&to) { m.send_info = Some(from); });
     }
 
     /// Copies the out-of-band information of a received list.
     "ndis.sys" 0..=2 "IRQ-5"
     fn NdisCopyReceiveNetBufferListInfo(host, to: u64, from: u64) {
         copy(host, "NdisCopyReceiveNetBufferListInfo", to, from, &RECEIVE);
-        host.ndis(|n| if let Some(m) = n.ledger.made.get_mut(&to) { m.receive_info = true; });
+        host.ndis(|n| if let Some(m) = n.ledger.made.get_mut(&to) { m.receive_info = Some(from); });
     }
 }

@@ -49,10 +49,10 @@ pub(crate) struct Made {
     context: (u64, u16),
     /// Layout of its data when it was made.
     pub(crate) layout: u64,
-    /// `NdisCopySendNetBufferListInfo` was called on it since it was last away.
-    pub(crate) send_info: bool,
+    /// The list whose information `NdisCopySendNetBufferListInfo` copied into it last.
+    pub(crate) send_info: Option<u64>,
     /// The same for receives.
-    pub(crate) receive_info: bool,
+    pub(crate) receive_info: Option<u64>,
 }
 
 /// A list block: list, context area, and what else is asked for.
@@ -86,8 +86,8 @@ pub(super) fn enter(host: &Host, list: u64, pool: u64, clone: Option<u32>, by: &
                 clone,
                 context: (context, level),
                 layout,
-                send_info: false,
-                receive_info: false,
+                send_info: None,
+                receive_info: None,
             },
         );
     });

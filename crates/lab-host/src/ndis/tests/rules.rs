@@ -147,6 +147,25 @@ fn a_retreat_without_room_splits_the_header_and_is_undone_by_an_advance() {
 }
 
 #[test]
+fn moving_past_mdls_without_a_byte_is_no_change() {
+    let rough = UpperConfig {
+        rough: true,
+        ..UpperConfig::default()
+    };
+    let rules = broken(NicConfig::default(), rough, |_| {
+        SENDING.set(Some(|port, list| {
+            for buffer in buffers(host(), list) {
+                let length = frame_of(host(), buffer).len().min(20) as u32;
+                advance(buffer, length, false);
+                let _ = retreat(buffer, length, 0);
+            }
+            complete(port, list, NDIS_STATUS_FAILURE);
+        }));
+    });
+    assert_eq!(rules, Vec::<String>::new());
+}
+
+#[test]
 fn clones_describe_the_same_data_with_other_mdls_or_the_same() {
     let rules = sends(|port, list| {
         let original = buffers(host(), list)[0];
@@ -202,6 +221,8 @@ fn a_list_of_the_drivers_own_goes_up_and_comes_back() {
         let own = clone(list, 0, 0, 0);
         copy_receive(own, list);
         let port = PORTS.with_borrow(|p| p[0]);
+        // To several ports in turn: the information stays.
+        indicate(port, own, NDIS_RECEIVE_FLAGS_RESOURCES);
         indicate(port, own, NDIS_RECEIVE_FLAGS_RESOURCES);
         free_clone(own, 0);
         give_back(list, source_of(list));
