@@ -112,6 +112,11 @@ impl<'a, P> PortView<'a, P> {
     }
 }
 
+/// Longest list of targets. Every address that is named has a list of its own, and
+/// those who take everything are in each: thousands of ports that list different
+/// groups beside thousands that take all of them would fill the pool.
+const MOST_TARGETS: u32 = 1 << 22;
+
 /// A part of a group's list of targets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Span {
@@ -231,6 +236,9 @@ impl<P: Copy + PartialEq> Group<P> {
             entry.last = u32::MAX;
         }
 
+        if next > MOST_TARGETS {
+            return Err(NoMemory);
+        }
         let mut targets = filled(next as usize, filler)?;
         let mut put = |span: Span, chosen: fn(&PortView<'a, P>) -> bool| {
             let places = targets.iter_mut().skip(span.first as usize);

@@ -325,6 +325,34 @@ fn nobody_and_everybody() {
     }
 }
 
+/// Many ports with different lists beside many that take everything: refused, not
+/// half the pool.
+#[test]
+fn a_group_has_bounds() {
+    let ports: Vec<Port> = (0..4094_u16)
+        .map(|n| {
+            let mut port = Port::new(n, 0x0200_0000_0000 + u64::from(n), ALL_MULTICAST);
+            if n % 2 == 0 {
+                port.filter = MULTICAST;
+                port.multicast = (0..32)
+                    .map(|m| Mac::from_number(0x0100_5E00_0000 + u64::from(n) * 32 + m))
+                    .collect();
+            }
+            port
+        })
+        .collect();
+    let views = ports.iter().map(|port| PortView {
+        port: port.number,
+        mac: port.mac,
+        filter: port.filter,
+        multicast: &port.multicast,
+        guest: false,
+    });
+    assert_eq!(Group::build(Mode::Private, &views).err(), Some(NoMemory));
+    let few = views.clone().take(64);
+    assert!(Group::build(Mode::Private, &few).is_ok());
+}
+
 /// Frames for the same ports are recognised by the place of their targets.
 #[test]
 fn targets_of_a_run_are_recognised() {
