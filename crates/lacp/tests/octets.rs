@@ -433,11 +433,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 128,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(common::cases(128))]
 
     #[test]
     fn what_is_built_is_read(lacpdu in lacpdu(), address: [u8; 6]) {

@@ -209,11 +209,7 @@ fn expected(net: &Net, cables: u8) -> [u32; 2] {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 128,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(common::cases(128))]
 
     #[test]
     fn whatever_happens_the_rules_hold_and_it_settles(

@@ -5,9 +5,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lacp::table::{MACHINES, MachineId};
 use lacp::time::{MILLISECOND, Time};
+use proptest::test_runner::{Config as ProptestConfig, RngSeed};
+
 use lacp::{
     MacAddress, Output, PortConfig, PortId, PortIndex, Received, System, SystemConfig, SystemId,
 };
+
+/// So many cases, the same in every run: `PROPTEST_CASES` and `PROPTEST_RNG_SEED` ask
+/// for others.
+pub fn cases(number: u32) -> ProptestConfig {
+    let mut config = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = number;
+    }
+    if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
+        config.rng_seed = RngSeed::Fixed(1);
+    }
+    config
+}
 
 pub const fn mac(system: u8, port: u8) -> MacAddress {
     MacAddress([2, 0, 0, 0, system, port])
