@@ -1,20 +1,42 @@
 //! A lock for work that waits: held across calls into NDIS, by one thread at
 //! PASSIVE_LEVEL at a time. Never on a data path.
 //!
-//! Made of a flag and a notification event. Whoever resets the event tries the
-//! flag afterwards: if that fails, there is a holder who has yet to signal, so
-//! that no waiter is left behind. Not fair, and not to be taken twice by one
-//! thread.
+//! Made of a flag and a notification event (`turn`). Not fair, and not to be
+//! taken twice by one thread.
+
+mod turn;
+
+/// The atomics of the machine.
+mod sync {
+    pub(super) use core::sync::atomic::{AtomicBool, Ordering};
+}
+
+#[cfg(test)]
+mod model;
 
 use crate::event::Event;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicBool, Ordering};
+use turn::{Turn, Wake};
+
+impl Wake for Event {
+    fn reset(&self) {
+        Event::reset(self);
+    }
+
+    fn set(&self) {
+        Event::set(self);
+    }
+
+    fn wait(&self) {
+        Event::wait(self);
+    }
+}
 
 /// A value behind a lock that may be held while its holder waits.
 pub struct Mutex<T> {
-    held: AtomicBool,
+    turn: Turn,
     free: Event,
     value: UnsafeCell<T>,
 }
@@ -28,7 +50,7 @@ impl<T> Mutex<T> {
     /// A free lock; [`Mutex::init`] follows.
     pub fn new(value: T) -> Self {
         Self {
-            held: AtomicBool::new(false),
+            turn: Turn::new(),
             free: Event::new(),
             value: UnsafeCell::new(value),
         }
@@ -45,28 +67,21 @@ impl<T> Mutex<T> {
 
     /// Takes the lock if it is free. IRQL = PASSIVE_LEVEL.
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        if self.held.swap(true, Ordering::AcqRel) {
-            None
-        } else {
-            Some(MutexGuard {
-                mutex: self,
-                here: PhantomData,
-            })
+        self.turn.try_take().then(|| self.guard())
+    }
+
+    /// The guard of whoever took the turn.
+    fn guard(&self) -> MutexGuard<'_, T> {
+        MutexGuard {
+            mutex: self,
+            here: PhantomData,
         }
     }
 
     /// Takes the lock. IRQL = PASSIVE_LEVEL, no spin lock held (IRQ-22).
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        loop {
-            if let Some(guard) = self.try_lock() {
-                return guard;
-            }
-            self.free.reset();
-            if let Some(guard) = self.try_lock() {
-                return guard;
-            }
-            self.free.wait();
-        }
+        self.turn.take(&self.free);
+        self.guard()
     }
 
     /// The value, for somebody who owns the lock alone.
@@ -100,7 +115,6 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 
 impl<T> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
-        self.mutex.held.store(false, Ordering::Release);
-        self.mutex.free.set();
+        self.mutex.turn.give(&self.mutex.free);
     }
 }
