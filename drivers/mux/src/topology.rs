@@ -110,6 +110,57 @@ fn link_of(port: &settings::Port, below: Link) -> Link {
     below
 }
 
+/// The group of a VLAN: its members, each with its packet filter and multicast
+/// list.
+fn group_of<'a, P, I>(mode: Mode, vlan: Vlan, members: &I) -> Result<Group<P>>
+where
+    P: Copy + PartialEq + 'a,
+    I: Iterator<Item = (P, &'a Port, u32, &'a [Mac])> + Clone,
+{
+    let views = members
+        .clone()
+        .map(|(at, port, filter, multicast)| classify::PortView {
+            port: at,
+            mac: port.mac,
+            // A port that is down hears nothing.
+            filter: if port.settings.up { filter } else { 0 },
+            multicast,
+            guest: port.settings.vlan != vlan,
+        });
+    Group::build(mode, &views).map_err(|_| Error::NoResources)
+}
+
+/// What becomes of a frame that a port sends.
+fn route_of<'g, P: Copy + PartialEq>(
+    port: &Port,
+    at: P,
+    group: Option<&'g Group<P>>,
+    frame: &Frame,
+) -> Route<'g, P> {
+    if !port.settings.up {
+        return Route::Refuse(NDIS_STATUS_FAILURE, DropReason::SendPort);
+    }
+    let (egress, strip) = match port.policy().leave(&frame.header, frame.beside) {
+        Ok(leaves) => leaves,
+        Err(refusal) => {
+            let reason = match refusal {
+                Refusal::ForeignTag => DropReason::SendTagged,
+                Refusal::Spoofed => DropReason::SendSpoofed,
+            };
+            return Route::Refuse(NDIS_STATUS_FAILURE, reason); // SND-4
+        }
+    };
+    let Some(group) = group else {
+        return Route::Down(egress);
+    };
+    let ways = switch::ways(group, at, frame.header.destination);
+    match ways.local {
+        None => Route::Down(egress),
+        Some(local) if ways.down => Route::Both(egress, strip, local),
+        Some(local) => Route::Local(strip, local),
+    }
+}
+
 impl Topology for Mux {
     const IDENTITY: Identity = Identity {
         service: &wide(b"ImMux"),
@@ -292,19 +343,10 @@ impl Switch for Mux {
     }
 
     fn build(adapter: &Adapter, vlan: Vlan, members: &[PortView<'_, Self>]) -> Result<Self::Group> {
-        let views = members.iter().map(|member| classify::PortView {
-            port: member.at,
-            mac: member.port.mac,
-            // A port that is down hears nothing.
-            filter: if member.port.settings.up {
-                member.filter
-            } else {
-                0
-            },
-            multicast: member.multicast,
-            guest: member.port.settings.vlan != vlan,
-        });
-        Group::build(adapter.settings.mode, &views).map_err(|_| Error::NoResources)
+        let members = members
+            .iter()
+            .map(|member| (member.at, member.port, member.filter, member.multicast));
+        group_of(adapter.settings.mode, vlan, &members)
     }
 
     fn arrival(
@@ -344,28 +386,7 @@ impl Switch for Mux {
         group: Option<&'g Self::Group>,
         frame: &Frame,
     ) -> Route<'g, PortRef<Self>> {
-        if !port.settings.up {
-            return Route::Refuse(NDIS_STATUS_FAILURE, DropReason::SendPort);
-        }
-        let (egress, strip) = match port.policy().leave(&frame.header, frame.beside) {
-            Ok(leaves) => leaves,
-            Err(refusal) => {
-                let reason = match refusal {
-                    Refusal::ForeignTag => DropReason::SendTagged,
-                    Refusal::Spoofed => DropReason::SendSpoofed,
-                };
-                return Route::Refuse(NDIS_STATUS_FAILURE, reason); // SND-4
-            }
-        };
-        let Some(group) = group else {
-            return Route::Down(egress);
-        };
-        let ways = switch::ways(group, at, frame.header.destination);
-        match ways.local {
-            None => Route::Down(egress),
-            Some(local) if ways.down => Route::Both(egress, strip, local),
-            Some(local) => Route::Local(strip, local),
-        }
+        route_of(port, at, group, frame)
     }
 
     fn tags_beside(adapter: &Adapter) -> bool {

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::settings::tests::Key;
+use ethernet::{Header, OutOfBand};
+use im_core::data::fanout::Egress;
 use im_core::facts::MAX_MAC;
 use ndis::header::Zeroed;
 use ndis::sys::{
@@ -262,4 +264,129 @@ fn groups_a_port_is_in() {
     assert!(Mux::vlan(&home).is_none() && !Mux::takes_untagged(&home));
     assert_eq!(Mux::share(&home), 256);
     assert!(Mux::follows_mac(&adapter(&facts, &Key::default()), &home));
+}
+
+const USUAL: u32 = NDIS_PACKET_TYPE_DIRECTED | NDIS_PACKET_TYPE_BROADCAST;
+
+fn ports(keys: &[Key]) -> Vec<Port> {
+    let facts = facts();
+    let made = (0..).zip(keys).map(|(position, key)| {
+        let adapter = adapter(&facts, key);
+        Mux::port(&adapter, &facts, position, key).unwrap()
+    });
+    made.collect()
+}
+
+fn group(mode: Mode, vlan: u16, ports: &[Port]) -> Group<usize> {
+    let vlan = Vlan::new(vlan).unwrap();
+    let members = ports
+        .iter()
+        .enumerate()
+        .map(|(at, port)| (at, port, USUAL, &[][..]));
+    group_of(mode, vlan, &members).unwrap()
+}
+
+fn frame(destination: Mac, source: Mac) -> Frame {
+    let mut bytes = [0; 14];
+    bytes[..6].copy_from_slice(&destination.0);
+    bytes[6..12].copy_from_slice(&source.0);
+    bytes[12] = 8;
+    Frame {
+        header: Header::parse(&bytes).unwrap(),
+        length: 60,
+        beside: OutOfBand::NONE,
+    }
+}
+
+/// A port that is down neither hears nor sends, and its neighbours do.
+#[test]
+fn a_port_that_is_down_is_out() {
+    let mode = Key::default().number("Mode", 2);
+    let ports = ports(&[mode.clone(), mode.clone().number("AdminState", 0), mode]);
+    let group = group(Mode::Bridge, 0, &ports);
+    let sent = frame(Mac::BROADCAST, ports[0].mac);
+    let Route::Both(Egress::AsIs, Strip::Keep, delivery) =
+        route_of(&ports[0], 0, Some(&group), &sent)
+    else {
+        panic!("a broadcast goes both ways");
+    };
+    let mut heard = delivery.targets.to_vec();
+    heard.retain(|at| Some(*at) != delivery.except);
+    assert_eq!(heard, [2]);
+    assert_eq!(
+        route_of(
+            &ports[1],
+            1,
+            Some(&group),
+            &frame(Mac::BROADCAST, ports[1].mac)
+        ),
+        Route::Refuse(NDIS_STATUS_FAILURE, DropReason::SendPort)
+    );
+}
+
+/// Down, here, or both.
+#[test]
+fn ways_of_a_send() {
+    let mode = Key::default().number("Mode", 2).number("VlanID", 10);
+    let ports = ports(&[mode.clone(), mode.number("MacMode", 2)]);
+    let group = group(Mode::Bridge, 10, &ports);
+    let tag = Tag {
+        vlan: Vlan::new(10).unwrap(),
+        ..Tag::default()
+    };
+    let route = |to: Mac, group| route_of(&ports[0], 0, group, &frame(to, ports[0].mac));
+    assert!(matches!(
+        route(ports[1].mac, Some(&group)),
+        Route::Local(Strip::Keep, delivery) if delivery.targets == [1]
+    ));
+    assert!(matches!(
+        route(Mac::BROADCAST, Some(&group)),
+        Route::Both(Egress::Tagged(with), Strip::Keep, _) if with == tag
+    ));
+    let down = Route::Down(Egress::Tagged(tag));
+    assert_eq!(route(Mac([2, 9, 9, 9, 9, 9]), Some(&group)), down);
+    // Without a group nobody is here.
+    assert_eq!(route(ports[1].mac, None), down);
+}
+
+/// Refusals have names of their own, and a status that a send may have (SND-4).
+#[test]
+fn refusals() {
+    let ports = ports(&[Key::default().number("AntiSpoof", 1)]);
+    let route = |frame: &Frame| route_of(&ports[0], 0, None::<&Group<usize>>, frame);
+    let other = Mac([2, 9, 9, 9, 9, 9]);
+    assert_eq!(
+        route(&frame(other, other)),
+        Route::Refuse(NDIS_STATUS_FAILURE, DropReason::SendSpoofed)
+    );
+    let mut tagged = frame(other, ports[0].mac);
+    assert_eq!(route(&tagged), Route::Down(Egress::AsIs));
+    tagged.beside = OutOfBand(20 << 4);
+    assert_eq!(
+        route(&tagged),
+        Route::Refuse(NDIS_STATUS_FAILURE, DropReason::SendTagged)
+    );
+}
+
+/// Of two ports with one address in the group of untagged frames, the one whose
+/// group it is owns the address.
+#[test]
+fn guests_are_known_by_their_vlan() {
+    let guest = Key::default()
+        .number("VlanID", 10)
+        .number("AcceptUntagged", 1);
+    let ports = ports(&[guest, Key::default().number("MacMode", 1)]);
+    assert_eq!(ports[0].mac, ports[1].mac);
+    assert_eq!(group(Mode::Vepa, 0, &ports).owner(OWN), Some(1));
+    assert_eq!(group(Mode::Vepa, 10, &ports).owner(OWN), Some(0));
+}
+
+/// Every reason to drop a received frame is counted under some name.
+#[test]
+fn drops_have_names() {
+    assert_eq!(counted(Drop::OwnSource), DropReason::ReceiveReflected);
+    assert_eq!(counted(Drop::Unwanted), DropReason::ReceiveUnwanted);
+    for drop in [Drop::ReservedVlan, Drop::NestedTag, Drop::ForeignTag] {
+        assert_eq!(counted(drop), DropReason::ReceiveVlan);
+    }
 }
