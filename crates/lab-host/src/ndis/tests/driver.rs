@@ -26,6 +26,11 @@ use crate::ndis::list::{at, chain, link};
 use crate::ndis::{EdgeState, MiniportDriver, NicConfig, ProtocolDriver, UpperConfig};
 use crate::report::Collect;
 
+/// Done with a list that a port sends.
+type Sending = fn(port: u64, list: u64);
+/// Done with a list that is received.
+type Receiving = fn(list: u64, lent: bool);
+
 thread_local! {
     /// Virtual miniports that are initialised.
     pub(super) static PORTS: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
@@ -33,11 +38,11 @@ thread_local! {
     static SAVED: RefCell<BTreeMap<u64, (u64, u64)>> = const { RefCell::new(BTreeMap::new()) };
     pub(super) static BINDING: Cell<u64> = const { Cell::new(0) };
     /// What is done with a list that a port sends, instead of sending it down.
-    pub(super) static SENDING: Cell<Option<fn(port: u64, list: u64)>> = const { Cell::new(None) };
+    pub(super) static SENDING: Cell<Option<Sending>> = const { Cell::new(None) };
     /// What is done with a list of the driver's own that was sent.
     pub(super) static SENT: Cell<Option<fn(list: u64)>> = const { Cell::new(None) };
     /// What is done with received lists, instead of lending them to every port.
-    pub(super) static RECEIVING: Cell<Option<fn(list: u64, lent: bool)>> = const { Cell::new(None) };
+    pub(super) static RECEIVING: Cell<Option<Receiving>> = const { Cell::new(None) };
     /// What is done with a list of the driver's own that comes back from above.
     pub(super) static RETURNED: Cell<Option<fn(list: u64)>> = const { Cell::new(None) };
 }

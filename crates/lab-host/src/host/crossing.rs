@@ -1,0 +1,278 @@
+//! The crossing between host and driver: IRQL, locks, stack use and the recent calls.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::atomic::Ordering;
+
+use super::Host;
+use crate::api::Api;
+use crate::report::{CallKind, CallRecord};
+use crate::vp::{DISPATCH, Frame, Local};
+
+/// Most bytes of stack the driver's own frames should use.
+const STACK_LIMIT: u64 = 12 << 10;
+const RING: usize = 64;
+/// Callbacks whose result is a status; the others leave anything in the result register.
+const STATUS: [&str; 12] = [
+    "DriverEntry",
+    "DriverDispatch",
+    "MiniportSetOptions",
+    "MiniportInitializeEx",
+    "MiniportPause",
+    "MiniportRestart",
+    "MiniportOidRequest",
+    "MiniportDirectOidRequest",
+    "ProtocolSetOptions",
+    "ProtocolBindAdapterEx",
+    "ProtocolUnbindAdapterEx",
+    "ProtocolNetPnPEvent",
+];
+
+pub(super) struct Record {
+    time: u64,
+    cpu: u32,
+    irql: u8,
+    kind: CallKind,
+    name: &'static str,
+    args: [u64; 6],
+    count: u8,
+}
+
+#[derive(Default)]
+pub(super) struct Ring {
+    records: VecDeque<Record>,
+    hash: DefaultHasher,
+    calls: u64,
+    /// How often each callback was called, and the number of the last such crossing.
+    callbacks: BTreeMap<&'static str, (u64, u64)>,
+}
+
+impl Host {
+    /// An import begins. `here` is an address on the thunk's own frame.
+    pub(crate) fn enter(&self, api: &'static Api, args: &[u64], here: u64) {
+        let vp = self.vp();
+        let irql = vp.irql();
+        // Surplus slots of a variadic call hold whatever the caller had there.
+        let fixed = match api.name {
+            "DbgPrint" => 1,
+            "DbgPrintEx" | "NdisWriteErrorLogEntry" => 3,
+            _ => args.len(),
+        };
+        self.record(CallKind::Import, api.name, &args[..fixed], vp.index, irql);
+        let local = self.local();
+        self.measure(local, here);
+        local.frames.borrow_mut().push(Frame {
+            name: api.name,
+            rsp: here,
+            callback: false,
+            subject: 0,
+            locks: 0,
+            began: self.crossings(),
+        });
+        if irql < api.low || irql > api.high {
+            self.violate(
+                api.rule,
+                format!(
+                    "{} called at IRQL {irql}, legal is {}",
+                    api.name,
+                    if api.low == api.high {
+                        api.low.to_string()
+                    } else {
+                        format!("{} to {}", api.low, api.high)
+                    }
+                ),
+            );
+        }
+        if irql <= DISPATCH {
+            self.engine.switch();
+        }
+    }
+
+    /// An import ends.
+    pub(crate) fn leave(&self, api: &'static Api, result: u64) {
+        let vp = self.vp();
+        if vp.irql() <= DISPATCH {
+            self.engine.switch();
+        }
+        let vp = self.vp();
+        self.record(CallKind::Return, api.name, &[result], vp.index, vp.irql());
+        self.local().frames.borrow_mut().pop();
+    }
+
+    fn record(&self, kind: CallKind, name: &'static str, args: &[u64], cpu: u32, irql: u8) {
+        let mut six = [0; 6];
+        let count = args.len().min(6);
+        six[..count].copy_from_slice(&args[..count]);
+        let time = self.engine.now();
+        let mut ring = self.ring.lock().expect("ring");
+        // Of real threads no two runs are equal.
+        if self.engine.is_virtual() {
+            (time, cpu, irql, kind as u8, name, six).hash(&mut ring.hash);
+        }
+        ring.calls += 1;
+        if kind == CallKind::Callback {
+            let serial = ring.calls;
+            let entry = ring.callbacks.entry(name).or_default();
+            *entry = (entry.0 + 1, serial);
+        }
+        if ring.records.len() == RING {
+            ring.records.pop_front();
+        }
+        ring.records.push_back(Record {
+            time,
+            cpu,
+            irql,
+            kind,
+            name,
+            args: six,
+            count: count as u8,
+        });
+    }
+
+    /// Adds up the driver's own stack bytes of all open callbacks.
+    fn measure(&self, local: &Local, here: u64) {
+        let frames = local.frames.borrow();
+        let mut used = 0;
+        let mut inner = here;
+        for frame in frames.iter().rev() {
+            if frame.callback {
+                used += frame.rsp.saturating_sub(inner);
+            }
+            inner = frame.rsp;
+        }
+        let name = frames.iter().rev().find(|f| f.callback).map(|f| f.name);
+        drop(frames);
+        let before = self.deepest.fetch_max(used, Ordering::Relaxed);
+        if used > STACK_LIMIT && before <= STACK_LIMIT {
+            self.violate(
+                "HOST-STACK",
+                format!(
+                    "{used} bytes of stack are in use by the driver inside {}",
+                    name.unwrap_or("an import")
+                ),
+            );
+        }
+    }
+
+    /// Most bytes of its own stack the driver used at any crossing.
+    pub fn deepest_stack(&self) -> u64 {
+        self.deepest.load(Ordering::Relaxed)
+    }
+
+    /// Calls the driver at the current IRQL. `subject` is the handle the callback is about.
+    pub(crate) fn call(&self, name: &'static str, subject: u64, target: u64, args: &[u64]) -> u64 {
+        // In unit tests of the host the driver is host code.
+        let code = cfg!(test) || self.image().is_some_and(|i| i.is_code(target));
+        if !code {
+            self.fatal(
+                "MEM-3",
+                &format!("{name} is {target:#x}, which is not code of the driver"),
+            );
+        }
+        let vp = self.vp();
+        let irql = vp.irql();
+        self.record(CallKind::Callback, name, args, vp.index, irql);
+        let here = 0_u8;
+        let local: *const Local = self.local();
+        // SAFETY: the task's `Local` outlives this call, which runs in the task.
+        let local = unsafe { &*local };
+        let locks = local.locks.borrow().len();
+        local.frames.borrow_mut().push(Frame {
+            name,
+            rsp: &raw const here as u64,
+            callback: true,
+            subject,
+            locks,
+            began: self.crossings(),
+        });
+        let result = invoke(target, args);
+        local.frames.borrow_mut().pop();
+        let vp = self.vp();
+        let status = [result & 0xFFFF_FFFF];
+        let shown: &[u64] = if STATUS.contains(&name) { &status } else { &[] };
+        self.record(CallKind::Return, name, shown, vp.index, vp.irql());
+        if vp.irql() != irql {
+            self.violate(
+                "IRQ-24",
+                format!(
+                    "{name} was called at IRQL {irql} and returned at {}",
+                    vp.irql()
+                ),
+            );
+            vp.set_irql(irql);
+        }
+        let held: Vec<u64> = {
+            let mut held = local.locks.borrow_mut();
+            let keep = locks.min(held.len());
+            held.drain(keep..).map(|l| l.address).collect()
+        };
+        for lock in held {
+            self.violate(
+                "LCK-2",
+                format!("{name} returned with the spin lock at {lock:#x} held"),
+            );
+        }
+        result
+    }
+
+    /// The last host calls, oldest first.
+    pub fn calls(&self) -> Vec<CallRecord> {
+        let Ok(ring) = self.ring.try_lock() else {
+            return Vec::new();
+        };
+        ring.records
+            .iter()
+            .map(|r| CallRecord {
+                time: r.time,
+                cpu: r.cpu,
+                irql: r.irql,
+                kind: r.kind,
+                name: r.name.to_owned(),
+                args: r.args[..usize::from(r.count)].to_vec(),
+            })
+            .collect()
+    }
+
+    /// How often a callback of this name was called, and the number of its last crossing:
+    /// of two callbacks, the one with the larger number was called later.
+    pub fn callbacks(&self, name: &str) -> (u64, u64) {
+        let ring = self.ring.lock().expect("ring");
+        ring.callbacks.get(name).copied().unwrap_or_default()
+    }
+
+    /// Digest of every call so far with time, processor, IRQL and arguments.
+    pub fn trace_hash(&self) -> u64 {
+        self.ring.lock().expect("ring").hash.finish()
+    }
+
+    /// Number of crossings so far.
+    pub fn crossings(&self) -> u64 {
+        self.ring.lock().expect("ring").calls
+    }
+}
+
+/// Calls `target` with the Windows x64 convention.
+fn invoke(target: u64, args: &[u64]) -> u64 {
+    let arg = |i: usize| args.get(i).copied().unwrap_or(0);
+    // SAFETY: the caller checked that `target` is code of the loaded driver, and passes the
+    // arguments that callback takes; surplus register arguments are ignored by the callee.
+    unsafe {
+        match args.len() {
+            0..=4 => {
+                let f: extern "win64" fn(u64, u64, u64, u64) -> u64 =
+                    std::mem::transmute(target as usize);
+                f(arg(0), arg(1), arg(2), arg(3))
+            }
+            5 => {
+                let f: extern "win64" fn(u64, u64, u64, u64, u64) -> u64 =
+                    std::mem::transmute(target as usize);
+                f(arg(0), arg(1), arg(2), arg(3), arg(4))
+            }
+            _ => {
+                let f: extern "win64" fn(u64, u64, u64, u64, u64, u64) -> u64 =
+                    std::mem::transmute(target as usize);
+                f(arg(0), arg(1), arg(2), arg(3), arg(4), arg(5))
+            }
+        }
+    }
+}
