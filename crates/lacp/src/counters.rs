@@ -36,6 +36,8 @@ pub enum Counter {
     OwnSystemRx,
     /// Version 2 LACPDUs whose list of TLVs ends badly.
     MalformedTlvRx,
+    /// LACPDUs beyond the rate that a slow protocol may have, not listened to.
+    ExcessRx,
     /// LACPDUs that came while the link was down or LACP off.
     DiscardedRx,
     /// Markers not answered, for the sake of the rate.
@@ -49,7 +51,7 @@ impl Counter {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::LacpdusRx,
         Self::MarkerPdusRx,
         Self::MarkerResponsePdusRx,
@@ -66,6 +68,7 @@ impl Counter {
         Self::PartnerChangeCount,
         Self::OwnSystemRx,
         Self::MalformedTlvRx,
+        Self::ExcessRx,
         Self::DiscardedRx,
         Self::MarkersNotAnswered,
         Self::UnexpectedMarkerResponses,
@@ -90,6 +93,7 @@ impl Counter {
             Self::PartnerChangeCount => "aAggPortDebugPartnerChangeCount",
             Self::OwnSystemRx => "OwnSystemRx",
             Self::MalformedTlvRx => "MalformedTLVRx",
+            Self::ExcessRx => "ExcessRx",
             Self::DiscardedRx => "DiscardedRx",
             Self::MarkersNotAnswered => "MarkersNotAnswered",
             Self::UnexpectedMarkerResponses => "UnexpectedMarkerResponses",
@@ -115,6 +119,7 @@ impl Counter {
             Self::PartnerChangeCount => "7.3.4.1.13",
             Self::OwnSystemRx
             | Self::MalformedTlvRx
+            | Self::ExcessRx
             | Self::DiscardedRx
             | Self::MarkersNotAnswered
             | Self::UnexpectedMarkerResponses => return None,

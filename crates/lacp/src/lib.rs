@@ -53,6 +53,9 @@
 //! * A port whose partner is the own system is never selected.
 //! * Received lengths are validated, which 6.4.12 allows; versions, TLV types and
 //!   reserved fields are not, as it demands.
+//! * Of LACPDUs ten in a second are listened to on a port, of markers seven answered:
+//!   IEEE 802.3 57A.2 allows ten frames a second to each slow protocol.
+//! * Marker PDUs have the length 16 and are taken with 22 too, which Linux sends.
 //! * Version 2 LACPDUs are understood and can be sent; conversation-sensitive
 //!   collection and distribution (6.6), and with it long LACPDUs (6.4.18) and DRNI
 //!   (clause 9), are not part of it.
@@ -85,4 +88,4 @@ pub use counters::{Counter, Counters};
 pub use id::{LagEnd, LagId, MacAddress, PortId, PortInformation, PortState, SystemId};
 pub use output::{Output, Sink};
 pub use port::Port;
-pub use system::{Received, System};
+pub use system::{AggregatorInformation, Received, System};

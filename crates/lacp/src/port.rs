@@ -13,7 +13,8 @@ use crate::table::{
     TimerId, Transmit,
 };
 use crate::time::{
-    FAST_PERIODIC_TIME, LACPDU_LIMIT, MARKER_LIMIT, RESPONSE_LIMIT, SECOND, Time, Timer, Window,
+    FAST_PERIODIC_TIME, LACPDU_LIMIT, LISTEN_LIMIT, MARKER_LIMIT, RESPONSE_LIMIT, SECOND, Time,
+    Timer, Window,
 };
 
 /// Where the machines of a port are.
@@ -91,6 +92,7 @@ pub struct Port {
     pub(crate) lag: LagId,
     pub(crate) partners_lag: Option<LagId>,
     pub(crate) lacpdus_sent: Window<LACPDU_LIMIT>,
+    pub(crate) lacpdus_heard: Window<LISTEN_LIMIT>,
     pub(crate) markers_sent: Window<MARKER_LIMIT>,
     pub(crate) responses_sent: Window<RESPONSE_LIMIT>,
     pub(crate) counters: Counters,
@@ -160,6 +162,7 @@ impl Port {
             lag: LagId::of(&actor, &partner_admin),
             partners_lag: None,
             lacpdus_sent: Window::new(FAST_PERIODIC_TIME),
+            lacpdus_heard: Window::new(SECOND),
             markers_sent: Window::new(SECOND),
             responses_sent: Window::new(SECOND),
             counters: Counters::default(),

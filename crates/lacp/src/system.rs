@@ -5,10 +5,10 @@
 
 use crate::aggregator::Aggregators;
 use crate::config::{
-    AggregatorIndex, Error, MAX_PORTS, PortConfig, PortIndex, SystemConfig, Timeout,
+    AggregatorIndex, Error, Fallback, MAX_PORTS, PortConfig, PortIndex, SystemConfig, Timeout,
 };
 use crate::counters::Counter;
-use crate::id::{PortInformation, PortState};
+use crate::id::{LagId, PortInformation, PortState, SystemId};
 use crate::output::{Output, Sink};
 use crate::pdu::{self, Fault, MarkerKind, Pdu, Verdict};
 use crate::port::Port;
@@ -30,6 +30,25 @@ pub enum Received {
     Refused(Fault),
     /// It is somebody else's.
     NotOurs,
+}
+
+/// What is known of an aggregator (7.3.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AggregatorInformation {
+    /// `aAggActorOperKey`.
+    pub actor_oper_key: u16,
+    /// `aAggPartnerSystemID` and `aAggPartnerSystemPriority`.
+    pub partner_system: SystemId,
+    /// `aAggPartnerOperKey`.
+    pub partner_oper_key: u16,
+    /// Not `aAggAggregateOrIndividual`: its one port cannot be aggregated.
+    pub individual: bool,
+    /// The slots of the ports that have selected it, in STANDBY too, as bits.
+    pub selected: u32,
+    /// The slots of the ports that are attached to it (`aAggPortList`), as bits.
+    pub attached: u32,
+    /// It is the team's.
+    pub active: bool,
 }
 
 /// A system with its ports and aggregators.
@@ -124,6 +143,26 @@ impl<P: AsRef<[Option<Port>]> + AsMut<[Option<Port>]>> System<P> {
     /// The aggregator that is the team's.
     pub fn active(&self) -> Option<AggregatorIndex> {
         self.aggregators.active
+    }
+
+    /// An aggregator that ports have selected.
+    pub fn aggregator(&self, index: AggregatorIndex) -> Option<AggregatorInformation> {
+        let members = || {
+            self.ports()
+                .filter(|port| port.states.selected.state != Selected::Unselected)
+                .filter(|port| port.aggregator == Some(index))
+        };
+        let first = members().next()?;
+        let mask = |mask, port: &Port| mask | 1_u32 << port.index;
+        Some(AggregatorInformation {
+            actor_oper_key: first.actor.key,
+            partner_system: first.partner.system,
+            partner_oper_key: first.partner.key,
+            individual: LagId::is_individual(&first.actor, &first.partner),
+            selected: members().fold(0, mask),
+            attached: members().filter(|port| port.attached).fold(0, mask),
+            active: self.aggregators.active == Some(index),
+        })
     }
 
     /// Whether enough ports distribute.
@@ -284,6 +323,31 @@ impl<P: AsRef<[Option<Port>]> + AsMut<[Option<Port>]>> System<P> {
         self.settle(now, u32::MAX, out);
     }
 
+    /// How many links have to be there, and may be used at once.
+    pub fn set_links(
+        &mut self,
+        now: Time,
+        min_links: u8,
+        max_links: u8,
+        out: Sink<'_>,
+    ) -> Result<(), Error> {
+        let config = SystemConfig {
+            min_links,
+            max_links,
+            ..self.config
+        };
+        config.check()?;
+        self.config = config;
+        self.settle(now, u32::MAX, out);
+        Ok(())
+    }
+
+    /// What becomes of ports without a partner, from now on.
+    pub fn set_fallback(&mut self, now: Time, fallback: Fallback, out: Sink<'_>) {
+        self.config.fallback = fallback;
+        self.settle(now, u32::MAX, out);
+    }
+
     /// A frame came in on a port: destination, source, EtherType, PDU.
     ///
     /// A driver asks for frames to the group address or with the EtherType only, and
@@ -298,6 +362,7 @@ impl<P: AsRef<[Option<Port>]> + AsMut<[Option<Port>]>> System<P> {
     ) -> Received {
         let protocol_da = self.config.protocol_da;
         let own_system = self.config.system.address;
+        let now = self.now.max(now);
         let Ok(port) = self.port_mut(index) else {
             return Received::NotOurs;
         };
@@ -328,6 +393,11 @@ impl<P: AsRef<[Option<Port>]> + AsMut<[Option<Port>]>> System<P> {
                 if lacpdu.actor.system.address == own_system {
                     port.counters.count(Counter::OwnSystemRx);
                 }
+                if !port.lacpdus_heard.is_free(now) {
+                    port.counters.count(Counter::ExcessRx);
+                    return Received::Taken;
+                }
+                port.lacpdus_heard.count(now);
                 port.last_rx = Some(now);
                 port.lacpdu = Some(lacpdu);
                 let moved = self.partner_has_moved(index, &lacpdu.actor);

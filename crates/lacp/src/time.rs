@@ -39,6 +39,11 @@ pub const TRIAL_TIME: Time = 10 * SECOND;
 /// LACPDUs in any [`FAST_PERIODIC_TIME`] (6.4.16).
 pub const LACPDU_LIMIT: usize = 3;
 
+/// LACPDUs that are listened to in any second: as many as IEEE 802.3 57A.2 allows a
+/// slow protocol. Others are counted; so nobody keeps a team busy at a rate of his
+/// choice.
+pub const LISTEN_LIMIT: usize = 10;
+
 /// Markers of the generator in any second. With [`RESPONSE_LIMIT`] the ten frames
 /// a second that IEEE 802.3 57A.2 allows a slow protocol.
 pub const MARKER_LIMIT: usize = 3;

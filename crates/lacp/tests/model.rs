@@ -71,6 +71,7 @@ struct Model {
     selected: bool,
     ntt: bool,
     sent: Vec<i64>,
+    heard: Vec<i64>,
     now: i64,
     current_while: i64,
     periodic: i64,
@@ -121,6 +122,7 @@ impl Model {
             // DETACHED was entered at BEGIN.
             ntt: true,
             sent: Vec::new(),
+            heard: Vec::new(),
             now: 0,
             current_while: 0,
             periodic: 0,
@@ -142,7 +144,12 @@ impl Model {
     }
 
     fn hear(&mut self, said: Said) {
-        self.settle(Some(said));
+        // Ten in a second are listened to.
+        self.heard.retain(|at| self.now - at < 10);
+        if self.heard.len() < 10 {
+            self.heard.push(self.now);
+            self.settle(Some(said));
+        }
     }
 
     fn tick(&mut self) {

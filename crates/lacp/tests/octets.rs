@@ -391,6 +391,32 @@ fn a_flood_of_markers_is_answered_at_the_rate_of_a_slow_protocol() {
     assert_eq!(counters.get(Counter::MarkersNotAnswered), 5_000 - answered);
 }
 
+#[test]
+fn a_flood_of_lacpdus_is_listened_to_at_the_rate_of_a_slow_protocol() {
+    let mut net = Net::pair([config(0), config(1)], 2, 0);
+    net.run(5 * lacp::time::SECOND);
+    let before = net.at((0, 0)).counters().clone();
+    for number in 0..5_000_u16 {
+        let mut frame = octets(LACPDU);
+        frame[26..28].copy_from_slice(&number.to_be_bytes());
+        net.receive((0, 0), &frame);
+        net.run(lacp::time::MILLISECOND);
+    }
+    let after = net.at((0, 0)).counters();
+    let counted = |counter| after.get(counter) - before.get(counter);
+    // Its partner's own are among them.
+    let listened = counted(Counter::LacpdusRx) - counted(Counter::ExcessRx);
+    assert_eq!(listened, 5 * lacp::time::LISTEN_LIMIT as u64);
+    assert!(counted(Counter::LacpdusTx) <= 15);
+    assert_eq!(
+        net.distributing(0) & 0b10,
+        0b10,
+        "the other link is not touched"
+    );
+    net.run(10 * lacp::time::SECOND);
+    assert_eq!(net.distributing(0), 0b11);
+}
+
 prop_compose! {
     fn information()(
         priority: u16, address: [u8; 6], key: u16, port: (u16, u16), state: u8,

@@ -509,3 +509,70 @@ fn settings_that_cannot_be_are_refused() {
     assert_eq!(team.request_marker(0, 0, out), Err(Error::MarkerPending));
     assert_eq!(team.receive(0, 9, &[], out), lacp::Received::NotOurs);
 }
+
+#[test]
+fn limits_and_fallback_change_while_it_runs() {
+    let mut net = Net::pair([config(0), config(1)], 4, 0);
+    net.run(5 * SECOND);
+    net.act(0, |it, now, out| it.set_links(now, 2, 2, out))
+        .expect("sound");
+    net.run(SECOND);
+    assert_eq!((net.distributing(0), net.distributing(1)), (0b0011, 0b0011));
+    let refused = net.act(0, |it, now, out| it.set_links(now, 3, 2, out));
+    assert_eq!(refused, Err(lacp::Error::MinLinks));
+    net.act(0, |it, now, out| it.set_links(now, 4, 4, out))
+        .expect("sound");
+    assert!(!net.systems[0].is_up(), "two are there");
+    net.run(2 * SECOND);
+    assert!(net.systems[0].is_up());
+
+    net.link((0, 0), false);
+    for slot in 0..4 {
+        net.pull((0, slot));
+        net.link((0, slot), true);
+    }
+    net.run(20 * SECOND);
+    assert_eq!(net.distributing(0).count_ones(), 1);
+    net.act(0, |it, now, out| {
+        it.set_fallback(now, Fallback::Strict, out)
+    });
+    assert_eq!(net.distributing(0), 0);
+    net.act(0, |it, now, out| {
+        it.set_fallback(now, Fallback::Individual, out)
+    });
+    net.run(3 * SECOND);
+    assert_eq!(net.distributing(0).count_ones(), 1);
+}
+
+#[test]
+fn an_aggregator_says_who_is_in_it() {
+    let mut net = Net::pair([config(0), config(1)], 3, 0);
+    net.pull((0, 2));
+    net.link((0, 2), true);
+    net.run(8 * SECOND);
+    let team = &net.systems[0];
+    let active = team.active().expect("one");
+    let expected = lacp::AggregatorInformation {
+        actor_oper_key: 7,
+        partner_system: common::id(1),
+        partner_oper_key: 7,
+        individual: false,
+        selected: 0b011,
+        attached: 0b011,
+        active: true,
+    };
+    assert_eq!(team.aggregator(active), Some(expected));
+    // The third has no partner and stands by.
+    let third = net.at((0, 2)).selected_aggregator().expect("its own");
+    let expected = lacp::AggregatorInformation {
+        partner_system: SystemId::default(),
+        partner_oper_key: 0,
+        individual: true,
+        selected: 0b100,
+        attached: 0,
+        active: false,
+        ..expected
+    };
+    assert_eq!(team.aggregator(third), Some(expected));
+    assert_eq!(team.aggregator(9), None);
+}

@@ -388,7 +388,7 @@ const CASES: &[Case] = &[
     ),
     (&["TX_TOO_SOON", "TX_HELD_LONG_ENOUGH"], || {
         let mut net = alone(config(0), 1);
-        for key in 0..20 {
+        for key in 0..8 {
             let mut partner = Partner::of(&net, 0, state(SYNC));
             partner.partner.key = 1000 + key;
             partner.say(&mut net, 0);
