@@ -534,11 +534,11 @@ fn limits_and_fallback_change_while_it_runs() {
     net.run(20 * SECOND);
     assert_eq!(net.distributing(0).count_ones(), 1);
     net.act(0, |it, now, out| {
-        it.set_fallback(now, Fallback::Strict, out)
+        it.set_fallback(now, Fallback::Strict, out);
     });
     assert_eq!(net.distributing(0), 0);
     net.act(0, |it, now, out| {
-        it.set_fallback(now, Fallback::Individual, out)
+        it.set_fallback(now, Fallback::Individual, out);
     });
     net.run(3 * SECOND);
     assert_eq!(net.distributing(0).count_ones(), 1);
