@@ -129,7 +129,7 @@ pub fn run(host: &Host, job: &RunJob, summary: &mut Summary) -> Result<(), Troub
         }
         summary.leaks.extend(one.leaks);
         summary.virtual_ns += host.now();
-        if schedule % 64 == 63 || schedule + 1 == job.cycles {
+        if schedule % 8 == 7 || schedule + 1 == job.cycles {
             progress(host, "schedules", schedule + 1, job.cycles);
         }
         if broken >= ENOUGH {

@@ -13,6 +13,7 @@ mod oids;
 pub(super) mod ports;
 pub(super) mod probe;
 mod rough;
+mod settings;
 mod timeline;
 
 use lab_host::{Host, RunEnd};
@@ -94,6 +95,7 @@ pub fn run(host: &Host, job: &RunJob, files: Files, summary: &mut Summary) -> Re
     host.set_quiet(true);
     rough::run(host, job, &job.topology, summary)?;
     summary.leaks.extend(super::leaks(host));
+    settings::run(host, job, summary)?;
     host.set_quiet(false);
     Ok(())
 }

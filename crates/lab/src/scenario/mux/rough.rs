@@ -155,6 +155,10 @@ pub fn run(
     for generator in &mut topology.generators {
         generator.frames = generator.frames.min(1_000);
     }
+    // What is in the frames is looked at: nobody moves tags beside them or back.
+    for miniport in &mut topology.miniports {
+        miniport.fold_tags = false;
+    }
     let mut made = None;
     let stage = Stage::rough(host, job, &topology, |endpoints| {
         made = Some(set_up(endpoints, &topology, job.seed));
