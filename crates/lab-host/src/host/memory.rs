@@ -70,9 +70,20 @@ impl Host {
         let tag = |t: u32| String::from_utf8_lossy(&t.to_le_bytes()).into_owned();
         if let Some(a) = heap.find(address) {
             let away = self.arena.page_state(address) == Some(crate::arena::PageState::Away);
+            let read_only = self.ndis.try_lock().is_ok_and(|n| {
+                let list = n.ledger.parts.get(&a.address);
+                list.and_then(|list| n.ledger.data.get(list))
+                    .is_some_and(|(_, read_only)| *read_only)
+            });
             return format!(
                 "{}byte {} of {} allocated by {} with tag '{}'",
-                if away { "handed over to NDIS: " } else { "" },
+                if away {
+                    "handed over to NDIS: "
+                } else if read_only {
+                    "data of a list that is read-only (RCV-15): "
+                } else {
+                    ""
+                },
                 address - a.address,
                 a.len,
                 a.by,

@@ -9,6 +9,9 @@ use super::list::at;
 use super::nbl::{Made, checks};
 use crate::host::Host;
 
+/// What a list has in its Scratch field after others had it.
+const SCRATCH: u64 = 0x5C5C_5C5C_5C5C_5C5C;
+
 /// Who may touch a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
@@ -296,6 +299,8 @@ impl Host {
     pub(crate) fn hand_back(&self, list: u64, by: &'static str) {
         let since = self.now();
         self.guard(list, false);
+        // NBL-6: Scratch is lost at every hand-over.
+        self.put(list + at!(NET_BUFFER_LIST.Scratch), SCRATCH, "Scratch");
         let (before, out) = self
             .ndis(|n| {
                 let r = n.ledger.lists.get_mut(&list)?;

@@ -132,6 +132,13 @@ impl Host {
                 }
             }
         });
+        let (sends, receives) = self.driver_has();
+        if sends + receives > 0 {
+            left.push((
+                "NBL-10",
+                format!("{sends} sends and {receives} receives of others are kept"),
+            ));
+        }
         {
             let heap = self.heap();
             for a in heap.live() {

@@ -96,7 +96,7 @@ api! { exports:
             }
         }
         for list in all {
-            host.check_sent(list);
+            host.check_sent(list, nic);
             if host.hand_over(list, Owner::Below(binding), "NdisSendNetBufferLists", "BUG-3").is_some() {
                 lists.push(list);
             }

@@ -4,6 +4,7 @@
 use ndis_sys::{
     Ieee8021QNetBufferListInfo, MDL, NDIS_RECEIVE_FLAGS_SINGLE_ETHER_TYPE,
     NDIS_RECEIVE_FLAGS_SINGLE_VLAN, NET_BUFFER, NET_BUFFER_LIST, NetBufferListCancelId,
+    TcpLargeSendNetBufferListInfo, UdpSegmentationOffloadInfo,
 };
 
 use super::derived::info;
@@ -324,13 +325,14 @@ impl Host {
     }
 
     /// Checks a list that goes down. The driver still has it.
-    pub(crate) fn check_sent(&self, list: u64) {
+    pub(crate) fn check_sent(&self, list: u64, nic: usize) {
         let Some(record) = self.ndis(|n| n.ledger.lists.get(&list).cloned()) else {
             return;
         };
         if record.owner != Owner::Driver {
             return;
         }
+        let mut sources = vec![list];
         if record.path == Path::Own {
             let uses = uses(self, list);
             self.check_uses(list, &uses, false, false);
@@ -344,9 +346,13 @@ impl Host {
                 );
             }
             self.check_child(list, &uses);
+            sources = uses.lists;
         }
         if self.is_rebuilt(list, &record) {
             self.check_ethernet(list);
+            if !self.any_hostile(&sources) {
+                self.check_length(list, nic);
+            }
         }
     }
 
@@ -400,6 +406,25 @@ impl Host {
                 "SND-14",
                 format!("list {list:#x} goes down without the cancel id of its parent"),
             );
+        }
+    }
+
+    /// What the driver makes longer is no longer than the adapter takes: MTU and MAC header.
+    fn check_length(&self, list: u64, nic: usize) {
+        let most = self.ndis(|n| n.nics[nic].config.mtu) + 14;
+        let segmented = [TcpLargeSendNetBufferListInfo, UdpSegmentationOffloadInfo]
+            .iter()
+            .any(|&entry| self.get::<u64>(info(list, entry), "large send") != 0);
+        for buffer in buffers(self, list) {
+            let length: u32 = self.get(buffer + at!(NET_BUFFER.DataLength), "NET_BUFFER");
+            if length > most && !segmented {
+                self.violate(
+                    "HOST-LENGTH",
+                    format!(
+                        "list {list:#x} goes down with {length} bytes, the adapter takes {most}"
+                    ),
+                );
+            }
         }
     }
 

@@ -186,6 +186,30 @@ fn clones_describe_the_same_data_with_other_mdls_or_the_same() {
 }
 
 #[test]
+fn what_the_driver_lengthens_fits_the_adapter() {
+    let long = NicConfig {
+        mtu: 86,
+        ..NicConfig::default()
+    };
+    for (nic, expected) in [
+        (NicConfig::default(), &[][..]),
+        (long, &["HOST-LENGTH"][..]),
+    ] {
+        let rules = broken(nic, UpperConfig::default(), |_| {
+            SENDING.set(Some(|port, list| {
+                let (protocol, _) = driver::edges(host());
+                let bytes = host().allocate(104, 1, "ExAllocatePool2");
+                host().arena.fill(bytes, 104, 2);
+                send_down(make(pool(protocol), mdl(protocol, bytes, 104), 104));
+                complete(port, list, NDIS_STATUS_FAILURE);
+            }));
+            SENT.set(Some(|list| free(list)));
+        });
+        assert_eq!(rules, expected);
+    }
+}
+
+#[test]
 fn an_mdl_in_a_list_that_is_out_is_not_freed() {
     let rules = sends(|port, list| {
         host().nic_stick(0, true);
