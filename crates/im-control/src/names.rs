@@ -122,6 +122,8 @@ named! {
         /// Send for which no memory could be had (its tag cannot be put in
         /// place).
         SendNoMemory = 25 "send-no-memory",
+        /// Send that asks for task offload where the virtual miniport offers none.
+        SendOffload = 26 "send-offload",
     }
 }
 

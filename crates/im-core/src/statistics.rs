@@ -43,7 +43,9 @@ const fn blame(reason: DropReason) -> Blame {
         | R::SendNoBinding
         | R::SendNoContext
         | R::SendNoMemory => Blame::DiscardOut,
-        R::SendPort | R::SendMalformed | R::SendSpoofed | R::SendTagged => Blame::ErrorOut,
+        R::SendPort | R::SendMalformed | R::SendSpoofed | R::SendTagged | R::SendOffload => {
+            Blame::ErrorOut
+        }
         R::ReceivePaused
         | R::ReceiveBindingPaused
         | R::ReceiveLowPower

@@ -9,7 +9,8 @@ use ndis_sys::{
     Ieee8021QNetBufferListInfo, NDIS_HANDLE, NDIS_NBL_FLAGS_RECV_READ_ONLY,
     NDIS_NBL_FLAGS_SEND_READ_ONLY, NDIS_NET_BUFFER_LIST_INFO, NDIS_STATUS, NET_BUFFER,
     NET_BUFFER_LIST, NdisAdvanceNetBufferDataStart, NdisRetreatNetBufferDataStart,
-    NetBufferListCancelId, PVOID,
+    NetBufferListCancelId, PVOID, TcpIpChecksumNetBufferListInfo, TcpLargeSendNetBufferListInfo,
+    UdpSegmentationOffloadInfo,
 };
 
 /// A list of a chain that is ours.
@@ -78,6 +79,21 @@ impl List {
         let word = core::ptr::without_provenance_mut(word);
         // SAFETY: (SND-3, RCV-7) the list is ours while it is borrowed.
         unsafe { self.info(Ieee8021QNetBufferListInfo).write(word) };
+    }
+
+    /// Whether a list on its way down leaves something for the adapter to finish:
+    /// checksums, or segments.
+    pub fn asks_for_tasks(&self) -> bool {
+        // TcpChecksum, UdpChecksum and IpHeaderChecksum; MSS in the other two.
+        const CHECKSUMS: usize = 0b1_1100;
+        const MSS: usize = 0xF_FFFF;
+        let asks = |entry, bits| {
+            // SAFETY: (SND-3) the list is ours while it is borrowed.
+            unsafe { self.info(entry).read() }.addr() & bits != 0
+        };
+        asks(TcpIpChecksumNetBufferListInfo, CHECKSUMS)
+            || asks(TcpLargeSendNetBufferListInfo, MSS)
+            || asks(UdpSegmentationOffloadInfo, MSS)
     }
 
     /// NDIS_NBL_FLAGS_xxx.

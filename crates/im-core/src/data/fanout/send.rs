@@ -109,6 +109,13 @@ pub(super) fn judge<T: Switch>(
         first = false;
         counted.add(frame.header.destination, frame.length);
     }
+    // OFF-1, OFF-3: not offered where nobody would finish it, or where the places
+    // that a request names move; who asks all the same may have been too late.
+    let moves = matches!(verdict.egress, Some(Egress::Tagged(_)))
+        && (verdict.tagged || !T::tags_beside(adapter));
+    if (verdict.local || moves) && list.asks_for_tasks() {
+        return Err((NDIS_STATUS_FAILURE, DropReason::SendOffload));
+    }
     if first {
         verdict.egress = Some(Egress::AsIs); // not one byte: the adapter's matter
     }

@@ -15,7 +15,11 @@ use im_control::DropReason;
 use ndis::memory;
 use ndis::nbl::{FromAbove, FromBelow, Single};
 use ndis::nbl_context::{Marked, peek};
-use ndis::sys::{NDIS_NBL_FLAGS_RECV_READ_ONLY, NDIS_NBL_FLAGS_SEND_READ_ONLY};
+use ndis::sys::{
+    Ieee8021QNetBufferListInfo, NDIS_NBL_FLAGS_RECV_READ_ONLY, NDIS_NBL_FLAGS_SEND_READ_ONLY,
+    NDIS_NET_BUFFER_LIST_INFO, PVOID, TcpIpChecksumNetBufferListInfo,
+    TcpLargeSendNetBufferListInfo, UdpSegmentationOffloadInfo,
+};
 use proptest::prelude::*;
 use std::vec::Vec;
 
@@ -186,4 +190,36 @@ fn frames_are_shown_one_by_one() {
     assert_eq!(failed, 0);
     assert_eq!(seen, [bytes[0].clone(), bytes[2].clone()]);
     assert_eq!(owned.snapshot(), before);
+}
+
+/// OFF-3: checksums and segments are asked for beside a list, and only there.
+#[test]
+fn lists_that_leave_something_to_the_adapter() {
+    let owned = owned(&[frame(50, false)], 0, &[], 0);
+    let asks = |entry: NDIS_NET_BUFFER_LIST_INFO, word: usize| {
+        // SAFETY: (NBL-1) the test's own list; the index is one that NDIS names.
+        let place = unsafe {
+            (&raw mut (*owned.list).NetBufferListInfo)
+                .cast::<PVOID>()
+                .add(entry.0 as usize)
+        };
+        let list = owned.single::<FromAbove>();
+        // SAFETY: (NBL-1) as above.
+        unsafe { place.write(core::ptr::without_provenance_mut(word)) };
+        let asks = list.asks_for_tasks();
+        // SAFETY: (NBL-1) as above.
+        unsafe { place.write(core::ptr::null_mut()) };
+        core::mem::forget(list);
+        asks
+    };
+    for bit in [2, 3, 4] {
+        assert!(asks(TcpIpChecksumNetBufferListInfo, 1 << bit));
+    }
+    // The IP version and a place alone ask for nothing.
+    assert!(!asks(TcpIpChecksumNetBufferListInfo, 0x3FF_0003));
+    for entry in [TcpLargeSendNetBufferListInfo, UdpSegmentationOffloadInfo] {
+        assert!(asks(entry, 1460));
+        assert!(!asks(entry, 54 << 20));
+    }
+    assert!(!asks(Ieee8021QNetBufferListInfo, usize::MAX));
 }
