@@ -118,7 +118,9 @@ impl<'a> Policy<'a> {
         };
         let as_is = match given {
             Some(given) => given == tag && word.tci() == 0,
-            None => word == tag,
+            // A VLAN that is beside the frame already may have to go into it: the
+            // adapter may take none there.
+            None => word == tag && tag.vlan.is_none(),
         };
         let egress = if as_is {
             Egress::AsIs
