@@ -225,7 +225,14 @@ fn wire(bytes: &[u8], header: &Header, word: OutOfBand, egress: Egress) -> Vec<u
     let tag = match egress {
         Egress::Tagged(tag) => tag,
         Egress::AsIs if word.tag().tci() == 0 => return bytes.to_vec(),
-        Egress::AsIs => word.tag(),
+        // An adapter that takes no VLAN beside the frame would lose it.
+        Egress::AsIs => {
+            assert!(
+                word.tag().vlan.is_none(),
+                "a VLAN was left beside the frame"
+            );
+            word.tag()
+        }
     };
     let (head, rest) = bytes.split_at(header.length());
     let head = match head.len() {
