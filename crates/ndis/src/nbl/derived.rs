@@ -20,6 +20,46 @@ use ndis_sys::{
 #[derive(Debug)]
 pub enum Derived {}
 
+/// How a list of our own differs from its parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Splice {
+    /// So many bytes of each frame are left out at its start ...
+    pub cut: u16,
+    /// ... and so many others stand there.
+    pub front: u16,
+    /// Whether the bytes behind follow, or the others are the whole frame.
+    pub rest: bool,
+}
+
+impl Splice {
+    const REST: u16 = 0x8000;
+
+    /// For context space.
+    pub const fn to_bytes(self) -> [u8; 4] {
+        let rest = if self.rest { Self::REST } else { 0 };
+        let [a, b] = self.cut.to_ne_bytes();
+        let [c, d] = (self.front & !Self::REST | rest).to_ne_bytes();
+        [a, b, c, d]
+    }
+
+    /// From context space.
+    pub const fn from_bytes([a, b, c, d]: [u8; 4]) -> Self {
+        let front = u16::from_ne_bytes([c, d]);
+        Self {
+            cut: u16::from_ne_bytes([a, b]),
+            front: front & !Self::REST,
+            rest: front & Self::REST != 0,
+        }
+    }
+
+    /// A list over the very same bytes.
+    const NONE: Self = Self {
+        cut: 0,
+        front: 0,
+        rest: true,
+    };
+}
+
 /// Clones a list. The parent is ours and stays so.
 fn clone(parent: &List, flags: u32) -> Result<Single<Derived>> {
     let null = core::ptr::null_mut();
@@ -38,18 +78,18 @@ fn clone(parent: &List, flags: u32) -> Result<Single<Derived>> {
 }
 
 impl List {
-    /// A list over the frames of this one, whose first `cut` bytes are replaced
-    /// by `front` others, which `fill` writes: it gets the frame's whole bytes to
-    /// read and the new ones to write. Frames without a byte stay so; others must
-    /// be longer than `cut`. No byte of the parent is written.
+    /// A list over the frames of this one with other bytes at their start, which
+    /// `fill` writes: it gets the parent's frame to read and the new bytes. Frames
+    /// without a byte stay so; others must be longer than what is cut. No byte of
+    /// the parent is written.
     ///
-    /// [`Single::free`] undoes it, with the same `front`.
+    /// [`Single::free`] undoes it, with the same `splice`.
     pub fn with_header(
         &mut self,
-        cut: u32,
-        front: u32,
+        splice: Splice,
         mut fill: impl FnMut(&super::Buffer<'_>, &mut [u8]),
     ) -> Result<Single<Derived>> {
+        let (cut, front) = (u32::from(splice.cut), u32::from(splice.front));
         if self
             .buffers()
             .any(|frame| frame.length() != 0 && frame.length() <= cut)
@@ -71,36 +111,33 @@ impl List {
         }
         let mut cloned = cloned?;
         let mut failed = None;
+        let mut done = 0_usize;
         for (frame, mut copy) in self.buffers().zip(cloned.buffers()) {
-            if frame.length() == 0 {
-                continue;
+            if frame.length() != 0 {
+                // What lies before the clone's data belongs to the parent and is
+                // not to be used.
+                if copy.room() != 0 {
+                    failed = Some(Error::BadData);
+                    break;
+                }
+                if let Err(error) = copy.retreat(front) {
+                    failed = Some(error);
+                    break;
+                }
+                match copy.front(front as usize) {
+                    Some(bytes) => fill(&frame, bytes),
+                    None => failed = Some(Error::BadData),
+                }
+                if !splice.rest {
+                    copy.set_length(front);
+                }
             }
-            // What lies before the clone's data belongs to the parent and is not
-            // to be used.
-            if copy.room() != 0 {
-                failed = Some(Error::BadData);
-                break;
-            }
-            if let Err(error) = copy.retreat(front) {
-                failed = Some(error);
-                break;
-            }
-            match copy.front(front as usize) {
-                Some(bytes) => fill(&frame, bytes),
-                None => failed = Some(Error::BadData),
-            }
+            done = done.wrapping_add(1);
         }
         match failed {
             None => Ok(cloned),
             Some(error) => {
-                // Those that have a header already are longer than the parent's.
-                let uncut = |(frame, copy): &(super::Buffer<'_>, super::Buffer<'_>)| {
-                    frame.length() != 0 && copy.length() > frame.length().saturating_sub(cut)
-                };
-                for (_, mut copy) in self.buffers().zip(cloned.buffers()).filter(uncut) {
-                    copy.advance(front, true);
-                }
-                let _parent = cloned.dissolve(0, 0);
+                let _parent = cloned.dissolve(splice, done, 0);
                 Err(error)
             }
         }
@@ -138,7 +175,8 @@ impl List {
             match view {
                 Ok(mut view) => {
                     look(&mut view);
-                    let _parent = view.dissolve(0, NDIS_CLONE_FLAGS_USE_ORIGINAL_MDLS);
+                    let _parent =
+                        view.dissolve(Splice::NONE, 0, NDIS_CLONE_FLAGS_USE_ORIGINAL_MDLS);
                 }
                 Err(_) => failed = failed.wrapping_add(1),
             }
@@ -181,12 +219,18 @@ impl List {
 }
 
 impl Single<Derived> {
-    /// Frees the list: the MDLs of `front` bytes first, then the rest, with the
-    /// flags that it was made with (NBL-4). Returns its parent.
-    fn dissolve(mut self, front: u32, flags: u32) -> *mut NET_BUFFER_LIST {
-        if front != 0 {
-            for mut copy in self.buffers() {
-                copy.advance(front, true);
+    /// Frees the list: the new bytes of the first `frames` frames, then the rest,
+    /// with the flags that it was made with (NBL-4). Returns its parent.
+    fn dissolve(mut self, splice: Splice, frames: usize, flags: u32) -> *mut NET_BUFFER_LIST {
+        let mut parent = NonNull::new(self.parent()).map(List);
+        if let Some(parent) = &mut parent {
+            let (cut, front) = (u32::from(splice.cut), u32::from(splice.front));
+            let both = parent.buffers().zip(self.buffers());
+            for (frame, mut copy) in both.take(frames) {
+                if frame.length() != 0 {
+                    copy.advance(front, true); // NBL-7
+                    copy.set_length(frame.length().saturating_sub(cut));
+                }
             }
         }
         let raw = self.into_raw().as_ptr();
@@ -202,8 +246,8 @@ impl Single<Derived> {
     }
 
     /// Frees a list that [`List::with_header`] made.
-    pub fn free(self, front: u32) {
-        let _parent = self.dissolve(front, 0);
+    pub fn free(self, splice: Splice) {
+        let _parent = self.dissolve(splice, usize::MAX, 0);
     }
 
     /// Goes on in place of its parent, which is kept until
@@ -232,11 +276,11 @@ impl<K: Kind> Single<K> {
     /// Frees a list that went on in place of its parent; the parent goes on.
     ///
     /// # Safety
-    /// The list came from [`Single::instead_of`], with as many bytes of `front`.
-    pub unsafe fn into_parent(self, front: u32) -> Single<K> {
+    /// The list came from [`Single::instead_of`], and was made with this `splice`.
+    pub unsafe fn into_parent(self, splice: Splice) -> Single<K> {
         // SAFETY: (SND-11) the caller's promise: it is a clone.
         let clone: Single<Derived> = unsafe { Single::from_raw(self.into_raw()) };
-        let parent = clone.dissolve(front, 0);
+        let parent = clone.dissolve(splice, usize::MAX, 0);
         // SAFETY: (SND-11) `instead_of` kept the parent for this; a clone always
         // has one.
         unsafe { Single::from_raw(NonNull::new_unchecked(parent)) }

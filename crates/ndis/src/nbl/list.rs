@@ -202,6 +202,12 @@ impl Buffer<'_> {
         unsafe { (*self.buffer.as_ptr()).DataLength }
     }
 
+    /// Says how many bytes are in the frame: not more than its MDLs hold.
+    pub(super) fn set_length(&mut self, bytes: u32) {
+        // SAFETY: (NBL-4) part of a list that we made.
+        unsafe { (*self.buffer.as_ptr()).DataLength = bytes };
+    }
+
     /// Bytes before the frame that nobody uses.
     pub fn room(&self) -> u32 {
         // SAFETY: (SND-3, RCV-7) part of a list that is ours.

@@ -18,7 +18,7 @@ mod lent;
 mod list;
 mod queue;
 
-pub use derived::{Derived, Kind};
+pub use derived::{Derived, Kind, Splice};
 pub use lent::{Lent, Loan, Sections};
 pub use list::{Buffer, Buffers, List, Load};
 pub use queue::{Queue, Single};

@@ -196,11 +196,11 @@ impl<T: Switch> Lending<'_, T> {
             }
             return true;
         }
-        let Ok((mut own, front)) = without_tag(view) else {
+        let Ok((mut own, splice)) = without_tag(view) else {
             return false;
         };
         self.lend(&mut own, Some(tag));
-        own.free(front);
+        own.free(splice);
         true
     }
 }

@@ -293,7 +293,9 @@ impl Outcome {
     pub(super) fn finish<T: Switch>(mut self, call: &Call<'_, T>) {
         let (upper, slot) = (call.upper, call.slot);
         let path = &upper.path;
-        slot.sent.add(self.load);
+        if self.load.lists != 0 {
+            slot.sent.add(self.load);
+        }
         if self.allocated != 0 {
             slot.allocations
                 .fetch_add(self.allocated, Ordering::Relaxed);

@@ -9,7 +9,7 @@ use super::decide::{Egress, Strip};
 use ethernet::{HEADER_BYTES, OutOfBand, TAG_BYTES, TAGGED_HEADER_BYTES, Tag, Tpid};
 use im_control::DropReason;
 use ndis::memory;
-use ndis::nbl::{Buffer, Derived, FromAbove, FromBelow, Kind, List, Single};
+use ndis::nbl::{Buffer, Derived, FromAbove, FromBelow, Kind, List, Single, Splice};
 use ndis::nbl_context::{Marked, Room, pop, push};
 use ndis::sys::{
     NDIS_NBL_FLAGS_HD_SPLIT, NDIS_NBL_FLAGS_SPLIT_AT_UPPER_LAYER_PROTOCOL_HEADER,
@@ -39,7 +39,7 @@ pub(super) mod done {
     pub(in super::super) const TAKEN_OUT: u32 = 1 << 17;
     /// A tag was put in place.
     pub(in super::super) const PUT_IN: u32 = 1 << 18;
-    /// It is a list of our own; [`Marked::bytes`] says how long its header is.
+    /// It is a list of our own; [`Marked::bytes`] says how it was made.
     pub(in super::super) const CLONE: u32 = 1 << 19;
 }
 
@@ -102,16 +102,28 @@ fn write_header(new: &mut [u8], head: &[u8], tag: &[u8], from: usize) {
     }
 }
 
-/// A list over the frame of `list` without its tag, and how long its header is.
-pub(super) fn without_tag(list: &mut List) -> Result<(Single<Derived>, u32), Trouble> {
+/// A list over the frame of `list` without its tag, and how it was made.
+pub(super) fn without_tag(list: &mut List) -> Result<(Single<Derived>, Splice), Trouble> {
     let no_memory = Trouble::Drop(DropReason::ReceiveNoMemory);
     let length = list.sole_buffer().map_or(0, |frame| frame.length());
-    let cut = length.saturating_sub(1).min(HEADERS as u32);
-    if cut < TAGGED_HEADER_BYTES as u32 {
+    if length <= TAGGED_HEADER_BYTES as u32 {
         return Err(Trouble::Drop(DropReason::ReceiveMalformed));
     }
-    let front = cut.saturating_sub(TAG);
-    let made = list.with_header(cut, front, |frame, new| {
+    // A short frame is copied whole: its last header may reach to its end.
+    let splice = if length <= HEADERS as u32 {
+        Splice {
+            cut: TAGGED_HEADER_BYTES as u16,
+            front: (length as u16).saturating_sub(TAG as u16),
+            rest: false,
+        }
+    } else {
+        Splice {
+            cut: HEADERS as u16,
+            front: (HEADERS - TAG_BYTES) as u16,
+            rest: true,
+        }
+    };
+    let made = list.with_header(splice, |frame, new| {
         let mut head = [0; HEADERS];
         let there = frame.copy_head(&mut head);
         let head = head.get(..there).unwrap_or(&[]);
@@ -122,7 +134,7 @@ pub(super) fn without_tag(list: &mut List) -> Result<(Single<Derived>, u32), Tro
     };
     made.copy_receive_info(list); // RCV-10
     made.set_flags(list.flags() & !SPLIT);
-    Ok((made, front))
+    Ok((made, splice))
 }
 
 /// Makes a received list ready for the way up in place, and remembers how it was.
@@ -185,7 +197,7 @@ pub(super) fn unmark_up(list: &mut List) {
 pub(super) fn mark_clone(
     list: &mut List,
     strip: Tag,
-    front: u32,
+    splice: Splice,
     path: PVOID,
     tag: memory::Tag,
 ) -> bool {
@@ -194,7 +206,7 @@ pub(super) fn mark_clone(
         path,
         beside: list.beside(),
         done: done::CLONE | done::WORD | u32::from(strip.tci()),
-        bytes: front.to_ne_bytes(),
+        bytes: splice.to_bytes(),
     };
     push(list, marked, tag).is_ok()
 }
@@ -215,13 +227,13 @@ pub(super) fn ready(
     let Strip::InFrame(outer) = strip else {
         return Err((list, DropReason::ReceiveNoMemory)); // cannot be
     };
-    let (mut own, front) = match without_tag(&mut list) {
+    let (mut own, splice) = match without_tag(&mut list) {
         Ok(made) => made,
         Err(Trouble::Drop(reason)) => return Err((list, reason)),
         Err(Trouble::Header) => return Err((list, DropReason::ReceiveNoMemory)),
     };
-    if !mark_clone(&mut own, outer, front, core::ptr::null_mut(), tag) {
-        own.free(front);
+    if !mark_clone(&mut own, outer, splice, core::ptr::null_mut(), tag) {
+        own.free(splice);
         return Err((list, DropReason::ReceiveNoContext));
     }
     Ok(own.instead_of(list))
@@ -245,8 +257,8 @@ pub(super) fn came_back(mut list: Single<FromBelow>) -> Single<FromBelow> {
 /// # Safety
 /// The mark says that the list is one of our own.
 unsafe fn into_parent<K: Kind>(list: Single<K>, marked: Marked) -> Single<K> {
-    // SAFETY: (SND-11) the caller's promise; the header's length was remembered.
-    unsafe { list.into_parent(u32::from_ne_bytes(marked.bytes)) }
+    // SAFETY: (SND-11) the caller's promise; how it was made was remembered.
+    unsafe { list.into_parent(Splice::from_bytes(marked.bytes)) }
 }
 
 /// What a list to send needs.
@@ -276,21 +288,32 @@ pub(super) fn depart(
         bytes: [0; TAG_BYTES],
     };
     let word = OutOfBand(marked.beside);
-    if let Egress::Tagged(outer) = departure.egress {
-        if departure.beside && !departure.tagged {
+    // A word that the adapter would not look at says as much as nothing: what it
+    // says goes into the frame.
+    let unseen = !departure.beside && !word.tag().vlan.is_none();
+    let (outer, replace) = match departure.egress {
+        Egress::Tagged(outer) => (Some(outer), departure.tagged),
+        Egress::AsIs => (unseen.then(|| word.tag()), false),
+    };
+    if let Some(outer) = outer {
+        if departure.beside && !replace {
             list.set_beside(word.with(outer).0);
         } else {
             let bytes = outer.bytes(Tpid::Customer);
-            if !departure.tagged && put_in_all(&mut list, bytes) {
+            if !replace && put_in_all(&mut list, bytes) {
                 marked.done = done::PUT_IN;
             } else {
-                let (cut, from) = if departure.tagged {
+                let (cut, from) = if replace {
                     (TAGGED_HEADER_BYTES, ADDRESSES + TAG_BYTES)
                 } else {
                     (HEADER_BYTES, ADDRESSES)
                 };
-                let front = TAGGED_HEADER_BYTES as u32;
-                let made = list.with_header(cut as u32, front, |frame, new| {
+                let splice = Splice {
+                    cut: cut as u16,
+                    front: TAGGED_HEADER_BYTES as u16,
+                    rest: true,
+                };
+                let made = list.with_header(splice, |frame, new| {
                     let mut head = [0; TAGGED_HEADER_BYTES];
                     let there = frame.copy_head(&mut head);
                     write_header(new, head.get(..there).unwrap_or(&[]), &bytes, from);
@@ -301,7 +324,7 @@ pub(super) fn depart(
                 own.copy_send_info(&list); // SND-10, SND-14
                 marked.source = core::ptr::null_mut();
                 marked.done = done::CLONE;
-                marked.bytes = front.to_ne_bytes();
+                marked.bytes = splice.to_bytes();
                 list = own.instead_of(list);
             }
             list.set_beside(word.without().0); // not twice

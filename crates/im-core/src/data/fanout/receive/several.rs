@@ -237,14 +237,14 @@ fn lend_copy<T: Switch>(
     let Strip::InFrame(outer) = decision.strip else {
         return Err(DropReason::ReceiveNoMemory); // cannot be
     };
-    let (mut own, front) = match without_tag(list) {
+    let (mut own, splice) = match without_tag(list) {
         Ok(made) => made,
         Err(Trouble::Drop(reason)) => return Err(reason),
         Err(Trouble::Header) => return Err(DropReason::ReceiveNoMemory),
     };
     let null = core::ptr::null_mut();
-    if !mark_clone(&mut own, outer, front, null, T::IDENTITY.tag) {
-        own.free(front);
+    if !mark_clone(&mut own, outer, splice, null, T::IDENTITY.tag) {
+        own.free(splice);
         return Err(DropReason::ReceiveNoContext);
     }
     let mut batch = Batch::default();
@@ -262,6 +262,6 @@ fn lend_copy<T: Switch>(
         },
     );
     loan.for_each(unmark_up);
-    own.free(front);
+    own.free(splice);
     Ok(())
 }
