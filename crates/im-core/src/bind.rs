@@ -20,6 +20,7 @@ use im_control::EventKind;
 use ndis::config::Configuration;
 use ndis::header::{Zeroed, header};
 use ndis::memory::PoolBox;
+use ndis::multi_sz::names;
 use ndis::status::{check, status_of};
 use ndis::string::wide;
 use ndis::sys::{
@@ -29,8 +30,20 @@ use ndis::sys::{
 };
 use ndis::{Error, Result};
 
-/// Frame types that we want: all of them, so the array is empty.
+/// The list of a binding's miniports.
 const UPPER_BINDINGS: [u16; 13] = wide(b"UpperBindings");
+/// Where it goes on. NDIS hands a value over as a counted string, which holds 65,534
+/// bytes: 697 names of the form `\Device\{GUID}`.
+const MORE: [[u16; 14]; 8] = [
+    wide(b"UpperBindings2"),
+    wide(b"UpperBindings3"),
+    wide(b"UpperBindings4"),
+    wide(b"UpperBindings5"),
+    wide(b"UpperBindings6"),
+    wide(b"UpperBindings7"),
+    wide(b"UpperBindings8"),
+    wide(b"UpperBindings9"),
+];
 
 /// ProtocolBindAdapterEx. IRQL = PASSIVE_LEVEL. Synchronous: it never returns
 /// PENDING, so nothing completes the bind a second time (BND-5).
@@ -206,11 +219,28 @@ pub(crate) fn request_all<T: Topology>(lower: &Lower<T>) {
     instance::request_all(lower);
 }
 
-/// The units of UpperBindings in memory of our own (CFG-2).
+/// The names in UpperBindings, and in the values that it goes on in as long as there are
+/// names in the one before, as one list in memory of our own (CFG-2).
 pub(crate) fn read_names(configuration: &Configuration<'_>) -> Result<List<u16>> {
-    let units = configuration.multi_string(&UPPER_BINDINGS)?;
-    let mut copy = List::with_room(units.len())?;
-    for unit in units {
+    let mut values = [&[][..]; 1 + MORE.len()];
+    let mut last = configuration.multi_string(&UPPER_BINDINGS)?;
+    let mut more = MORE.iter();
+    for value in &mut values {
+        *value = last;
+        if names(last).next().is_none() {
+            break;
+        }
+        last = match more.next().map(|name| configuration.multi_string(name)) {
+            Some(Ok(units)) => units,
+            // Half a list would take the other half's miniports away.
+            Some(Err(Error::NoResources)) => return Err(Error::NoResources),
+            None | Some(Err(_)) => break,
+        };
+    }
+    let listed = || values.iter().flat_map(|units| names(units));
+    let room = listed().map(|name| name.len().saturating_add(1)).sum();
+    let mut copy = List::with_room(room)?;
+    for unit in listed().flat_map(|name| name.iter().chain(&[0])) {
         let _room = copy.push(*unit);
     }
     Ok(copy)

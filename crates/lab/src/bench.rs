@@ -158,7 +158,7 @@ fn measure(options: &BenchPorts) -> Result<Report, Failure> {
     // The end of its orders ends a child.
     let mut failure = None;
     for runner in runners {
-        let end = runner.end(result.is_ok());
+        let end = runner.end();
         failure = failure.or(end.err());
     }
     // What a child died of says more than that it did not answer.
@@ -225,7 +225,7 @@ fn start(options: &BenchPorts, package: &Package, ports: Option<usize>) -> Resul
     };
     match runner.read() {
         Some(answer) if answer.count() == Some(runner.ports) => Ok(runner),
-        _ => Err(runner.end(false).err().unwrap_or_else(|| {
+        _ => Err(runner.end().err().unwrap_or_else(|| {
             Failure::Trouble(Trouble::host("a child of the benchmark ended too early"))
         })),
     }
@@ -265,7 +265,7 @@ impl Runner {
     }
 
     /// Ends the child, and says what was wrong with it.
-    fn end(self, finished: bool) -> Result<(), Failure> {
+    fn end(self) -> Result<(), Failure> {
         let Self {
             driver,
             ports,
@@ -289,8 +289,6 @@ impl Runner {
             Ok(Ok(outcome)) => match outcome.ended {
                 Ended::Interrupted(signal) => Err(Failure::Interrupted(signal)),
                 Ended::Itself(status) if status.success() && said.is_empty() => Ok(()),
-                // Stopped because another one had failed.
-                Ended::Itself(status) if !finished && status.success() => Ok(()),
                 // The record of a crash has no symbols here.
                 Ended::Itself(_) if outcome.record.is_some() => {
                     trouble("the driver crashed; `lab run` says where".into())

@@ -68,6 +68,39 @@ pub fn device(name: &str) -> String {
     format!("\\DEVICE\\{}", name.to_uppercase())
 }
 
+/// Bytes of strings that NDIS gives to a driver in one REG_MULTI_SZ value: a counted
+/// string's, without the zero at the end.
+const FULL: usize = 65_532;
+
+/// `UpperBindings` with these names, and `UpperBindings2` and so on for what does not fit;
+/// the one behind the last is empty, so that what an older list has there ends.
+pub fn upper_values(names: Vec<String>) -> Vec<(String, Value)> {
+    let mut lists = vec![Vec::new()];
+    let mut used = 0;
+    for name in names {
+        let bytes = 2 * (name.encode_utf16().count() + 1);
+        if used + bytes > FULL {
+            lists.push(Vec::new());
+            used = 0;
+        }
+        used += bytes;
+        if let Some(list) = lists.last_mut() {
+            list.push(name);
+        }
+    }
+    if lists.len() > 1 {
+        lists.push(Vec::new());
+    }
+    let name = |index| match index {
+        0 => "UpperBindings".to_owned(),
+        index => format!("UpperBindings{}", index + 1),
+    };
+    let named = lists.into_iter().enumerate();
+    named
+        .map(|(index, list)| (name(index), Value::Strings(list)))
+        .collect()
+}
+
 /// Takes the descriptor of a use out of the list.
 pub fn take(files: &mut Files, wanted: &FileUse) -> Option<OwnedFd> {
     let at = files.iter().position(|(usage, _)| usage == wanted)?;
@@ -240,7 +273,7 @@ impl Stage {
                     .position(|a| a.name == b.adapter)?;
                 let names = b.upper.iter().map(|n| device(n)).collect();
                 let mut values = values(&b.values);
-                values.push(("UpperBindings".into(), Value::Strings(names)));
+                values.extend(upper_values(names));
                 Some(BindRequest { nic, values })
             })
             .collect()
@@ -406,5 +439,31 @@ fn nic_config(adapter: &topology::Adapter, index: usize) -> NicConfig {
             Split::Deep
         },
         ..NicConfig::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_of_ports_goes_on_in_further_values() {
+        let names = |count: u32| (1..=count).map(|n| device(&format!("p{n}"))).collect();
+        let few = upper_values(names(3));
+        assert_eq!(few.len(), 1);
+        let all: Vec<String> = names(4094);
+        let many = upper_values(all.clone());
+        let keys: Vec<_> = many.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["UpperBindings", "UpperBindings2", "UpperBindings3"]);
+        let mut found = Vec::new();
+        for (_, value) in many {
+            let Value::Strings(list) = value else {
+                panic!("{value:?}")
+            };
+            let units: usize = list.iter().map(|name| name.len() + 1).sum();
+            assert!(2 * (units + 1) < 1 << 16, "with the zero at the end");
+            found.extend(list);
+        }
+        assert_eq!(found, all);
     }
 }

@@ -8,13 +8,13 @@ use lab_host::Host;
 use lab_host::ndis::{EdgeState, Value};
 use ndis_sys::NetEventReconfigure;
 
-use super::super::stage::{Stage, device, values};
+use super::super::stage::{Stage, device, upper_values, values};
 use crate::topology::{Action, ConfigValue};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
-/// The driver's list of the ports of an adapter.
-const UPPER_BINDINGS: &str = "UpperBindings";
+/// Where the driver's list of the ports of an adapter goes on.
+const MORE_BINDINGS: &str = "UpperBindings2";
 
 /// What is listed where.
 pub struct Ports<'a> {
@@ -68,7 +68,11 @@ impl<'a> Ports<'a> {
             return -1;
         };
         let names = listed.iter().map(|name| device(name)).collect();
-        let values = vec![(UPPER_BINDINGS.to_owned(), Value::Strings(names))];
+        let mut values = upper_values(names);
+        if values.len() == 1 {
+            // What an older, longer list went on in.
+            values.push((MORE_BINDINGS.to_owned(), Value::Strings(Vec::new())));
+        }
         self.host.set_binding_values(*binding, values);
         self.host.pnp_event(*binding, NetEventReconfigure, &[])
     }
