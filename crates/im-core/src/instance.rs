@@ -15,7 +15,7 @@ use crate::settings::{Refused, Registry};
 use crate::state::{Upper as UpperState, UpperMove};
 use crate::sync::Claim;
 use crate::topology::Topology;
-use crate::{log, status, sync};
+use crate::{log, oid, status, sync};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 use ethernet::Mac;
@@ -408,6 +408,7 @@ pub(crate) unsafe extern "efiapi" fn halt<T: Topology>(
     // SAFETY: (VMI-4) the MiniportAdapterContext; alive until `halted` is set.
     let upper = unsafe { &*context.cast::<Upper<T>>() };
     upper.handlers.close_and_wait(); // HLT-3
+    oid::abort_waiting(upper);
     upper.indications.close_and_wait(); // STS-2
     upper.awaited.lock().clear();
     take_down(upper);

@@ -440,6 +440,18 @@ pub(crate) unsafe extern "efiapi" fn cancel<T: Topology>(context: NDIS_HANDLE, i
     }
 }
 
+/// Ends a request that waits for the worker, because the miniport is halted: the
+/// worker does not touch it any more. IRQL = PASSIVE_LEVEL, handlers are closed.
+pub(crate) fn abort_waiting<T: Topology>(upper: &Upper<T>) {
+    let waiting = upper.oid.lock().abort();
+    if let Some(request) = waiting {
+        upper.oid_idle.set();
+        request.refused();
+        let status = NDIS_STATUS_REQUEST_ABORTED;
+        request.complete(upper.handle(), Route::Regular, status);
+    }
+}
+
 /// MiniportCancelDirectOidRequest. IRQL <= DISPATCH_LEVEL. The cancel is noted
 /// for a request that is on its way, and always goes on (OID-18).
 pub(crate) unsafe extern "efiapi" fn cancel_direct<T: Topology>(context: NDIS_HANDLE, id: PVOID) {

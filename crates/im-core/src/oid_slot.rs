@@ -152,6 +152,17 @@ impl<R: Copy, W> OidSlot<R, W> {
         waits
     }
 
+    /// The miniport goes: a request that waits has ended, and is to be completed
+    /// as aborted.
+    pub fn abort(&mut self) -> Option<R> {
+        if self.place != Place::Waiting {
+            return None;
+        }
+        let request = self.held.take();
+        self.end();
+        request
+    }
+
     /// NDIS cancels the request with this id.
     pub fn cancel(&mut self, id: PVOID) -> CancelStep<R> {
         match self.place {
@@ -234,6 +245,13 @@ mod tests {
         assert_eq!(slot.hold(33, "c"), SendStep::Go);
         assert_eq!(slot.cancel(id(3)), CancelStep::Complete(33));
         assert_eq!(slot.take_work(), None, "nothing to do for it");
+
+        slot.begin(id(6)).unwrap();
+        assert_eq!(slot.abort(), None, "not waiting yet");
+        assert_eq!(slot.hold(66, "f"), SendStep::Go);
+        assert_eq!(slot.abort(), Some(66));
+        assert_eq!(slot.take_work(), None);
+        assert!(!slot.is_busy());
 
         let back = slot.begin(id(5)).unwrap();
         assert_eq!(slot.hold(55, "e"), SendStep::Go);

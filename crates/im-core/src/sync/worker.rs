@@ -38,6 +38,10 @@ pub(super) fn work<T: Topology>(place: &Place<T>) {
 
 /// Does what a miniport's waiting request asks for, and completes it.
 fn serve<T: Topology>(lower: &Lower<T>, upper: &Upper<T>) {
+    // Once it is being halted, the halt ends what waits.
+    let Some(_inside) = upper.handlers.enter() else {
+        return;
+    };
     let mut sync = lower.desk.sync.lock();
     let Some((number, change)) = upper.oid.lock().take_work() else {
         return; // cancelled
