@@ -316,6 +316,27 @@ fn what_a_protocol_did_not_ask_for_does_not_reach_it() {
 }
 
 #[test]
+fn ndis_shows_sends_to_who_wants_to_see_everything() {
+    let sender = Talker::with(&[frame([2, 8, 8, 8, 8, 8], 1)]);
+    let (nosy, other) = (Talker::default(), Talker::default());
+    let talkers = [sender.clone(), nosy.clone(), other.clone()];
+    let mut uppers = uppers(3, &talkers);
+    for (config, _) in &mut uppers {
+        config.device = device(0);
+    }
+    uppers[1].0.packet_filter |= ndis_sys::NDIS_PACKET_TYPE_PROMISCUOUS;
+    let host = driver::set_up(2, NicConfig::default(), Box::new(Talker::default()), uppers);
+    clean(&host, |host| {
+        host.add_device(&device(0), InstanceStart::Inside, Vec::new());
+        assert_eq!(driver::ask_for(host, &device(0)).0, 0);
+        host.wait_until("", 10_000, SECOND, |h| h.upper_running(0));
+        settle(host);
+    });
+    let heard = [&sender, &nosy, &other].map(|t| t.heard().len());
+    assert_eq!(heard, [0, 1, 0]);
+}
+
+#[test]
 fn a_wifi_adapter_sends_for_its_own_address_only() {
     let mut own = frame([2, 8, 8, 8, 8, 8], 1);
     own[6..12].copy_from_slice(&NicConfig::default().mac);

@@ -108,6 +108,8 @@ pub struct Upper {
     pub received: u64,
     /// Lists indicated that its packet filter does not ask for: NDIS keeps them from it.
     pub unasked: u64,
+    /// Frames of other protocols on the miniport that NDIS looped back to it.
+    pub looped: u64,
     /// Bytes of frames sent and received.
     pub bytes: (u64, u64),
 }
@@ -142,6 +144,7 @@ impl Host {
                 failed: 0,
                 received: 0,
                 unasked: 0,
+                looped: 0,
                 bytes: (0, 0),
             });
             index
@@ -233,20 +236,33 @@ impl Host {
         let Some(miniport) = self.ndis(|n| n.uppers[upper].miniport) else {
             return ndis_sys::NDIS_STATUS_NOT_ACCEPTED.0;
         };
+        // While a request is under way either answer is right: what was asked for counts as
+        // asked for until it is refused, and what was until it is withdrawn.
+        let before = self.ndis(|n| {
+            let u = &mut n.uppers[upper];
+            let before = (u.groups.clone(), u.config.packet_filter);
+            u.groups.extend(multicast.concat());
+            u.config.packet_filter |= filter;
+            before
+        });
         let call = OidCall::set(OID_802_3_MULTICAST_LIST, &multicast.concat());
-        let status = self.oid(miniport, &call).status;
-        if status != 0 {
-            return status;
-        }
+        let listed = self.oid(miniport, &call).status;
+        let status = if listed == 0 {
+            self.oid_set_u32(miniport, OID_GEN_CURRENT_PACKET_FILTER, filter)
+        } else {
+            listed
+        };
         self.ndis(|n| {
             let u = &mut n.uppers[upper];
-            u.groups = multicast.concat();
-            u.config.multicast = multicast.to_vec();
+            (u.groups, u.config.packet_filter) = before;
+            if listed == 0 {
+                u.groups = multicast.concat();
+                u.config.multicast = multicast.to_vec();
+            }
+            if status == 0 {
+                u.config.packet_filter = filter;
+            }
         });
-        let status = self.oid_set_u32(miniport, OID_GEN_CURRENT_PACKET_FILTER, filter);
-        if status == 0 {
-            self.ndis(|n| n.uppers[upper].config.packet_filter = filter);
-        }
         status
     }
 

@@ -1,7 +1,8 @@
 //! What protocols above send and receive.
 
 use ndis_sys::{
-    Ieee8021QNetBufferListInfo, NDIS_NBL_FLAGS_SEND_READ_ONLY, NDIS_SEND_FLAGS_DISPATCH_LEVEL,
+    Ieee8021QNetBufferListInfo, NDIS_NBL_FLAGS_SEND_READ_ONLY, NDIS_PACKET_TYPE_ALL_LOCAL,
+    NDIS_PACKET_TYPE_NO_LOCAL, NDIS_PACKET_TYPE_PROMISCUOUS, NDIS_SEND_FLAGS_DISPATCH_LEVEL,
     NetBufferListCancelId,
 };
 
@@ -170,7 +171,39 @@ impl Host {
         list
     }
 
+    /// What a protocol sends, NDIS shows to the others on the miniport that want to see
+    /// everything, as the miniport has no loopback of its own.
+    fn loop_back(&self, upper: usize, frames: &[Vec<u8>]) {
+        let now = self.now();
+        let others = self.ndis(|n| {
+            let miniport = n.uppers[upper].miniport;
+            let bound = miniport.and_then(|m| n.miniports.get(&m));
+            let mut others = Vec::new();
+            for &i in bound.map_or(&[][..], |m| &m.uppers) {
+                let u = &mut n.uppers[i];
+                let filter = u.config.packet_filter;
+                let sees =
+                    filter & (NDIS_PACKET_TYPE_PROMISCUOUS | NDIS_PACKET_TYPE_ALL_LOCAL) != 0;
+                if i == upper || !sees || filter & NDIS_PACKET_TYPE_NO_LOCAL != 0 {
+                    continue;
+                }
+                u.looped += frames.len() as u64;
+                if let Some(endpoint) = &mut u.endpoint {
+                    for frame in frames {
+                        endpoint.on_frame(now, frame);
+                    }
+                }
+                others.push(i);
+            }
+            others
+        });
+        for other in others {
+            self.upper_kick(other);
+        }
+    }
+
     fn upper_send(&self, upper: usize, frames: Vec<Vec<u8>>) {
+        self.loop_back(upper, &frames);
         let mut lists = Vec::new();
         for frame in frames {
             lists.extend(self.upper_list(upper, frame));
