@@ -259,6 +259,10 @@ fn where_the_tag_is() {
         read(&[0x81, 0, 0, 20, 0x81, 0, 0, 30, 8, 0], 0),
         (20, Strip::InFrame(tag(20)))
     );
+    assert_eq!(
+        read(&[0x81, 0, 0, 20, 0x81, 0], 0),
+        (20, Strip::InFrame(tag(20)))
+    );
     // Behind a VLAN's tag, a service tag is payload too.
     assert_eq!(
         read(&[0x88, 0xA8, 0, 5, 8, 0], 0xA0),

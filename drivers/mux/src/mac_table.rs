@@ -14,7 +14,7 @@ pub const PROBES: usize = 16;
 /// Multipliers that are tried before the table grows.
 const MULTIPLIERS: u64 = 8;
 /// How often the table may double.
-const DOUBLINGS: u32 = 6;
+const DOUBLINGS: u32 = 3;
 /// No MAC address has this number.
 const EMPTY: u64 = u64::MAX;
 
