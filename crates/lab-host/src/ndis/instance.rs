@@ -379,6 +379,13 @@ impl Host {
             let buffers = n.buffer_pools.values();
             lists + buffers.filter(|p| p.owner == miniport).count()
         });
+        let mdls = self.ndis(|n| n.mdls.values().filter(|&&owner| owner == miniport).count());
+        if mdls > 0 {
+            self.violate(
+                "NBL-9",
+                format!("{mdls} MDLs of the adapter are left after MiniportHaltEx"),
+            );
+        }
         if pools > 0 {
             self.violate(
                 "HLT-2",

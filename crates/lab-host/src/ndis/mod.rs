@@ -104,6 +104,8 @@ pub(crate) struct Ndis {
     pub(crate) configurations: BTreeMap<u64, configuration::Configuration>,
     pub(crate) pools: BTreeMap<u64, nbl::Pool>,
     pub(crate) buffer_pools: BTreeMap<u64, nbl::BufferPool>,
+    /// MDLs of `NdisAllocateMdl` and the handle they were made with.
+    pub(crate) mdls: BTreeMap<u64, u64>,
     pub(crate) work_items: BTreeMap<u64, objects::WorkItem>,
     pub(crate) timers: BTreeMap<u64, objects::Timer>,
     pub(crate) rw_locks: BTreeMap<u64, objects::RwLock>,

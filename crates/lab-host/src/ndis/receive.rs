@@ -78,7 +78,7 @@ api! { exports:
             }
         });
         let accepts = state == EdgeState::Running && !asleep;
-        let (hold, unasked) = if accepts { host.upper_receive(miniport, &all, &frames) } else { (false, 0) };
+        let (hold, unasked) = if accepts { host.upper_receive(miniport, &all, &frames, lent) } else { (false, 0) };
         if unasked > 0 && flags & NDIS_RECEIVE_FLAGS_PERFECT_FILTERED != 0 {
             host.violate("RCV-12", format!("PERFECT_FILTERED is set, {unasked} frames do not match the packet filter"));
         }

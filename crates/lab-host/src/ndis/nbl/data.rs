@@ -209,6 +209,7 @@ api! { exports:
         let taken = host.heap().allocate(&host.arena, MDL_SIZE, TAG, "NdisAllocateMdl", true);
         let Some(block) = taken else { return 0 };
         put_mdl(host, block, address, length, 0);
+        host.ndis(|n| n.mdls.insert(block, handle));
         block
     }
 
@@ -222,6 +223,7 @@ api! { exports:
         if let Some(list) = host.ndis(|n| n.ledger.out_with(mdl)) {
             host.violate("SND-3", format!("NdisFreeMdl of {mdl:#x} while list {list:#x}, which has it, is given away"));
         }
+        host.ndis(|n| n.mdls.remove(&mdl));
         crate::nt::free_pool(host, mdl, None, "NdisFreeMdl");
     }
 

@@ -316,6 +316,35 @@ fn what_a_protocol_did_not_ask_for_does_not_reach_it() {
 }
 
 #[test]
+fn lists_can_be_kept_long_and_lent_ones_are_counted() {
+    let far = Talker::with(&(0..30).map(|i| frame(ALL, i)).collect::<Vec<_>>());
+    let mut uppers = uppers(2, &[]);
+    for (config, _) in &mut uppers {
+        config.hold = 1.0;
+        config.hold_for = 5_000_000;
+    }
+    let nic = NicConfig {
+        resources: 0.0,
+        ..NicConfig::default()
+    };
+    let host = driver::set_up(4, nic, Box::new(far), uppers);
+    let mut lent = [0; 2];
+    let mut took = 0;
+    clean(&host, |host| {
+        start(host, 2);
+        let before = host.now();
+        host.nic_kick(0);
+        settle(host);
+        took = host.now() - before;
+        lent = [0, 1].map(|u| host.upper_lent(u));
+    });
+    // The last port keeps what every other is lent.
+    lent.sort_unstable();
+    assert_eq!(lent, [0, 30]);
+    assert!(took > 500_000, "{took} ns");
+}
+
+#[test]
 fn ndis_shows_sends_to_who_wants_to_see_everything() {
     let sender = Talker::with(&[frame([2, 8, 8, 8, 8, 8], 1)]);
     let (nosy, other) = (Talker::default(), Talker::default());

@@ -32,6 +32,8 @@ pub struct UpperConfig {
     pub window: u64,
     /// Share of received lists (0 to 1) that it keeps for a while.
     pub hold: f64,
+    /// Longest time it keeps them, in nanoseconds.
+    pub hold_for: u64,
     /// Share of its lists (0 to 1) that lack the context room and the data backfill the miniport
     /// asked for.
     pub without_room: f64,
@@ -57,6 +59,7 @@ impl Default for UpperConfig {
             device: "\\DEVICE\\VM0".into(),
             window: 256,
             hold: 0.25,
+            hold_for: 30_000,
             without_room: 0.02,
             packet_filter: ndis_sys::NDIS_PACKET_TYPE_DIRECTED
                 | ndis_sys::NDIS_PACKET_TYPE_MULTICAST
@@ -90,7 +93,8 @@ pub struct Upper {
     polling: bool,
     again: bool,
     due: Option<u64>,
-    held: Vec<u64>,
+    /// Lists it keeps, and until when.
+    held: Vec<(u64, u64)>,
     /// Cancel id of what it sends from now on; 0 is none.
     cancel_id: u64,
     /// Its multicast list as NDIS has it.
@@ -106,6 +110,8 @@ pub struct Upper {
     pub failed: u64,
     /// Lists received.
     pub received: u64,
+    /// Of them lent for the time of the indication only.
+    pub lent: u64,
     /// Lists indicated that its packet filter does not ask for: NDIS keeps them from it.
     pub unasked: u64,
     /// Frames of other protocols on the miniport that NDIS looped back to it.
@@ -143,6 +149,7 @@ impl Host {
                 completed: 0,
                 failed: 0,
                 received: 0,
+                lent: 0,
                 unasked: 0,
                 looped: 0,
                 bytes: (0, 0),
@@ -173,6 +180,11 @@ impl Host {
     /// ask for. NDIS filters for each protocol, so they do not reach it.
     pub fn upper_unasked(&self, upper: usize) -> u64 {
         self.ndis(|n| n.uppers[upper].unasked)
+    }
+
+    /// Lists a protocol received with RESOURCES: it could not keep them.
+    pub fn upper_lent(&self, upper: usize) -> u64 {
+        self.ndis(|n| n.uppers[upper].lent)
     }
 
     /// What stood beside the frames a protocol received, and how often; frames with nothing
@@ -414,14 +426,21 @@ impl Host {
 
     /// Keeps lists for a while; a DPC or a thread returns them later, mixed.
     pub(crate) fn hold(&self, miniport: u64, lists: &[u64]) {
+        let Some(&first) = self.uppers_of(miniport).first() else {
+            // It let go of the miniport meanwhile.
+            self.give_up(miniport, lists);
+            return;
+        };
+        let longest = self.ndis(|n| n.uppers[first].config.hold_for);
+        let delay = self.engine().random(longest.max(1));
+        let until = self.now().saturating_add(delay);
         self.ndis(|n| {
-            let first = n.miniports.get(&miniport).and_then(|m| m.uppers.first());
-            if let Some(&first) = first {
-                n.uppers[first].held.extend_from_slice(lists);
-            }
+            let held = &mut n.uppers[first].held;
+            held.extend(lists.iter().map(|&list| (until, list)));
         });
-        let delay = self.engine().random(30_000);
-        let job = move |host: &Self| host.return_held(miniport);
+        // Some of the others go back with them, before their time.
+        let mixed = self.engine().random(longest / 2 + 1);
+        let job = move |host: &Self| host.return_kept(miniport, host.now() + mixed);
         let job = if self.engine().random(2) == 0 {
             Job::dpc("protocol returns", job)
         } else {
@@ -430,13 +449,19 @@ impl Host {
         self.spawn_after(delay, job);
     }
 
-    /// Returns what the protocols on a miniport keep.
+    /// Returns all that the protocols on a miniport keep.
     pub(crate) fn return_held(&self, miniport: u64) {
+        self.return_kept(miniport, u64::MAX);
+    }
+
+    /// Returns what the protocols on a miniport keep until then.
+    fn return_kept(&self, miniport: u64, until: u64) {
         let uppers = self.uppers_of(miniport);
-        let lists = self.ndis(|n| {
+        let lists: Vec<u64> = self.ndis(|n| {
             let mut all = Vec::new();
             for i in uppers {
-                all.append(&mut n.uppers[i].held);
+                let due = n.uppers[i].held.extract_if(.., |held| held.0 <= until);
+                all.extend(due.map(|held| held.1));
             }
             all
         });

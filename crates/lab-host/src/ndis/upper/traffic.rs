@@ -273,6 +273,7 @@ impl Host {
         miniport: u64,
         lists: &[u64],
         frames: &[Vec<u8>],
+        lent: bool,
     ) -> (bool, u64) {
         let now = self.now();
         let tags: Vec<Tag> = lists
@@ -301,6 +302,7 @@ impl Host {
                         continue;
                     }
                     u.received += 1;
+                    u.lent += u64::from(lent);
                     u.bytes.1 += frame.len() as u64;
                     if !tag.is_none() {
                         *u.tags.entry(tag).or_default() += 1;
