@@ -35,7 +35,7 @@ pub(crate) struct Bare {
     grown: Cell<u64>,
     /// How often that was so.
     grows: Cell<u64>,
-    blocks: RefCell<BTreeMap<u64, Box<[u64]>>>,
+    blocks: RefCell<BTreeMap<u64, Box<[u128]>>>,
     /// Lists that reached the other end.
     arrived: Cell<u64>,
     /// Lists that came back to where they started.
@@ -55,8 +55,8 @@ impl Bare {
         backfill: u16,
     ) -> *mut NET_BUFFER_LIST_CONTEXT {
         let room = size.saturating_add(backfill);
-        let words = (size_of::<NET_BUFFER_LIST_CONTEXT>() + usize::from(room)).div_ceil(8);
-        let mut block = vec![0_u64; words].into_boxed_slice();
+        let words = (size_of::<NET_BUFFER_LIST_CONTEXT>() + usize::from(room)).div_ceil(16);
+        let mut block = vec![0_u128; words].into_boxed_slice();
         let context = block.as_mut_ptr().cast::<NET_BUFFER_LIST_CONTEXT>();
         // SAFETY: the block is zeroed, aligned and larger than the structure.
         unsafe {
