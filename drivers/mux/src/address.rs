@@ -111,8 +111,9 @@ mod tests {
 
     #[test]
     fn all_derived_addresses_differ() {
-        let all: BTreeSet<Mac> = (0..=u16::MAX).map(|n| derive(ADAPTER.mac, n)).collect();
-        assert_eq!(all.len(), 65536);
+        let last = if cfg!(miri) { 0x1FF } else { u16::MAX };
+        let all: BTreeSet<Mac> = (0..=last).map(|n| derive(ADAPTER.mac, n)).collect();
+        assert_eq!(all.len(), usize::from(last) + 1);
         let keys: BTreeSet<u64> = (0..4095)
             .map(|n| key(Vlan::new(n).unwrap(), ADAPTER.mac))
             .collect();

@@ -202,9 +202,10 @@ mod tests {
             (0x0100_5E00_0000, 1),
             (0x3333_0000_0000, 0x0100),
         ] {
-            let row = (0..4094_u64).map(|n| Mac::from_number(base + n * step));
+            let count = if cfg!(miri) { 64 } else { 4094 };
+            let row = (0..count).map(|n| Mac::from_number(base + n * step));
             let mut table = MacTable::new(&row, 0).unwrap();
-            assert_eq!(table.len(), 4094);
+            assert_eq!(table.len() as u64, count);
             for (n, mac) in row.clone().enumerate() {
                 *table.get_mut(mac).unwrap() = n;
             }

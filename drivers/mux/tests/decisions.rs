@@ -77,7 +77,8 @@ fn mutated_captures() {
     assert!(captures.len() >= 10);
     let mut random = Random(20_261_122);
     let mut all = Tally::default();
-    for _ in 0..60_000 {
+    let runs = if cfg!(miri) { 60 } else { 60_000 };
+    for _ in 0..runs {
         let mut data: Vec<u8> = (0..24 + random.below(64))
             .map(|_| random.next() as u8)
             .collect();
@@ -101,7 +102,7 @@ fn mutated_captures() {
         all.refused,
         all.switched,
     ] {
-        assert!(ways > 1000, "{all:?}");
+        assert!(cfg!(miri) || ways > 1000, "{all:?}");
     }
 }
 
@@ -109,7 +110,7 @@ fn mutated_captures() {
 fn no_bytes_and_noise() {
     run(&[]);
     let mut random = Random(7);
-    for length in 0..2000 {
+    for length in 0..if cfg!(miri) { 40 } else { 2000 } {
         let noise: Vec<u8> = (0..length % 200).map(|_| random.next() as u8).collect();
         run(&noise);
     }
