@@ -260,7 +260,7 @@ fn ten_thousand_schedules_are_clean() {
         "{SCHEDULES} schedules: {:.1} s; {done:?}",
         started.elapsed().as_secs_f32()
     );
-    assert!(received > 100 * SCHEDULES, "{received} frames arrived");
+    assert!(received > 80 * SCHEDULES, "{received} frames arrived");
     for what in [
         "add",
         "remove",

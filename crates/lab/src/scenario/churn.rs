@@ -24,7 +24,7 @@ use crate::trouble::Trouble;
 
 const MS: u64 = 1_000_000;
 /// Frames each generator sends in a schedule, spread over its life.
-const FRAMES: u64 = 40;
+const FRAMES: u64 = 16;
 /// What was sent so long before a disturbance may still be under way.
 const GRACE: u64 = 20 * MS;
 /// Broken schedules after which the run ends.
@@ -40,8 +40,8 @@ pub fn run(host: &Host, job: &RunJob, summary: &mut Summary) -> Result<(), Troub
     topology.timeline.clear();
     for generator in &mut topology.generators {
         generator.frames = FRAMES;
-        generator.burst = 4;
-        generator.interval_us = 60;
+        generator.burst = 2;
+        generator.interval_us = 100;
     }
     let mut total = Udp {
         path: "all schedules".into(),

@@ -86,6 +86,8 @@ pub struct Endpoints {
     replays: Vec<(String, Arc<Mutex<pcap::Replay>>)>,
     /// A flow for each generator, in their order.
     flows: Vec<FlowId>,
+    /// The largest packet of the port with the least: any port may become like it.
+    smallest: u32,
     /// Behind a lock only so that the whole may be shared between threads.
     hubs: Mutex<Vec<(Place, Hub)>>,
 }
@@ -104,6 +106,7 @@ impl Endpoints {
             generators: Vec::new(),
             replays: Vec::new(),
             flows: Vec::new(),
+            smallest: topology.smallest_mtu(),
             hubs: Mutex::default(),
         };
         for (index, host) in topology.hosts.iter().enumerate() {
@@ -200,7 +203,7 @@ impl Endpoints {
         let flow = self.ledger.add_flow(flow);
         let pace = Pace {
             frames: generator.frames,
-            mtu: from.mtu.min(to.mtu) as u16,
+            mtu: from.mtu.min(to.mtu).min(self.smallest) as u16,
             interval: generator.interval_us * 1_000,
             burst: generator.burst,
         };
@@ -385,6 +388,14 @@ impl Topology {
         } else {
             adapter.mtu
         }
+    }
+
+    /// The largest packet above the miniport with the least.
+    fn smallest_mtu(&self) -> u32 {
+        // Ports by the hundred differ in their VLAN only: a few tell.
+        let few = self.miniports.iter().take(64);
+        let each = few.map(|miniport| self.mtu_above(&miniport.name));
+        each.min().unwrap_or(u32::MAX)
     }
 
     /// The address that a miniport is configured with, if it is.
