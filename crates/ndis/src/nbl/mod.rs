@@ -13,11 +13,13 @@
 //!
 //! Hand-overs: any thread, IRQL <= DISPATCH_LEVEL, no lock held (LCK-6).
 
+mod ahead;
 mod derived;
 mod lent;
 mod list;
 mod queue;
 
+pub use ahead::Ahead;
 pub use derived::{Derived, Kind, Splice};
 pub use lent::{Lent, Loan, Sections};
 pub use list::{Buffer, Buffers, List, Load};

@@ -196,7 +196,12 @@ impl<T: Switch> Call<'_, T> {
     fn one_by_one(&self, port: &T::Port, mut chain: Chain<FromAbove>) {
         let mut batch = Batch::default();
         let mut outcome = Outcome::new();
-        while let Some(mut list) = chain.pop() {
+        let mut ahead = chain.ahead();
+        loop {
+            ahead.step();
+            let Some(mut list) = chain.pop() else {
+                break;
+            };
             match judge(self.upper, port, None, &mut list, &mut batch) {
                 Ok(verdict) => outcome.send(self, list, &verdict),
                 Err((status, reason)) => outcome.refuse(self, list, status, reason),

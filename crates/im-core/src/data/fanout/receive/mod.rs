@@ -252,7 +252,12 @@ pub(super) fn receive<T: Switch>(
     let mut drops = Drops::new();
     let mut runs = Runs::<T>::new();
     let mut several: Option<Several<'_, T>> = None;
-    while let Some(mut list) = chain.pop() {
+    let mut ahead = chain.ahead();
+    loop {
+        ahead.step();
+        let Some(mut list) = chain.pop() else {
+            break;
+        };
         let decision = match decide(lower, &mut list, &inside) {
             Ok(decision) => decision,
             Err(reason) => {
