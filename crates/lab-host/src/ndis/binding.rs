@@ -324,18 +324,25 @@ impl Host {
         }
     }
 
-    /// Names in a binding's `UpperBindings`.
+    /// Names in a binding's `UpperBindings`, and in `UpperBindings2` to `UpperBindings9`, in
+    /// which a list goes on that is too long for one value.
     pub fn upper_bindings(&self, binding: u64) -> Vec<String> {
         self.ndis(|n| {
             let b = n.bindings.get(&binding);
             let values = b.map_or(&[][..], |b| &b.values);
-            let found = values
-                .iter()
-                .find(|(k, _)| k.eq_ignore_ascii_case("UpperBindings"));
-            match found {
-                Some((_, Value::Strings(names))) => names.clone(),
-                _ => Vec::new(),
+            let mut names = Vec::new();
+            for number in 1..=9 {
+                let key = match number {
+                    1 => "UpperBindings".to_owned(),
+                    _ => format!("UpperBindings{number}"),
+                };
+                let found = values.iter().find(|(k, _)| k.eq_ignore_ascii_case(&key));
+                match found {
+                    Some((_, Value::Strings(more))) => names.extend_from_slice(more),
+                    _ => break,
+                }
             }
+            names
         })
     }
 
