@@ -43,7 +43,7 @@ impl Refused {
 
 /// Where values are read from. Names are in UTF-16 without a terminator.
 pub trait Values {
-    /// A whole number: a DWORD, or a string that NDIS can convert.
+    /// A whole number: a DWORD, or a string of decimal digits.
     fn integer(&self, name: &[u16]) -> core::result::Result<Option<u32>, Reason>;
 
     /// A string, without its terminator.
@@ -69,11 +69,26 @@ fn found<V>(read: ndis::Result<V>) -> core::result::Result<Option<V>, Reason> {
     }
 }
 
+/// A number in decimal digits, and nothing else. NDIS would take the digits that
+/// a text begins with, and zero for a text without any.
+fn decimal(text: &[u16]) -> Option<u32> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_u32, |number, unit| {
+        let digit = char::from_u32(u32::from(*unit))?.to_digit(10)?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
 impl Values for Registry<'_> {
     fn integer(&self, name: &[u16]) -> core::result::Result<Option<u32>, Reason> {
-        self.0
-            .as_ref()
-            .map_or(Ok(None), |key| found(key.integer(name)))
+        let Some(key) = &self.0 else { return Ok(None) };
+        // A text is read as one, so that what is no number is seen.
+        if let Ok(text) = key.string(name) {
+            return decimal(text).map(Some).ok_or(Reason::WrongType);
+        }
+        found(key.integer(name))
     }
 
     fn string(&self, name: &[u16]) -> core::result::Result<Option<&[u16]>, Reason> {
@@ -90,5 +105,46 @@ impl Values for Registry<'_> {
 
     fn network_address(&self) -> Option<&[u8]> {
         self.0.as_ref()?.network_address().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    fn parsed(text: &str) -> Option<u32> {
+        let units: Vec<u16> = text.encode_utf16().collect();
+        decimal(&units)
+    }
+
+    #[test]
+    fn words_are_no_numbers() {
+        for text in [
+            "",
+            " ",
+            "ten",
+            "10x",
+            "0x10",
+            "-1",
+            "1 0",
+            "4294967296",
+            "\u{664}",
+        ] {
+            assert_eq!(parsed(text), None, "{text:?}");
+        }
+        assert_eq!(parsed("0010"), Some(10));
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_are_read(number: u32, text in "[0-9a-f ]{0,12}") {
+            prop_assert_eq!(parsed(&number.to_string()), Some(number));
+            let expected: Option<u32> = text.parse().ok();
+            let plain: String = text.clone();
+            prop_assert_eq!(parsed(&plain), expected);
+        }
     }
 }
