@@ -1,9 +1,9 @@
 //! Lists for one miniport each, gathered while a batch is dealt out.
 //!
-//! A small table, found by the miniport's address: a miniport that finds its
-//! place taken has what is there shown first. So a batch for up to as many
-//! miniports as there are places is shown in one call for each, and the order for
-//! each is kept in any case.
+//! A small table, found by the miniport's address, with the next place where one is
+//! taken: a batch for up to as many miniports as there are places is shown in one
+//! call for each. A miniport that finds no place has what is in its first one shown
+//! before it; so the order for each is kept in any case.
 
 use super::{Open, Passage, length_above};
 use crate::data::fanout::count::Batch;
@@ -110,7 +110,10 @@ impl<'i, T: Switch> Run<'i, T> {
 
 /// The table. Flushed before it goes.
 pub(super) struct Runs<'i, T: Switch> {
+    /// A bit for each place with a run.
     used: u32,
+    /// Whose runs they are.
+    keys: [*const Upper<T>; PLACES],
     places: [MaybeUninit<Run<'i, T>>; PLACES],
 }
 
@@ -120,6 +123,7 @@ impl<'i, T: Switch> Runs<'i, T> {
         const { assert!(PLACES <= u32::BITS as usize && PLACES.is_power_of_two()) };
         Self {
             used: 0,
+            keys: [core::ptr::null(); PLACES],
             places: [const { MaybeUninit::uninit() }; PLACES],
         }
     }
@@ -131,21 +135,25 @@ impl<'i, T: Switch> Runs<'i, T> {
         way: Passage<'i>,
         back: &mut Queue<FromBelow>,
     ) -> &mut Run<'i, T> {
-        let place = place(upper);
-        let bit = 1_u32 << place;
-        let run = &mut self.places[place];
-        if self.used & bit != 0 {
-            // SAFETY: (RCV-7) the bit says that there is a run.
-            if core::ptr::eq(unsafe { run.assume_init_ref() }.upper, upper) {
-                // SAFETY: (RCV-7) as above.
-                return unsafe { run.assume_init_mut() };
+        let home = place(upper);
+        let mut place = home;
+        // Places are never given up one by one, so a run is not behind a free one.
+        while self.used & (1 << place) != 0 {
+            if core::ptr::eq(self.keys[place], upper) {
+                // SAFETY: (RCV-7) the bit says that there is a run.
+                return unsafe { self.places[place].assume_init_mut() };
             }
-            self.used &= !bit;
-            // SAFETY: (RCV-7) as above, and it is not there any more.
-            unsafe { run.assume_init_read() }.flush(way, back);
+            place = (place + 1) & (PLACES - 1);
+            if place == home {
+                // SAFETY: (RCV-7) all bits are set; it is not there any more, and
+                // written anew below.
+                unsafe { self.places[home].assume_init_read() }.flush(way, back);
+                break;
+            }
         }
-        self.used |= bit;
-        run.write(Run::new(upper, way))
+        self.used |= 1 << place;
+        self.keys[place] = upper;
+        self.places[place].write(Run::new(upper, way))
     }
 
     /// Shows everything.
