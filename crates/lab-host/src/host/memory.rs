@@ -121,7 +121,16 @@ impl Host {
             .lock()
             .expect("heap")
             .allocate(&self.arena, len, tag, by, true);
-        taken.unwrap_or_else(|| panic!("the arena has no {len} bytes left for {by}"))
+        taken.unwrap_or_else(|| {
+            let (count, bytes) = {
+                let heap = self.heap();
+                (heap.live().count(), heap.bytes())
+            };
+            panic!(
+                "the arena has no {len} bytes left for {by}: {count} allocations with {bytes} bytes live, {:?} layout (guarded, each takes two of the process's mappings)",
+                self.config.layout
+            )
+        })
     }
 
     /// Frees what [`Host::allocate`] took.

@@ -52,6 +52,8 @@ pub(crate) struct Record {
     bytes: Option<u64>,
     /// NblFlags as the list came.
     flags: u32,
+    /// Bytes of its longest frame as it came.
+    pub(crate) longest: u32,
     pub(crate) since: u64,
     pub(crate) by: &'static str,
     /// While it is out: what the driver answers for as long as others have it.
@@ -99,6 +101,7 @@ impl Ledger {
                 rest: 0,
                 bytes: None,
                 flags: 0,
+                longest: 0,
                 since: 0,
                 by,
                 out: None,
@@ -154,6 +157,7 @@ impl Host {
             Path::Own => false,
         };
         let bytes = wanted.then(|| checks::bytes(self, list));
+        let longest = checks::longest(self, list);
         let since = self.now();
         self.guard(list, false);
         self.ndis(|n| {
@@ -167,6 +171,7 @@ impl Host {
                     rest,
                     bytes,
                     flags,
+                    longest,
                     since,
                     by,
                     out: None,

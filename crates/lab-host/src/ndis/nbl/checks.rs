@@ -108,6 +108,14 @@ pub(crate) fn bytes(host: &Host, list: u64) -> u64 {
     digest.end()
 }
 
+/// Bytes of the longest frame of a list.
+pub(crate) fn longest(host: &Host, list: u64) -> u32 {
+    let lengths = buffers(host, list)
+        .into_iter()
+        .map(|buffer| host.get(buffer + at!(NET_BUFFER.DataLength), "NET_BUFFER"));
+    lengths.max().unwrap_or(0)
+}
+
 /// What a list is made of.
 #[derive(Default)]
 pub(crate) struct Uses {
@@ -350,7 +358,7 @@ impl Host {
         }
         if self.is_rebuilt(list, &record) {
             self.check_ethernet(list);
-            if !self.any_hostile(&sources) {
+            if !self.any_hostile(&sources) && !self.any_too_long(&sources) {
                 self.check_length(list, nic);
             }
         }
@@ -409,22 +417,34 @@ impl Host {
         }
     }
 
+    /// Whether a protocol sent more than its miniport takes.
+    fn any_too_long(&self, lists: &[u64]) -> bool {
+        self.ndis(|n| {
+            lists.iter().any(|of| {
+                let r = n.ledger.lists.get(of);
+                r.is_some_and(|r| match r.path {
+                    Path::Send { miniport, .. } => {
+                        let m = n.miniports.get(&miniport);
+                        m.is_none_or(|m| r.longest > m.facts.mtu + 14)
+                    }
+                    Path::Receive { .. } | Path::Own => false,
+                })
+            })
+        })
+    }
+
     /// What the driver makes longer is no longer than the adapter takes: MTU and MAC header.
     fn check_length(&self, list: u64, nic: usize) {
         let most = self.ndis(|n| n.nics[nic].config.mtu) + 14;
         let segmented = [TcpLargeSendNetBufferListInfo, UdpSegmentationOffloadInfo]
             .iter()
             .any(|&entry| self.get::<u64>(info(list, entry), "large send") != 0);
-        for buffer in buffers(self, list) {
-            let length: u32 = self.get(buffer + at!(NET_BUFFER.DataLength), "NET_BUFFER");
-            if length > most && !segmented {
-                self.violate(
-                    "HOST-LENGTH",
-                    format!(
-                        "list {list:#x} goes down with {length} bytes, the adapter takes {most}"
-                    ),
-                );
-            }
+        let length = longest(self, list);
+        if length > most && !segmented {
+            self.violate(
+                "HOST-LENGTH",
+                format!("list {list:#x} goes down with {length} bytes, the adapter takes {most}"),
+            );
         }
     }
 
