@@ -96,6 +96,8 @@ pub fn config(job: &RunJob) -> Config {
     let lab = &job.topology.lab;
     let real = lab.engine == Engine::RealTime;
     let bare = matches!(job.scenario.as_deref(), Some("bench" | BENCH_PORTS));
+    // A page for every allocation of thousands of ports is more than there is.
+    let crowded = job.scenario.as_deref() == Some("all-vlans");
     let small = |number: u16| u8::try_from(number).unwrap_or(u8::MAX);
     Config {
         seed: job.seed,
@@ -106,12 +108,12 @@ pub fn config(job: &RunJob) -> Config {
             EngineKind::Deterministic
         },
         // Protection changes are for the whole process: what helps one thread disturbs another.
-        layout: if real || bare {
+        layout: if real || bare || crowded {
             Layout::Dense
         } else {
             Layout::Guarded
         },
-        guard_hand_overs: !real && !bare,
+        guard_hand_overs: !real && !bare && !crowded,
         bare,
         // A thread without one keeps the small stack that the library gave it.
         thread_start: Some(|| drop(handler::alternate_stack())),
