@@ -113,7 +113,7 @@ named! {
         /// Received frame for which no memory could be had (its tag cannot be
         /// taken out in place).
         ReceiveNoMemory = 21 "receive-no-memory",
-        /// Send of a frame without a whole header.
+        /// Send of a frame without a whole header, or too long with its tag.
         SendMalformed = 22 "send-malformed",
         /// Send from an address that the virtual miniport may not use.
         SendSpoofed = 23 "send-spoofed",

@@ -96,6 +96,14 @@ impl List {
             || asks(UdpSegmentationOffloadInfo, MSS)
     }
 
+    /// Whether the adapter is asked to cut the frames into shorter ones.
+    pub fn is_to_be_cut(&self) -> bool {
+        [TcpLargeSendNetBufferListInfo, UdpSegmentationOffloadInfo]
+            .into_iter()
+            // SAFETY: (SND-3) the list is ours while it is borrowed.
+            .any(|entry| !unsafe { self.info(entry).read() }.is_null())
+    }
+
     /// NDIS_NBL_FLAGS_xxx.
     pub fn flags(&self) -> u32 {
         // SAFETY: (SND-3, RCV-7) the list is ours while it is borrowed.

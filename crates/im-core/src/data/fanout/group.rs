@@ -16,7 +16,7 @@ use arrayvec::ArrayVec;
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use ethernet::{Mac, Vlan};
+use ethernet::{HEADER_BYTES, Mac, Vlan};
 use im_control::DropReason;
 use ndis::cpu::PerCpu;
 use ndis::event::Event;
@@ -37,6 +37,8 @@ pub struct Binding<T: Switch> {
     members: PoolArray<AtomicPtr<Upper<T>>>,
     /// Frames that no miniport got.
     pub(super) drops: [AtomicU64; DropReason::COUNT],
+    /// The longest frame that the adapter is known to take.
+    longest: AtomicU32,
     /// Never set: for waiting a while.
     never: Event,
 }
@@ -51,6 +53,7 @@ impl<T: Switch> Binding<T> {
                 AtomicPtr::new(core::ptr::null_mut())
             })?,
             drops: [const { AtomicU64::new(0) }; DropReason::COUNT],
+            longest: AtomicU32::new(0),
             never: Event::new(),
         })
     }
@@ -79,6 +82,19 @@ impl<T: Switch> Binding<T> {
             counter.fetch_add(u64::from(frames), Ordering::Relaxed);
         }
     }
+}
+
+/// Whether the adapter takes a frame of so many bytes. Looks at what is known about
+/// it only for a frame longer than all before. IRQL <= DISPATCH_LEVEL.
+pub(super) fn carries<T: Switch>(lower: &Lower<T>, bytes: u32) -> bool {
+    let longest = &lower.data.longest;
+    if bytes <= longest.load(Ordering::Relaxed) {
+        return true;
+    }
+    let mtu = lower.facts.lock().mtu;
+    let now = mtu.saturating_add(HEADER_BYTES as u32);
+    longest.store(now, Ordering::Relaxed);
+    bytes <= now
 }
 
 /// What a miniport wants, as it was published last.

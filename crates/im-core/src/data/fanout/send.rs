@@ -8,7 +8,7 @@
 
 use super::count::Batch;
 use super::decide::{Egress, Frame, Look, Route, Switch};
-use super::group::name;
+use super::group::{carries, name};
 use super::local;
 use super::tag::{Departure, arrived, depart};
 use crate::data::common::{completion_flags, refuse};
@@ -17,7 +17,7 @@ use crate::edges::Upper;
 use crate::flow::{Slot, Waiters};
 use crate::pause::tell;
 use core::sync::atomic::Ordering;
-use ethernet::{Header, Mac, NEEDED_BYTES, OutOfBand};
+use ethernet::{Header, Mac, NEEDED_BYTES, OutOfBand, TAG_BYTES};
 use im_control::DropReason;
 use ndis::lock::Irql;
 use ndis::nbl::{Chain, FromAbove, List, Load, Queue, Single};
@@ -44,6 +44,8 @@ pub(super) struct Verdict {
     pub tagged: bool,
     /// At least one frame goes to other miniports.
     pub local: bool,
+    /// Bytes of its longest frame.
+    pub longest: u32,
 }
 
 /// What a send looks at in a list: each frame that has a byte.
@@ -75,6 +77,7 @@ pub(super) fn judge<T: Switch>(
         egress: None,
         tagged: false,
         local: false,
+        longest: 0,
     };
     let mut first = true;
     let mut counted = *batch;
@@ -107,6 +110,7 @@ pub(super) fn judge<T: Switch>(
         }
         verdict.tagged = tagged;
         first = false;
+        verdict.longest = verdict.longest.max(frame.length);
         counted.add(frame.header.destination, frame.length);
     }
     // OFF-1, OFF-3: not offered where nobody would finish it, or where the places
@@ -177,6 +181,7 @@ impl<T: Switch> Call<'_, T> {
             egress: Some(Egress::AsIs),
             tagged: false,
             local: false,
+            longest: 0,
         };
         while let Some(mut list) = chain.pop() {
             for frame in list.buffers() {
@@ -264,6 +269,14 @@ impl Outcome {
             tagged: verdict.tagged,
             beside: T::tags_beside(upper.lower().adapter()),
         };
+        // A tag in the frame makes it longer; beside it, that is the adapter's matter.
+        let grown = verdict.longest.saturating_add(TAG_BYTES as u32);
+        let grows = departure.egress != Egress::AsIs && !departure.beside && !verdict.tagged;
+        if grows && !carries(upper.lower(), grown) && !list.is_to_be_cut() {
+            let status = NDIS_STATUS_INVALID_LENGTH;
+            self.refuse(call, list, status, DropReason::SendMalformed);
+            return;
+        }
         let owner: PVOID = core::ptr::from_ref(upper).cast_mut().cast();
         let tag = T::IDENTITY.tag;
         match depart(list, &departure, owner, tag, &mut self.allocated) {
