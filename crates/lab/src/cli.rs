@@ -235,6 +235,10 @@ impl Run {
             for host in &mut topology.hosts {
                 host.stack = topology::Stack::Linux;
             }
+            // Linux has no tags of its own in its frames, and is to see none.
+            for miniport in &mut topology.miniports {
+                miniport.fold_tags = false;
+            }
         }
         let seed = self.seed.or(lab.seed).unwrap_or(DEFAULT_SEED);
         lab.seed = Some(seed);

@@ -128,6 +128,7 @@ impl Partners {
                 name: host.name.clone(),
                 interface: port.name,
                 mac: port.mac,
+                vlan: sides::vlan(topology, host),
                 namespace,
                 v4: host.ipv4.map(|(address, _)| address),
                 v6: host.ipv6.map(|(address, _)| address),

@@ -17,7 +17,7 @@ use super::Side;
 /// What sockets, queues and the driver hold between both ends at most.
 const BUFFERS: u64 = 16 << 20;
 /// UDP that iperf3 sends each way: rate and seconds. Little enough for a slow machine.
-const UDP: [&str; 5] = ["--udp", "--bitrate", "40M", "--time", "1"];
+const UDP: [&str; 5] = ["--udp", "--bitrate", "20M", "--time", "1"];
 /// How long one program may take.
 const PATIENCE: Duration = Duration::from_mins(2);
 

@@ -21,6 +21,8 @@ pub struct Side {
     pub v6: Option<Ipv6Addr>,
     /// Its MAC address.
     pub mac: Mac,
+    /// Its VLAN; 0: none.
+    pub vlan: u16,
     /// The miniport that it stands on, or it is at the far end.
     pub port: Option<String>,
 }
@@ -66,7 +68,7 @@ fn number(value: Option<&ConfigValue>) -> u16 {
 }
 
 /// The VLAN of a host: that of its port, or of its tag on the wire.
-fn vlan(topology: &Topology, host: &Host) -> u16 {
+pub fn vlan(topology: &Topology, host: &Host) -> u16 {
     match &host.on {
         Place::Miniport(port) => number(property(topology, port, VLAN_ID)),
         Place::Wire(_) | Place::Adapter(_) => host.tag.map_or(0, |tag| tag.vlan),

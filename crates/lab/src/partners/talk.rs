@@ -25,6 +25,8 @@ const TRANSFER: u64 = 64 << 20;
 const RECORDED: u64 = 8 << 20;
 /// Name of the step that compares counters.
 const AGREE: &str = "driver's counters agree with the interfaces";
+/// Octets of a tag.
+const TAG: u64 = 4;
 /// All nodes of a link.
 const EVERYBODY: &str = "ff02::1";
 
@@ -33,12 +35,23 @@ const EVERYBODY: &str = "ff02::1";
 pub struct Talk {
     ping: Vec<Ping>,
     steps: Vec<Step>,
-    /// Interfaces above the driver: the miniport's device, and what Linux counted.
-    above: Vec<(String, InterfaceCounters)>,
+    /// Interfaces above the driver.
+    above: Vec<Above>,
     /// Sum of the interfaces at the other end of the wire: the hosts', or the trunks'.
     below: InterfaceCounters,
     counters: Vec<Counter>,
     captures: Vec<Capture>,
+}
+
+/// An interface above the driver.
+#[derive(Clone)]
+struct Above {
+    /// The miniport's device.
+    device: String,
+    /// Whether the miniport has a VLAN.
+    tagged: bool,
+    /// What Linux counted.
+    linux: InterfaceCounters,
 }
 
 fn add(sum: &mut InterfaceCounters, counters: InterfaceCounters) {
@@ -280,7 +293,11 @@ impl Talk {
                 Ok(counters) => {
                     self.note(&format!("Linux, {}", side.name), &counters);
                     match &side.port {
-                        Some(port) => self.above.push((device(port), counters)),
+                        Some(port) => self.above.push(Above {
+                            device: device(port),
+                            tagged: side.vlan != 0,
+                            linux: counters,
+                        }),
                         None if partners.trunks.is_empty() => add(&mut self.below, counters),
                         None => {}
                     }
@@ -347,15 +364,23 @@ impl Talk {
         };
         let mut detail = Vec::new();
         let mut ok = !self.above.is_empty();
-        for (device, linux) in &self.above {
-            for (name, linux) in [
-                ("sent-bytes", linux.octets_out),
-                ("sent-frames", linux.frames_out),
-                ("received-bytes", linux.octets_in),
-                ("received-frames", linux.frames_in),
+        for above in &self.above {
+            let (device, linux) = (&above.device, &above.linux);
+            // The driver counts what it hands to the adapter: with a VLAN's tag if that is
+            // in the frame by then.
+            let tags = if above.tagged {
+                TAG * linux.frames_out
+            } else {
+                0
+            };
+            for (name, linux, tags) in [
+                ("sent-bytes", linux.octets_out, tags),
+                ("sent-frames", linux.frames_out, 0),
+                ("received-bytes", linux.octets_in, 0),
+                ("received-frames", linux.frames_in, 0),
             ] {
                 match of(Some(device), name) {
-                    Some(driver) if driver == linux => {
+                    Some(driver) if driver == linux || driver == linux + tags => {
                         detail.push(format!("{device} {name} {driver}"));
                     }
                     Some(driver) => {
@@ -484,7 +509,14 @@ mod tests {
             ..Default::default()
         };
         Talk {
-            above: vec![(DEVICE.into(), linux); ports],
+            above: vec![
+                Above {
+                    device: DEVICE.into(),
+                    tagged: false,
+                    linux,
+                };
+                ports
+            ],
             below: InterfaceCounters {
                 frames_out: 10,
                 frames_in: 5,
@@ -523,6 +555,23 @@ mod tests {
             .retain(|counter| counter.name != "dropped: paused");
         talk(2).join(&mut lost);
         assert_eq!(lost.failures().len(), 1);
+    }
+
+    #[test]
+    fn a_tag_counts_where_there_is_a_vlan() {
+        let mut tagged = summary("");
+        for counter in &mut tagged.counters {
+            if counter.name == "sent-bytes" {
+                counter.value += 5 * TAG;
+            }
+        }
+        let mut of_vlan = talk(1);
+        of_vlan.above[0].tagged = true;
+        let mut good = tagged.clone();
+        of_vlan.join(&mut good);
+        assert!(good.failures().is_empty(), "{good:?}");
+        talk(1).join(&mut tagged);
+        assert_eq!(tagged.failures().len(), 1);
     }
 
     #[test]
