@@ -198,7 +198,7 @@ impl Host {
                 r.by = by;
                 Ok(before)
             }
-            Some(r) => Err(Some(r.clone())),
+            Some(r) => Err(Some((r.owner, r.since, r.by))),
             None => Err(None),
         });
         match result {
@@ -210,14 +210,13 @@ impl Host {
                 self.guard(list, true);
                 Some(record)
             }
-            Err(Some(r)) => {
+            Err(Some((owner, since, before))) => {
                 // RCV-11: a list is out on one miniport at a time.
-                let twice = matches!((r.owner, to), (Owner::Above(_), Owner::Above(_)));
+                let twice = matches!((owner, to), (Owner::Above(_), Owner::Above(_)));
                 self.violate(
                     if twice { "RCV-11" } else { rule },
                     format!(
-                        "{by} gives away list {list:#x}, which {:?} has since {} ns by {}",
-                        r.owner, r.since, r.by
+                        "{by} gives away list {list:#x}, which {owner:?} has since {since} ns by {before}"
                     ),
                 );
                 None
