@@ -199,7 +199,7 @@ mod tests {
         }
         let seen = probes.each_ref().map(|probe| lock(probe).seen.clone());
         assert_eq!(seen[0].len(), 4, "as they are");
-        assert_eq!(seen[1], [frame.clone()]);
+        assert_eq!(seen[1], std::slice::from_ref(&frame));
         assert_eq!(seen[2], [frame.clone(), frame.clone()]);
     }
 

@@ -223,7 +223,7 @@ mod tests {
         }
         assert!(lock(&echo).seen.is_empty());
         member.on_frame(0, &mine);
-        assert_eq!(lock(&echo).seen, [plain.clone()]);
+        assert_eq!(lock(&echo).seen, std::slice::from_ref(&plain));
         let mut sent = Vec::new();
         member.poll(0, &mut |frame| {
             sent.push(frame);

@@ -71,8 +71,12 @@ impl Fault {
             Self::TypeOnly | Self::HalfTag | Self::Reserved | Self::PriorityNested => {
                 Audience::Nobody
             }
-            Self::NoType | Self::HalfType | Self::Bare => Audience::Vlan,
-            Self::Nested | Self::NestedCut | Self::Endless => Audience::Vlan,
+            Self::NoType
+            | Self::HalfType
+            | Self::Bare
+            | Self::Nested
+            | Self::NestedCut
+            | Self::Endless => Audience::Vlan,
             // Whoever knows no provider's tags sees an unknown type.
             Self::Service => Audience::Untagged,
         }

@@ -30,7 +30,7 @@ pub fn whole(host: &Host, stage: &Stage, posts: &Posts, summary: &mut Summary) {
             talked.push(&pair.names);
         }
     }
-    matrices(host, stage, posts, net.clone(), summary);
+    matrices(host, stage, posts, &net, summary);
     let foreign = posts
         .ports
         .iter()

@@ -75,7 +75,7 @@ fn rows(net: &Net) -> Vec<Row> {
     vlans.retain(|vlan| *vlan != 0);
     vlans.sort_unstable();
     vlans.dedup();
-    let strange = (1..).find(|vlan| !vlans.contains(vlan)).unwrap_or(1);
+    let strange = (1..=4094).find(|vlan| !vlans.contains(vlan)).unwrap_or(1);
     let mut rows = Vec::new();
     let mut add = |from, name: &str, tag: Option<Tag>| {
         let tagged = match tag {

@@ -107,15 +107,15 @@ fn mode_life(host: &Host, stage: &Stage, posts: &Posts, summary: &mut Summary) {
     };
     let net = net::net(host, stage);
     net::check_addresses(host, stage, &net, summary);
-    matrices(host, stage, posts, net, summary);
+    matrices(host, stage, posts, &net, summary);
     tour::bring_down(host, &bindings, summary);
 }
 
 /// The matrices of one mode: with every kind of packet filter, and with a far end that
 /// sends back what it hears.
-fn matrices(host: &Host, stage: &Stage, posts: &Posts, net: Net, summary: &mut Summary) {
+fn matrices(host: &Host, stage: &Stage, posts: &Posts, net: &Net, summary: &mut Summary) {
     let mode = net.mode.name();
-    matrix::run(host, stage, posts, &net, mode, summary);
+    matrix::run(host, stage, posts, net, mode, summary);
     let mut wide = net.clone();
     for (port, hears) in wide.ports.iter_mut().zip(
         [Hears::Everything, Hears::AllGroups, Hears::Everything]
@@ -146,7 +146,7 @@ fn matrices(host: &Host, stage: &Stage, posts: &Posts, net: Net, summary: &mut S
         host,
         stage,
         posts,
-        &net,
+        net,
         &format!("{mode}, once more"),
         summary,
     );

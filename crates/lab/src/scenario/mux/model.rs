@@ -137,6 +137,10 @@ impl Port {
         })
     }
 
+    #[expect(
+        clippy::option_option,
+        reason = "not sent, sent without a tag, sent with one"
+    )]
     /// The tag that a frame of it has on the wire; the outer `None`: it may not be sent.
     fn tag_below(&self, tag: Option<Tag>) -> Option<Option<Tag>> {
         // It may not choose another VLAN than its own.
@@ -159,6 +163,10 @@ pub fn is_link_local(mac: Mac) -> bool {
 }
 
 impl Net {
+    #[expect(
+        clippy::option_option,
+        reason = "not sent, sent without a tag, sent with one"
+    )]
     /// The tag with which the far end of the wire hears a frame of a port; the outer
     /// `None`: it does not.
     pub fn on_wire(&self, frame: &Frame) -> Option<Option<Tag>> {

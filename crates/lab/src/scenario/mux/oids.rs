@@ -22,13 +22,13 @@ const FIRST: u32 = 0x4000_0000;
 struct Asked<'a> {
     host: &'a Host,
     wrong: Vec<String>,
-    asked: u32,
+    queries: u32,
 }
 
 impl Asked<'_> {
     /// The answer to a query, which has to succeed.
     fn query(&mut self, port: &str, miniport: u64, oid: sys::NDIS_OID, room: u32) -> Vec<u8> {
-        self.asked += 1;
+        self.queries += 1;
         let reply = self.host.oid(miniport, &OidCall::query(oid, room));
         if reply.status == 0 {
             reply.buffer
@@ -53,7 +53,7 @@ pub fn run(host: &Host, stage: &Stage, posts: &Posts, net: &Net, summary: &mut S
     let mut asked = Asked {
         host,
         wrong: Vec::new(),
-        asked: 0,
+        queries: 0,
     };
     for port in &net.ports {
         let Some(miniport) = host.miniport(&device(&port.name)) else {
@@ -82,15 +82,15 @@ pub fn run(host: &Host, stage: &Stage, posts: &Posts, net: &Net, summary: &mut S
         }
     }
     counters(host, stage, posts, net, &mut asked);
-    let Asked { wrong, asked, .. } = asked;
+    let Asked { wrong, queries, .. } = asked;
     let count = wrong.len();
     step(
         summary,
         "OIDs of each port",
-        count == 0 && asked > 0,
+        count == 0 && queries > 0,
         wrong.into_iter().next().map_or_else(
-            || format!("{asked} queries: addresses, sizes, lists, statistics are the port's own"),
-            |first| format!("{count} of {asked} wrong, first: {first}"),
+            || format!("{queries} queries: addresses, sizes, lists, statistics are the port's own"),
+            |first| format!("{count} of {queries} wrong, first: {first}"),
         ),
     );
     let (mut tried, mut bad, mut aborted) = (0, 0, 0);

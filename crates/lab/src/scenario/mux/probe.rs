@@ -159,7 +159,7 @@ mod tests {
             sent.push(frame);
             true
         });
-        assert_eq!(sent, [probe.clone()]);
+        assert_eq!(sent, std::slice::from_ref(&probe));
         assert!(post.is_idle());
         lock(&post.0).reflects = true;
         post.on_frame(6, &probe);
