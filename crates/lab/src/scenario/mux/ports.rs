@@ -141,7 +141,8 @@ impl<'a> Ports<'a> {
     /// Pauses a port and restarts it at once.
     pub fn pause(&self, port: &str) -> i32 {
         match self.host.miniport(&device(port)) {
-            Some(miniport) => {
+            // What is on its way up is not paused: it is not there yet.
+            Some(miniport) if self.host.miniport_state(miniport) == Some(EdgeState::Running) => {
                 self.host.pause_miniport(miniport);
                 self.host.sleep(self.host.engine().random(MS / 10));
                 if self.host.restart_miniport(miniport) {
@@ -150,7 +151,7 @@ impl<'a> Ports<'a> {
                     -1
                 }
             }
-            None => 0,
+            _ => 0,
         }
     }
 
