@@ -9,6 +9,7 @@ mod life;
 pub(super) mod matrix;
 pub(super) mod model;
 pub(super) mod net;
+mod odd;
 mod oids;
 pub(super) mod ports;
 pub(super) mod probe;
@@ -95,6 +96,7 @@ pub fn run(host: &Host, job: &RunJob, files: Files, summary: &mut Summary) -> Re
     host.set_quiet(true);
     rough::run(host, job, &job.topology, summary)?;
     summary.leaks.extend(super::leaks(host));
+    odd::run(host, job, summary)?;
     settings::run(host, job, summary)?;
     host.set_quiet(false);
     Ok(())

@@ -52,10 +52,11 @@ pub fn with_mode(topology: &Topology, mode: Mode) -> Topology {
         }
     }
     if mode == Mode::Passthru {
+        // Its tags are where the adapter has them: in the frames, or beside.
+        let beside = topology.adapters.iter().any(|adapter| adapter.vlan_offload);
         for miniport in &mut topology.miniports {
             miniport.properties.remove(NETWORK_ADDRESS);
-            // Its tags are in the frames, unless the adapter takes them beside.
-            miniport.fold_tags = false;
+            miniport.fold_tags = beside;
         }
     }
     topology
