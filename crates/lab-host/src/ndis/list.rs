@@ -4,7 +4,7 @@
 //! (two) and the data, so that a hand-over changes the protection of that block alone. Where
 //! data may have to be read-only it is a block of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ndis_sys::{
     Ieee8021QNetBufferListInfo, MDL, NDIS_NBL_FLAGS_RECV_READ_ONLY, NDIS_NBL_FLAGS_SEND_READ_ONLY,
@@ -90,8 +90,6 @@ impl Shape {
 #[derive(Debug, Default)]
 pub struct FrameList {
     free: Vec<u64>,
-    /// Every block it made.
-    blocks: BTreeSet<u64>,
     made: u64,
     limit: u64,
     context: u16,
@@ -184,7 +182,6 @@ impl FrameList {
     ) -> Self {
         Self {
             free: Vec::new(),
-            blocks: BTreeSet::new(),
             made: 0,
             limit,
             context: context.next_multiple_of(16),
@@ -235,7 +232,6 @@ impl FrameList {
             None if self.made < self.limit => {
                 self.made += 1;
                 let block = self.allocate(host, data);
-                self.blocks.insert(block);
                 block
             }
             None => return None,
@@ -358,11 +354,6 @@ impl FrameList {
         *self = pool;
     }
 
-    /// Whether a list is one of these.
-    pub(crate) fn owns(&self, block: u64) -> bool {
-        self.blocks.contains(&block)
-    }
-
     /// Gives a list back.
     pub(crate) fn give(&mut self, block: u64) {
         self.free.push(block);
@@ -374,7 +365,6 @@ impl FrameList {
         for block in self.free.drain(..) {
             host.guard(block, false);
             host.release(block);
-            self.blocks.remove(&block);
             let bytes = self.apart.as_mut().and_then(|apart| apart.remove(&block));
             if let Some(bytes) = bytes {
                 host.ndis(|n| {

@@ -88,6 +88,8 @@ pub struct Upper {
     miniport: Option<u64>,
     running: bool,
     with_room: FrameList,
+    /// Lists that are out, and whether they came without room.
+    out: BTreeMap<u64, bool>,
     without_room: FrameList,
     in_flight: u64,
     polling: bool,
@@ -136,6 +138,7 @@ impl Host {
                 miniport: None,
                 running: false,
                 with_room: FrameList::default(),
+                out: BTreeMap::new(),
                 without_room: FrameList::default(),
                 in_flight: 0,
                 polling: false,

@@ -159,7 +159,8 @@ impl Host {
                 &mut u.with_room
             })
             .restore(pool);
-            if list.is_some() {
+            if let Some(list) = list {
+                u.out.insert(list, bare);
                 u.in_flight += 1;
                 u.sent += 1;
                 u.bytes.0 += frame.len() as u64;
@@ -258,10 +259,12 @@ impl Host {
             } else {
                 u.failed += 1;
             }
-            for pool in [&mut u.with_room, &mut u.without_room] {
-                if pool.owns(list) {
-                    pool.give(list);
-                }
+            // Another thread may have the pool in its hands and be making a list: what it
+            // finds when it puts the pool back is kept.
+            match u.out.remove(&list) {
+                Some(true) => u.without_room.give(list),
+                Some(false) => u.with_room.give(list),
+                None => {}
             }
         });
     }
