@@ -231,8 +231,7 @@ impl FrameList {
             Some(block) => block,
             None if self.made < self.limit => {
                 self.made += 1;
-                let block = self.allocate(host, data);
-                block
+                self.allocate(host, data)
             }
             None => return None,
         };

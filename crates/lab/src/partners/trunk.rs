@@ -17,7 +17,7 @@ use super::switch::program;
 use crate::summary::Step;
 
 /// Asked for with each frame, in this order.
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "eth.src",
     "vlan.id",
     "vlan.priority",
@@ -33,9 +33,13 @@ const FIELDS: [&str; 15] = [
     "tcp.checksum.status",
     "udp.checksum.status",
     "frame.protocols",
+    "tcp.checksum",
 ];
 /// What a checksum's status is when it is wrong.
 const BAD: &str = "0";
+/// A TCP checksum that Linux writes for zero, as UDP demands it; both mean the same sum,
+/// and one segment in 65,536 has it.
+const OTHER_ZERO: &str = "0xffff";
 
 /// A host: where its frames belong.
 #[derive(Clone, Debug)]
@@ -112,6 +116,7 @@ fn row(line: &str) -> Option<Row> {
     if fields.len() != FIELDS.len() {
         return None;
     }
+    let bad_tcp = is_bad("tcp.checksum.status") && first("tcp.checksum") != Some(OTHER_ZERO);
     Some(Row {
         source: first("eth.src").and_then(mac),
         vlans: field("vlan.id")?.split(',').filter_map(number).collect(),
@@ -125,7 +130,7 @@ fn row(line: &str) -> Option<Row> {
         arp: first("arp.opcode").and_then(number).map(|code| code == 1),
         malformed: first("_ws.malformed").is_some(),
         bad_checksum: is_bad("ip.checksum.status")
-            || !quotes && (is_bad("tcp.checksum.status") || is_bad("udp.checksum.status")),
+            || !quotes && (bad_tcp || is_bad("udp.checksum.status")),
         protocols: first("frame.protocols").unwrap_or_default().to_owned(),
     })
 }
@@ -354,7 +359,7 @@ mod tests {
             _ => ([from, to], ["", ""]),
         };
         format!(
-            "02:00:00:00:00:{mac:02x}\t{vlan}\t{priority}\t{arp}\t{}\t{}\t{}\t{}\t\t\t{rest}\teth:ip",
+            "02:00:00:00:00:{mac:02x}\t{vlan}\t{priority}\t{arp}\t{}\t{}\t{}\t{}\t\t\t{rest}\teth:ip\t",
             arp_ends[0], arp_ends[1], ip_ends[0], ip_ends[1]
         )
     }
@@ -412,6 +417,17 @@ mod tests {
             !failures(&[], 0).is_empty(),
             "an empty capture proves nothing"
         );
+    }
+
+    /// Linux writes 0xffff where the sum is zero; any other value that tshark calls bad is.
+    #[test]
+    fn zero_may_be_written_in_two_ways() {
+        for (checksum, failed) in [("0xffff", 0), ("0xfffe", 1)] {
+            let mut lines = sound();
+            let ends = ["10.10.0.1", "10.10.0.2"];
+            lines.push(line(1, ["10", "0"], "", ends, "\t1\t0\t") + checksum);
+            assert_eq!(failures(&lines, 1).len(), failed, "{checksum}");
+        }
     }
 
     #[test]
