@@ -280,10 +280,9 @@ pub(super) fn set_up(
         host.add_upper(config, endpoint);
     }
     // SAFETY: plain data of the ABI; all zero (no handlers) is a value of it.
-    let (mut m, mut p): (
-        NDIS_MINIPORT_DRIVER_CHARACTERISTICS,
-        NDIS_PROTOCOL_DRIVER_CHARACTERISTICS,
-    ) = unsafe { std::mem::zeroed() };
+    let mut m: NDIS_MINIPORT_DRIVER_CHARACTERISTICS = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    let mut p: NDIS_PROTOCOL_DRIVER_CHARACTERISTICS = unsafe { std::mem::zeroed() };
     m.InitializeHandlerEx = Some(initialize);
     m.HaltHandlerEx = Some(halt);
     m.PauseHandler = Some(pause);
