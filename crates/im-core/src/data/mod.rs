@@ -8,6 +8,7 @@ mod common;
 pub mod fanout;
 mod hold;
 mod straight;
+pub mod teamed;
 
 pub use fanout::{Fanout, Switch};
 pub use straight::Straight;
