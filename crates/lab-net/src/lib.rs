@@ -6,6 +6,7 @@
 //! * [`Endpoint`] is what stands at the end of a wire or above a protocol edge:
 //!   an embedded TCP/IP host ([`host::IpHost`]), the oracle's generator and sink
 //!   ([`oracle`]), a replayed capture ([`pcap::Replay`]).
+//! * [`gate`] makes one wait, and remembers what another heard.
 //! * [`hub`] puts several endpoints at one place, [`vlan`] some of them behind a tag.
 //! * [`wire`] joins two endpoints in virtual time, without a driver: the path
 //!   that every measurement through a driver is compared with.
@@ -22,6 +23,7 @@
 //!
 //! Only [`netns`] and [`tap`] touch the operating system; they are for Linux.
 
+pub mod gate;
 pub mod host;
 pub mod hub;
 pub mod mix;

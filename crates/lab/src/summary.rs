@@ -227,6 +227,17 @@ impl Udp {
             && (self.reordering_allowed || self.reordered == 0)
             && self.received + self.allowed_drops == self.sent
     }
+
+    /// Adds the numbers of another flood: the sum over many runs.
+    pub fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.received += other.received;
+        self.lost += other.lost;
+        self.duplicated += other.duplicated;
+        self.reordered += other.reordered;
+        self.damaged += other.damaged;
+        self.allowed_drops += other.allowed_drops;
+    }
 }
 
 impl Summary {

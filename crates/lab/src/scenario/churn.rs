@@ -119,13 +119,7 @@ pub fn run(host: &Host, job: &RunJob, summary: &mut Summary) -> Result<(), Troub
             first_bad.get_or_insert(text);
         }
         for u in &udp {
-            total.sent += u.sent;
-            total.received += u.received;
-            total.lost += u.lost;
-            total.duplicated += u.duplicated;
-            total.reordered += u.reordered;
-            total.damaged += u.damaged;
-            total.allowed_drops += u.allowed_drops;
+            total.add(u);
         }
         summary.leaks.extend(one.leaks);
         summary.virtual_ns += host.now();

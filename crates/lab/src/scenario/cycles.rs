@@ -61,13 +61,7 @@ pub fn run(host: &Host, job: &RunJob, summary: &mut Summary) -> Result<(), Troub
             ));
         }
         for u in &udp {
-            total.sent += u.sent;
-            total.received += u.received;
-            total.lost += u.lost;
-            total.duplicated += u.duplicated;
-            total.reordered += u.reordered;
-            total.damaged += u.damaged;
-            total.allowed_drops += u.allowed_drops;
+            total.add(u);
         }
         for n in &one.nics {
             mix.sends += n.sends;

@@ -5,15 +5,13 @@
 //! anything else over it: the generators' frames run beside them and are all accounted for.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use im_control::{EventKind, EventRecord, Kind, Reply};
 use lab_host::ndis::{EdgeState, Value};
 use lab_host::{Host, RunEnd};
-use lab_net::lock;
+use lab_net::Mac;
+use lab_net::gate::{Gate, Gated, Watch};
 use lab_net::oracle::malformed::{self, Addresses, Fault};
-use lab_net::{Endpoint, Frame, Mac};
 
 use super::stage::Stage;
 use super::{control, progress, step, tour};
@@ -47,54 +45,13 @@ pub fn run(host: &Host, job: &RunJob, summary: &mut Summary) -> Result<(), Troub
     Ok(())
 }
 
-/// Takes every frame and remembers how often it came.
-#[derive(Default)]
-struct Watcher {
-    seen: BTreeMap<Frame, u64>,
-}
-
-struct Watch(Arc<Mutex<Watcher>>);
-
-impl Endpoint for Watch {
-    fn on_frame(&mut self, _now: u64, frame: &[u8]) {
-        *lock(&self.0).seen.entry(frame.to_vec()).or_default() += 1;
-    }
-
-    fn poll(&mut self, _now: u64, _out: &mut dyn FnMut(Frame) -> bool) {}
-
-    fn next_poll(&mut self, _now: u64) -> Option<u64> {
-        None
-    }
-}
-
-/// Sends nothing before it is told to.
-struct Gated {
-    source: malformed::Source,
-    open: Arc<AtomicBool>,
-}
-
-impl Endpoint for Gated {
-    fn on_frame(&mut self, _now: u64, _frame: &[u8]) {}
-
-    fn poll(&mut self, now: u64, out: &mut dyn FnMut(Frame) -> bool) {
-        if self.open.load(Ordering::Relaxed) {
-            self.source.poll(now, out);
-        }
-    }
-
-    fn next_poll(&mut self, now: u64) -> Option<u64> {
-        let open = self.open.load(Ordering::Relaxed);
-        open.then(|| self.source.next_poll(now)).flatten()
-    }
-}
-
 /// One way that malformed frames take.
 struct Way {
     name: String,
     seed: u64,
     addresses: Addresses,
-    far: Arc<Mutex<Watcher>>,
-    open: Arc<AtomicBool>,
+    far: Watch,
+    gate: Gate,
 }
 
 /// Sources of malformed frames at both ends of each adapter, and who watches for them at the
@@ -127,20 +84,16 @@ fn neighbours(
                 mtu,
             };
             let seed = seed ^ (salt << 32);
-            let far = Arc::new(Mutex::new(Watcher::default()));
-            let open = Arc::new(AtomicBool::new(false));
-            let gated = Gated {
-                source: malformed::Source::new(seed, FRAMES, addresses),
-                open: Arc::clone(&open),
-            };
-            endpoints.attach(from, None, gated);
-            endpoints.attach(to, None, Watch(Arc::clone(&far)));
+            let (far, gate) = (Watch::default(), Gate::default());
+            let source = malformed::Source::new(seed, FRAMES, addresses);
+            endpoints.attach(from, None, Gated::new(source, gate.clone()));
+            endpoints.attach(to, None, far.clone());
             ways.push(Way {
                 name,
                 seed,
                 addresses,
                 far,
-                open,
+                gate,
             });
         };
         let salt = 2 * i as u64;
@@ -170,7 +123,7 @@ fn frames(host: &Host, stage: &Stage, ways: &[Way], summary: &mut Summary) {
         return;
     };
     for way in ways {
-        way.open.store(true, Ordering::Relaxed);
+        way.gate.open();
     }
     stage.endpoints.start_generators(host.now());
     stage.kick(host);
@@ -189,13 +142,13 @@ fn frames(host: &Host, stage: &Stage, ways: &[Way], summary: &mut Summary) {
     host.sleep(20 * MS);
     for way in ways {
         let mut carried: BTreeMap<Fault, (u64, u64)> = BTreeMap::new();
-        let far = lock(&way.far);
+        let far = way.far.seen();
         for index in 0..FRAMES {
             let (fault, frame) = malformed::frame(way.seed, index, &way.addresses);
             let entry = carried.entry(fault).or_default();
             entry.0 += 1;
             // An empty frame is like every other, and like an empty NET_BUFFER.
-            entry.1 += u64::from(far.seen.contains_key(&frame));
+            entry.1 += u64::from(far.contains(&frame));
         }
         let (sent, arrived) = carried
             .values()

@@ -2,14 +2,13 @@
 //! them may come out where its tag has no business, and no sound frame may be lost.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use lab_host::Host;
+use lab_net::gate::{Gate, Gated, Watch};
 use lab_net::oracle::malformed::Addresses;
 use lab_net::oracle::tagged::{self, Audience};
 use lab_net::vlan::{strip, tag_of};
-use lab_net::{Endpoint, Frame, Mac, lock};
+use lab_net::{Frame, Mac};
 
 use super::super::stage::Stage;
 use super::super::{progress, step, tour};
@@ -25,43 +24,6 @@ const SECOND: u64 = 1_000 * MS;
 const FRAMES: u64 = 1_100;
 /// Kind of the addresses that malformed frames of ports come from.
 const FORGER: u8 = 0x60;
-
-/// Remembers every frame.
-#[derive(Clone, Default)]
-struct Watch(Arc<Mutex<BTreeSet<Frame>>>);
-
-impl Endpoint for Watch {
-    fn on_frame(&mut self, _now: u64, frame: &[u8]) {
-        lock(&self.0).insert(frame.to_vec());
-    }
-
-    fn poll(&mut self, _now: u64, _out: &mut dyn FnMut(Frame) -> bool) {}
-
-    fn next_poll(&mut self, _now: u64) -> Option<u64> {
-        None
-    }
-}
-
-/// Sends nothing before it is told to.
-struct Gated {
-    source: tagged::Source,
-    open: Arc<AtomicBool>,
-}
-
-impl Endpoint for Gated {
-    fn on_frame(&mut self, _now: u64, _frame: &[u8]) {}
-
-    fn poll(&mut self, now: u64, out: &mut dyn FnMut(Frame) -> bool) {
-        if self.open.load(Ordering::Relaxed) {
-            self.source.poll(now, out);
-        }
-    }
-
-    fn next_poll(&mut self, now: u64) -> Option<u64> {
-        let open = self.open.load(Ordering::Relaxed);
-        open.then(|| self.source.next_poll(now)).flatten()
-    }
-}
 
 /// A port with who watches above it.
 struct Port {
@@ -84,12 +46,12 @@ impl Port {
 struct Rough {
     ports: Vec<Port>,
     wire: Watch,
-    open: Arc<AtomicBool>,
+    gate: Gate,
     from_wire: Addresses,
 }
 
 fn set_up(endpoints: &mut Endpoints, topology: &Topology, seed: u64) -> Rough {
-    let open = Arc::new(AtomicBool::new(false));
+    let gate = Gate::default();
     let adapter = topology.adapters.first();
     let mtu = adapter.map_or(1_500, |a| a.mtu.min(9_000) as u16);
     let wire_name = adapter.and_then(|a| a.wire.clone()).unwrap_or_default();
@@ -97,11 +59,8 @@ fn set_up(endpoints: &mut Endpoints, topology: &Topology, seed: u64) -> Rough {
     let wire = Watch::default();
     endpoints.attach(&wire_place, None, wire.clone());
     let mut source = |place: &Place, seed, addresses, vlan| {
-        let gated = Gated {
-            source: tagged::Source::new(seed, FRAMES, addresses, vlan),
-            open: Arc::clone(&open),
-        };
-        endpoints.attach(place, None, gated);
+        let source = tagged::Source::new(seed, FRAMES, addresses, vlan);
+        endpoints.attach(place, None, Gated::new(source, gate.clone()));
     };
     let from_wire = Addresses {
         source: Mac::local(FORGER, 0xffff),
@@ -139,7 +98,7 @@ fn set_up(endpoints: &mut Endpoints, topology: &Topology, seed: u64) -> Rough {
     Rough {
         ports,
         wire,
-        open,
+        gate,
         from_wire,
     }
 }
@@ -172,7 +131,7 @@ fn life(host: &Host, stage: &Stage, rough: &Rough, summary: &mut Summary) {
     let Some(bindings) = tour::bring_up(host, stage, summary) else {
         return;
     };
-    rough.open.store(true, Ordering::Relaxed);
+    rough.gate.open();
     stage.endpoints.start_generators(host.now());
     stage.kick(host);
     let end = host.now() + 30 * SECOND;
@@ -251,7 +210,7 @@ fn judge_above(rough: &Rough) -> (Vec<String>, u64) {
     let mut good = 0;
     for port in &rough.ports {
         let allowed = allowed(rough, port);
-        for frame in lock(&port.above.0).iter() {
+        for frame in port.above.seen().iter() {
             if frame.get(6..12) != Some(&rough.from_wire.source.0[..]) {
                 continue;
             }
@@ -274,7 +233,7 @@ fn judge_above(rough: &Rough) -> (Vec<String>, u64) {
 fn judge_below(rough: &Rough) -> (Vec<String>, u64) {
     let mut wrong = Vec::new();
     let mut good = 0;
-    let seen = lock(&rough.wire.0);
+    let seen = rough.wire.seen();
     for frame in seen.iter() {
         let source = frame.get(6..12);
         let port = rough
