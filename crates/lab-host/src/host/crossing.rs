@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::Ordering;
 
 use super::Host;
+use super::follow::Track;
 use crate::api::Api;
 use crate::report::{CallKind, CallRecord};
 use crate::vp::{DISPATCH, Frame, Local};
@@ -45,6 +46,8 @@ pub(super) struct Ring {
     calls: u64,
     /// How often each callback was called, and the number of the last such crossing.
     callbacks: BTreeMap<&'static str, (u64, u64)>,
+    /// Crossings that somebody follows.
+    pub(super) track: Track,
 }
 
 impl Host {
@@ -104,7 +107,9 @@ impl Host {
         let count = args.len().min(6);
         six[..count].copy_from_slice(&args[..count]);
         let time = self.engine.now();
+        let event = self.event_of(kind, name, &six);
         let mut ring = self.ring.lock().expect("ring");
+        ring.track.note(|| (time, kind, name, six, event));
         // Of real threads no two runs are equal.
         if self.engine.is_virtual() {
             (time, cpu, irql, kind as u8, name, six).hash(&mut ring.hash);

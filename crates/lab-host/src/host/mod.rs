@@ -7,6 +7,7 @@
 
 mod crossing;
 mod faults;
+mod follow;
 mod memory;
 mod reports;
 
@@ -29,6 +30,7 @@ use crate::vp::{Local, Vp};
 
 use crossing::Ring;
 use faults::Faults;
+pub use follow::Followed;
 
 /// Which engine runs the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

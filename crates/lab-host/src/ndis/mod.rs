@@ -18,6 +18,7 @@ mod nbl;
 pub mod nic;
 mod objects;
 pub mod oid;
+mod outstanding;
 mod pnp;
 mod power;
 mod queue;
@@ -48,6 +49,7 @@ pub use ledger::Owner;
 pub use list::FrameList;
 pub use nic::{Medium, Nic, NicConfig, NicMix, Split};
 pub use oid::{OidCall, OidKind, OidReply};
+pub use outstanding::Outstanding;
 pub use tag::Tag;
 pub use upper::{Upper, UpperConfig, UpperTap};
 
