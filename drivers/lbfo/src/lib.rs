@@ -9,6 +9,7 @@
 //! | Question | File |
 //! |---|---|
 //! | What may the registry say? | [`settings`] |
+//! | Which member carries which flow? | [`ranking`] |
 //!
 //! What is meant to come later has its place: hashing of inner headers would be a
 //! further [`settings::Id::HashPolicy`], balancing of what is received (a member's
@@ -18,4 +19,5 @@
 // Decisions need none; the image's entry point does.
 #![deny(unsafe_code)]
 
+pub mod ranking;
 pub mod settings;
