@@ -1,102 +1,35 @@
 //! The one-to-many driver in the lab: who hears whom, ports that come and go, a port on
 //! every VLAN, and ten thousand schedules.
 //!
-//! `cargo xtask test` builds the lab and the packages and names them in `IM_LAB` and
-//! `IM_PACKAGES_DIR`. Without them each test skips itself.
+//! `cargo xtask test` builds the lab and the packages; without them each test skips itself.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Instant;
 
-use serde_json::Value;
+use workspace_tests::{Bench, Run};
 
 /// Schedules in all, and how many processes share them.
 const SCHEDULES: u64 = 10_000;
 const PROCESSES: u64 = 2;
 
-struct Bench {
-    lab: PathBuf,
-    package: PathBuf,
-}
-
 fn bench(test: &str) -> Option<Bench> {
-    let path = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let (Some(lab), Some(packages)) = (path("IM_LAB"), path("IM_PACKAGES_DIR")) else {
-        println!("SKIP {test}: no lab or packages; `cargo xtask test` makes them");
-        return None;
-    };
-    let package = packages.join("mux");
-    if !package.join("manifest.json").is_file() {
-        println!("SKIP {test}: no package of mux");
-        return None;
-    }
-    Some(Bench { lab, package })
+    Bench::of(test, "mux")
 }
 
-struct Run {
-    report: Value,
-    text: String,
-}
-
-impl Bench {
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.lab);
-        command.args(["run", "--json", "--watchdog", "120", "--package"]);
-        command.arg(&self.package).args(args);
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> (i32, Run) {
-        let started = Instant::now();
-        let output = self.command(args).output().expect("the lab runs");
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        let report = serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|error| panic!("{args:?}: {error}\n{text}"));
-        println!("{args:?}: {:.1} s", started.elapsed().as_secs_f32());
-        (output.status.code().unwrap_or(-1), Run { report, text })
-    }
-
-    /// Runs the package and demands a clean verdict.
-    fn clean(&self, args: &[&str]) -> Run {
-        let (code, run) = self.run(args);
-        assert_eq!(code, 0, "{args:?}:\n{}", run.text);
-        assert_eq!(run.report["verdict"], "clean", "{args:?}");
-        assert_eq!(run.report["violations"], 0, "{args:?}");
-        assert_eq!(run.list("leaks").len(), 0, "{args:?}");
-        run
-    }
-}
-
-impl Run {
-    fn list(&self, name: &str) -> &[Value] {
-        self.report["summary"][name]
-            .as_array()
-            .map_or(&[], Vec::as_slice)
-    }
-
-    /// A step by the start of its name.
-    fn step(&self, name: &str) -> &Value {
-        self.list("steps")
-            .iter()
-            .find(|s| s["name"].as_str().is_some_and(|n| n.starts_with(name)))
-            .unwrap_or_else(|| panic!("no step {name:?}:\n{}", self.text))
-    }
-
-    /// What a listener heard of a speaker, in the matrix of a title.
-    fn heard(&self, title: &str, speaker: &str, tagged: &str, listener: &str) -> &str {
-        let matrix = self.list("matrices").iter().find(|m| m["title"] == title);
-        let matrix = matrix.unwrap_or_else(|| panic!("no matrix {title:?}:\n{}", self.text));
-        let listeners = matrix["listeners"].as_array().expect("listeners");
-        let column = listeners.iter().position(|name| name == listener);
-        let rows = matrix["rows"].as_array().expect("rows");
-        let row = rows
-            .iter()
-            .find(|row| row["speaker"] == speaker && row["tagged"] == tagged);
-        let row = row.unwrap_or_else(|| panic!("no row {speaker} {tagged}: {matrix}"));
-        row["heard"][column.expect("a listener")]
-            .as_str()
-            .expect("a cell")
-    }
+/// What a listener heard of a speaker, in the matrix of a title.
+fn heard<'a>(run: &'a Run, title: &str, speaker: &str, tagged: &str, listener: &str) -> &'a str {
+    let matrix = run.list("matrices").iter().find(|m| m["title"] == title);
+    let matrix = matrix.unwrap_or_else(|| panic!("no matrix {title:?}:\n{}", run.text));
+    let listeners = matrix["listeners"].as_array().expect("listeners");
+    let column = listeners.iter().position(|name| name == listener);
+    let rows = matrix["rows"].as_array().expect("rows");
+    let row = rows
+        .iter()
+        .find(|row| row["speaker"] == speaker && row["tagged"] == tagged);
+    let row = row.unwrap_or_else(|| panic!("no row {speaker} {tagged}: {matrix}"));
+    row["heard"][column.expect("a listener")]
+        .as_str()
+        .expect("a cell")
 }
 
 /// Acceptance: every port reaches exactly what it should and nothing else, in every mode,
@@ -117,7 +50,7 @@ fn ports_are_isolated() {
             }
         }
         // Not only as expected: some cells are known.
-        let private = |speaker, tagged, listener| run.heard("private", speaker, tagged, listener);
+        let private = |speaker, tagged, listener| heard(&run, "private", speaker, tagged, listener);
         assert_eq!(private("wire", "VLAN 10", "p10"), "B M U");
         assert_eq!(private("wire", "VLAN 10", "p20"), "-");
         assert_eq!(private("wire", "VLAN 20", "p20own"), "B M U");
@@ -127,14 +60,14 @@ fn ports_are_isolated() {
         assert_eq!(private("p20", "untagged", "p20own"), "-");
         assert_eq!(private("p20", "VLAN 10", "wire"), "-");
         assert_eq!(private("p20", "untagged", "wire"), "B L M U m o3");
-        assert_eq!(run.heard("bridge", "p20", "untagged", "p20own"), "B M U");
+        assert_eq!(heard(&run, "bridge", "p20", "untagged", "p20own"), "B M U");
         assert_eq!(
-            run.heard("bridge", "p20", "untagged", "wire"),
+            heard(&run, "bridge", "p20", "untagged", "wire"),
             "B L M U m o2"
         );
-        assert_eq!(run.heard("vepa", "p20", "untagged", "p20own"), "-");
+        assert_eq!(heard(&run, "vepa", "p20", "untagged", "p20own"), "-");
         let reflected = "vepa, the far end sends back what it hears";
-        assert_eq!(run.heard(reflected, "p20", "untagged", "p20own"), "B M U");
+        assert_eq!(heard(&run, reflected, "p20", "untagged", "p20own"), "B M U");
         for name in [
             "addresses of the ports",
             "OIDs of each port",
@@ -218,30 +151,15 @@ fn ten_thousand_schedules_are_clean() {
     let each = SCHEDULES / PROCESSES;
     let runs: Vec<_> = (0..PROCESSES)
         .map(|number| {
-            let (seed, count) = ((number * each).to_string(), each.to_string());
-            let args = [
-                "--scenario",
-                "churn",
-                "--seed",
-                &seed,
-                "--schedules",
-                &count,
-            ];
-            let mut command = bench.command(&args);
-            command.stdout(std::process::Stdio::piped());
-            command.stderr(std::process::Stdio::piped());
-            command.spawn().expect("the lab runs")
+            let (seed, count) = (number * each, each);
+            format!("--scenario churn --seed {seed} --schedules {count}")
         })
+        .map(|args| args.split(' ').map(str::to_owned).collect())
         .collect();
     let mut received = 0;
     let mut done = std::collections::BTreeMap::new();
-    for run in runs {
-        let output = run.wait_with_output().expect("the lab ends");
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        // A schedule that failed is named with its seed.
-        assert_eq!(output.status.code(), Some(0), "{text}");
-        let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
-        let run = Run { report, text };
+    // A schedule that failed is named with its seed.
+    for run in bench.clean_side_by_side(&runs) {
         let detail = run.step("schedules")["detail"].as_str().expect("a text");
         assert_eq!(detail, format!("{each} of {each} clean"));
         let udp = &run.list("udp")[0];

@@ -1,137 +1,26 @@
 //! Ports with partners of others: Linux above each, Open vSwitch below, tshark for the trunk;
 //! and the benchmark of ports, of which no figure is judged here.
 //!
-//! `cargo xtask test` builds the lab and the packages and names them in `IM_LAB` and
-//! `IM_PACKAGES_DIR`. Without them, without a partner or without the right to make network
-//! namespaces each test skips itself.
+//! `cargo xtask test` builds the lab and the packages; without them, without a partner or
+//! without the right to make network namespaces each test skips itself.
 
 use std::{
     collections::BTreeSet,
-    ffi::OsStr,
     path::PathBuf,
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
+use workspace_tests::Bench;
+use workspace_tests::tap::{Tap, children, is_refused};
 
-/// The lab and the folder of packages.
-fn made(test: &str) -> Option<(PathBuf, PathBuf)> {
-    let path = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let (Some(lab), Some(packages)) = (path("IM_LAB"), path("IM_PACKAGES_DIR")) else {
-        println!("SKIP {test}: no lab or packages; `cargo xtask test` makes them");
-        return None;
-    };
-    if !packages.join("mux").join("manifest.json").is_file() {
-        println!("SKIP {test}: no package of mux");
-        return None;
-    }
-    Some((lab, packages))
+fn place() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
 }
 
-fn run<A: AsRef<OsStr>>(lab: &PathBuf, args: impl IntoIterator<Item = A>) -> Output {
-    Command::new(lab).args(args).output().expect("the lab runs")
-}
-
-/// Whether a run ended because this machine has not what it takes; says so.
-fn is_refused(test: &str, output: &Output) -> bool {
-    let text = String::from_utf8_lossy(&output.stderr);
-    let why = if text.contains("not installed") {
-        "a partner is not installed"
-    } else if text.contains("allow user namespaces") {
-        "no right to make network namespaces and TAP devices"
-    } else {
-        return false;
-    };
-    let refused = output.status.code() == Some(2);
-    if refused {
-        println!("SKIP {test}: {why}");
-    }
-    refused
-}
-
-/// The JSON document of a run.
-fn report(output: &Output) -> (Value, String) {
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    let report = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("no report: {error}\n{text}"));
-    (report, text)
-}
-
-/// A `--tap` run of a package that has to be clean; none if this machine refuses.
-fn tap(test: &str, package: &str, topology: Option<&str>, pcap: &str) -> Option<Tap> {
-    let (lab, packages) = made(test)?;
-    let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let pcap = place.join(pcap);
-    let mut args = vec![
-        "run".into(),
-        "--json".into(),
-        "--tap".into(),
-        "--package".into(),
-        packages.join(package).into_os_string(),
-        "--pcap".into(),
-        pcap.clone().into_os_string(),
-    ];
-    if let Some(text) = topology {
-        let path = place.join(format!("{test}.toml"));
-        std::fs::write(&path, text).expect("written");
-        args.extend(["--topology".into(), path.into_os_string()]);
-    }
-    let output = run(&lab, args);
-    if is_refused(test, &output) {
-        return None;
-    }
-    let (report, text) = report(&output);
-    assert_eq!(output.status.code(), Some(0), "{text}\n{report:#}");
-    assert_eq!(report["violations"], 0, "{text}");
-    Some(Tap { report, text, pcap })
-}
-
-struct Tap {
-    report: Value,
-    text: String,
-    pcap: PathBuf,
-}
-
-impl Tap {
-    /// Details of the steps of a name; each went as it must.
-    fn steps(&self, name: &str) -> Vec<&str> {
-        let steps = self.report["summary"]["steps"].as_array().expect("steps");
-        let named = steps.iter().filter(|step| step["name"] == name);
-        named
-            .map(|step| {
-                assert_eq!(step["ok"], true, "{step}");
-                step["detail"].as_str().expect("a text")
-            })
-            .collect()
-    }
-
-    fn pings(&self) -> Vec<(&str, u64, u64)> {
-        let pings = self.report["summary"]["ping"].as_array().expect("pings");
-        let number = |value: &Value| value.as_u64().expect("a number");
-        pings
-            .iter()
-            .map(|ping| {
-                let path = ping["path"].as_str().expect("a path");
-                (path, number(&ping["sent"]), number(&ping["answered"]))
-            })
-            .collect()
-    }
-
-    /// Different values of some fields in the frames of the capture that a filter takes, by
-    /// a run of tshark of our own.
-    fn seen(&self, filter: &str, fields: &[&str]) -> BTreeSet<String> {
-        let mut command = Command::new("tshark");
-        command.args(["-n", "-r"]).arg(&self.pcap);
-        command.args(["-Y", filter, "-T", "fields"]);
-        for field in fields {
-            command.args(["-e", field]);
-        }
-        let output = command.output().expect("tshark runs");
-        assert!(output.status.success(), "{output:?}");
-        let text = String::from_utf8_lossy(&output.stdout);
-        text.lines().map(str::to_owned).collect()
-    }
+fn tap(test: &str, driver: &str, topology: Option<&str>) -> Option<Tap> {
+    Tap::run(test, &Bench::of(test, driver)?, &place(), topology, &[])
 }
 
 /// Acceptance: with Open vSwitch's access and trunk ports as the partner, ping and iperf3
@@ -139,7 +28,7 @@ impl Tap {
 #[test]
 fn linux_talks_through_ports_and_open_vswitch() {
     let test = "linux_talks_through_ports_and_open_vswitch";
-    let Some(run) = tap(test, "mux", None, "mux-trunk.pcapng") else {
+    let Some(run) = tap(test, "mux", None) else {
         return;
     };
     // Four pairs: both ways with IPv4 and IPv6, and both ways after the restarts.
@@ -196,35 +85,12 @@ fn linux_talks_through_ports_and_open_vswitch() {
 #[test]
 fn the_switch_keeps_its_vlans_from_a_plain_port() {
     let test = "the_switch_keeps_its_vlans_from_a_plain_port";
-    let text = r#"
-        [lab]
-        processors = 4
-        ndis_version = "6.87"
-        engine = "deterministic"
-        [[adapter]]
-        name = "nic0"
-        mac = "02:4c:41:42:00:01"
-        queue_depth = 4096
-        capabilities = ["offload", "rss", "pm"]
-        wire = "w0"
-        [[wire]]
-        name = "w0"
-        [[miniport]]
-        name = "vm0"
-        [[binding]]
-        adapter = "nic0"
-        upper = ["vm0"]
-        [[host]]
-        name = "upper"
-        on = "miniport:vm0"
-        ipv4 = "10.0.0.1/24"
-        ipv6 = "fd00:6c61:6200::1/64"
-        [[host]]
-        name = "peer"
-        on = "wire:w0"
-        mac = "02:4c:41:42:00:02"
-        ipv4 = "10.0.0.2/24"
-        ipv6 = "fd00:6c61:6200::2/64"
+    let Some(bench) = Bench::of(test, "passthrough") else {
+        return;
+    };
+    let shipped = std::fs::read_to_string(bench.package.join("lab.toml")).expect("a topology");
+    let text = format!(
+        r#"{shipped}
         [[host]]
         name = "other"
         on = "wire:w0"
@@ -232,8 +98,9 @@ fn the_switch_keeps_its_vlans_from_a_plain_port() {
         mac = "02:4c:41:42:00:03"
         ipv4 = "10.0.0.3/24"
         ipv6 = "fd00:6c61:6200::3/64"
-    "#;
-    let Some(run) = tap(test, "passthrough", Some(text), "plain-trunk.pcapng") else {
+    "#
+    );
+    let Some(run) = tap(test, "passthrough", Some(&text)) else {
         return;
     };
     assert_eq!(run.pings().len(), 6, "{}", run.text);
@@ -250,28 +117,20 @@ fn the_switch_keeps_its_vlans_from_a_plain_port() {
 #[test]
 fn the_benchmark_of_ports_has_every_figure() {
     let test = "the_benchmark_of_ports_has_every_figure";
-    let Some((lab, packages)) = made(test) else {
+    let Some(bench) = Bench::of(test, "mux") else {
         return;
     };
-    let (one, many) = (packages.join("passthrough"), packages.join("mux"));
-    let args = |more: &[&str]| {
-        let mut args = vec![
-            "bench-ports".into(),
-            "--one".into(),
-            one.clone().into_os_string(),
-            "--many".into(),
-            many.clone().into_os_string(),
-            "--ports".into(),
-            "1,16,64".into(),
-            "--passes".into(),
-            "2".into(),
-        ];
-        args.extend(more.iter().map(Into::into));
-        args
+    let run = |more: &[&str]| {
+        let mut command = Command::new(&bench.lab);
+        command.args(["bench-ports", "--ports", "1,16,64", "--passes", "2"]);
+        command.arg("--one").arg(bench.packages.join("passthrough"));
+        command.arg("--many").arg(&bench.package).args(more);
+        command.output().expect("the lab runs")
     };
-    let output = run(&lab, args(&["--json"]));
-    let (report, text) = report(&output);
+    let output = run(&["--json"]);
+    let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{text}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
     let figures = report["figures"].as_array().expect("figures");
     // Two directions, three batches; with more than 16 ports hot and spread.
     assert_eq!(figures.len(), 6 + 6 + 6 + 12);
@@ -286,42 +145,25 @@ fn the_benchmark_of_ports_has_every_figure() {
     assert!(growth.iter().all(|g| g["from"] == 16 && g["to"] == 64));
     assert!(report["within_limit"].is_boolean());
 
-    let output = run(&lab, args(&[]));
+    let output = run(&[]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("cost with 64 ports / cost with 16 (hot), receive"));
     assert!(text.contains("limit 1.2"));
-}
-
-/// Process ids of the children of a process that have a name.
-fn children(parent: u32, name: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for process in std::fs::read_dir("/proc").expect("readable").flatten() {
-        let path = process.path();
-        let stat = std::fs::read_to_string(path.join("stat")).unwrap_or_default();
-        // `1 (name) S 2 …`: the parent is the second behind the name.
-        let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
-        let is_child = fields.split(' ').nth(1) == Some(&parent.to_string());
-        if is_child && stat.contains(&format!("({name})")) {
-            found.push(path);
-        }
-    }
-    found
 }
 
 /// However a run ends, no daemon, no file of the switch is left.
 #[test]
 fn an_ended_lab_leaves_no_switch() {
     let test = "an_ended_lab_leaves_no_switch";
-    let Some((lab, packages)) = made(test) else {
+    let Some(bench) = Bench::of(test, "mux") else {
         return;
     };
     for signal in ["KILL", "INT", "TERM"] {
-        let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("switch-{signal}"));
+        let place = place().join(format!("switch-{signal}"));
         std::fs::create_dir_all(&place).expect("made");
         let files = || std::fs::read_dir(&place).expect("readable").count();
-        let mut running = Command::new(&lab)
-            .args(["run", "--tap", "--json", "--package"])
-            .arg(packages.join("mux"))
+        let mut running = bench
+            .command(&["--tap"])
             .env("TMPDIR", &place)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

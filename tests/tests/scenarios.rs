@@ -1,120 +1,18 @@
 //! The packaged driver in the lab: every scenario, judged by exit code and by what the JSON
 //! document says was done, so that a run that did nothing does not pass.
 //!
-//! `cargo xtask test` builds the lab and the package and names them in `IM_LAB` and
-//! `IM_PACKAGE_DIR`. Without them each test skips itself.
+//! `cargo xtask test` builds the lab and the packages; without them each test skips itself.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use workspace_tests::Bench;
 
-/// What the tests need.
-struct Bench {
-    lab: PathBuf,
-    package: PathBuf,
-}
-
+/// The driver that these scenarios are about.
 fn bench(test: &str) -> Option<Bench> {
-    let path = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let (Some(lab), Some(package)) = (path("IM_LAB"), path("IM_PACKAGE_DIR")) else {
-        println!("SKIP {test}: no lab or package; `cargo xtask test` makes them");
-        return None;
-    };
-    Some(Bench { lab, package })
-}
-
-/// How a run of the lab ended.
-struct Run {
-    code: i32,
-    report: Value,
-    text: String,
-    took: Duration,
-}
-
-impl Bench {
-    /// Runs the package.
-    fn run(&self, args: &[&str]) -> Run {
-        self.run_package(&self.package, args)
-    }
-
-    fn run_package(&self, package: &Path, args: &[&str]) -> Run {
-        let started = Instant::now();
-        let output = Command::new(&self.lab)
-            .args([
-                OsStr::new("run"),
-                OsStr::new("--json"),
-                OsStr::new("--package"),
-            ])
-            .arg(package)
-            .args(args)
-            .output()
-            .expect("the lab runs");
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        let report = serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|error| panic!("{args:?}: {error}\n{text}"));
-        Run {
-            code: output.status.code().unwrap_or(-1),
-            report,
-            text,
-            took: started.elapsed(),
-        }
-    }
-
-    /// Runs the package and demands a clean verdict.
-    fn clean(&self, args: &[&str]) -> Run {
-        let run = self.run(args);
-        run.assert_clean(args);
-        run
-    }
-}
-
-impl Run {
-    fn assert_clean(&self, args: &[&str]) {
-        assert_eq!(self.code, 0, "{args:?}:\n{}", self.text);
-        assert_eq!(self.report["verdict"], "clean", "{args:?}");
-        assert_eq!(self.report["violations"], 0, "{args:?}");
-        for list in ["findings", "failures"] {
-            assert_eq!(self.report[list], Value::Array(Vec::new()), "{args:?}");
-        }
-        assert_eq!(self.list("leaks").len(), 0, "{args:?}");
-    }
-
-    fn list(&self, name: &str) -> &[Value] {
-        self.report["summary"][name]
-            .as_array()
-            .map_or(&[], Vec::as_slice)
-    }
-
-    /// A step by the start of its name.
-    fn step(&self, name: &str) -> &Value {
-        self.list("steps")
-            .iter()
-            .find(|s| s["name"].as_str().is_some_and(|n| n.starts_with(name)))
-            .unwrap_or_else(|| panic!("no step {name:?}:\n{}", self.text))
-    }
-
-    fn counter(&self, owner: &str, name: &str) -> u64 {
-        let found = self.list("counters").iter().find(|c| {
-            c["owner"] == owner && c["name"].as_str().is_some_and(|n| n.starts_with(name))
-        });
-        found
-            .and_then(|c| c["value"].as_u64())
-            .unwrap_or_else(|| panic!("no counter {name:?} of {owner:?}:\n{}", self.text))
-    }
-
-    fn trace(&self) -> &str {
-        self.report["summary"]["trace"].as_str().expect("a trace")
-    }
-
-    /// Everything that was said, for messages.
-    fn said(&self) -> String {
-        format!("{}\n{}", self.report, self.text)
-    }
+    Bench::of(test, "passthrough")
 }
 
 /// The default scenario: what is sent arrives, every OID is compared, every disturbance
@@ -126,7 +24,6 @@ fn the_tour_is_clean() {
     };
     for seed in ["0x5eed", "20261122"] {
         let run = bench.clean(&["--seed", seed]);
-        println!("tour, seed {seed}: {:.1} s", run.took.as_secs_f32());
         let number = |v: &Value| v.as_u64().unwrap_or(0);
         assert!(!run.list("ping").is_empty());
         for ping in run.list("ping") {
@@ -183,7 +80,6 @@ fn ten_thousand_cycles_are_clean() {
         return;
     };
     let run = bench.clean(&["--scenario", "cycles", "--cycles", "10000"]);
-    println!("10,000 cycles: {:.1} s", run.took.as_secs_f32());
     assert_eq!(run.step("cycles")["detail"], "10000 of 10000 clean");
     let udp = &run.list("udp")[0];
     assert!(udp["received"].as_u64().unwrap_or(0) > 500_000, "{udp}");
@@ -384,7 +280,7 @@ fn a_renamed_copy_gets_the_same_verdict() {
     let args = ["--scenario", "pnp", "--seed", "9"];
     let original = bench.clean(&args);
     let renamed = bench.run_package(&copy.dir, &args);
-    renamed.assert_clean(&args);
+    renamed.assert_clean();
     assert_eq!(renamed.report["package"]["manifest"]["driver"], "somebody");
     assert_eq!(renamed.trace(), original.trace());
     assert_eq!(
@@ -470,7 +366,7 @@ fn bad_packages_and_names_are_refused_with_a_reason() {
         run.said()
     );
 
-    let run = bench.run_package(Path::new("/nowhere/at/all"), &[]);
+    let run = bench.run_package::<&str>(Path::new("/nowhere/at/all"), &[]);
     assert_eq!(run.code, 2);
     assert!(run.said().contains("/nowhere/at/all"), "{}", run.said());
 }
