@@ -6,10 +6,11 @@ use crate::status::check;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use ndis_sys::{
-    Ieee8021QNetBufferListInfo, NDIS_HANDLE, NDIS_NBL_FLAGS_RECV_READ_ONLY,
-    NDIS_NBL_FLAGS_SEND_READ_ONLY, NDIS_NET_BUFFER_LIST_INFO, NDIS_STATUS, NET_BUFFER,
-    NET_BUFFER_LIST, NdisAdvanceNetBufferDataStart, NdisRetreatNetBufferDataStart,
-    NetBufferListCancelId, PVOID, TcpIpChecksumNetBufferListInfo, TcpLargeSendNetBufferListInfo,
+    Ieee8021QNetBufferListInfo, NDIS_HANDLE, NDIS_HASH_FUNCTION_MASK, NDIS_HASH_TYPE_MASK,
+    NDIS_NBL_FLAGS_RECV_READ_ONLY, NDIS_NBL_FLAGS_SEND_READ_ONLY, NDIS_NET_BUFFER_LIST_INFO,
+    NDIS_STATUS, NET_BUFFER, NET_BUFFER_LIST, NdisAdvanceNetBufferDataStart,
+    NdisRetreatNetBufferDataStart, NetBufferListCancelId, NetBufferListHashInfo,
+    NetBufferListHashValue, PVOID, TcpIpChecksumNetBufferListInfo, TcpLargeSendNetBufferListInfo,
     UdpSegmentationOffloadInfo,
 };
 
@@ -104,6 +105,19 @@ impl List {
             .any(|entry| !unsafe { self.info(entry).read() }.is_null())
     }
 
+    /// The hash of the flow that somebody above or below put beside the list, if one
+    /// did.
+    pub fn hash(&self) -> Option<Hash> {
+        // SAFETY: (SND-9, RCV-10) the list is ours while it is borrowed.
+        let info = unsafe { self.info(NetBufferListHashInfo).read() }.addr() as u32;
+        if info & NDIS_HASH_FUNCTION_MASK == 0 || info & NDIS_HASH_TYPE_MASK == 0 {
+            return None;
+        }
+        // SAFETY: (SND-9, RCV-10) as above.
+        let value = unsafe { self.info(NetBufferListHashValue).read() }.addr() as u32;
+        Some(Hash { info, value })
+    }
+
     /// NDIS_NBL_FLAGS_xxx.
     pub fn flags(&self) -> u32 {
         // SAFETY: (SND-3, RCV-7) the list is ours while it is borrowed.
@@ -153,6 +167,15 @@ impl List {
         }
         load
     }
+}
+
+/// A hash beside a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hash {
+    /// Its function and the fields that it is of, as NDIS_HASH_xxx.
+    pub info: u32,
+    /// The value.
+    pub value: u32,
 }
 
 /// What goes through a driver.
@@ -249,6 +272,25 @@ impl Buffer<'_> {
             }
         }
         done
+    }
+
+    /// The first bytes, as many as there are of `N`: where they lie if that is one
+    /// piece, else copied. IRQL <= DISPATCH_LEVEL.
+    pub fn head<'s, const N: usize>(&'s self, room: &'s mut [u8; N]) -> &'s [u8] {
+        let wanted = (self.length() as usize).min(N);
+        // SAFETY: (SND-3, RCV-7) part of a list that is ours.
+        let first = unsafe { Pieces::of(self.buffer.as_ptr()) }.next();
+        if let Some(piece) = first
+            && piece.length as usize >= wanted
+            // SAFETY: (SND-3, RCV-7) the MDL belongs to the list.
+            && let Some(start) = unsafe { piece.address() }
+        {
+            // SAFETY: (SND-3, RCV-7) mapped, at least as long, and only read while
+            // the list is borrowed.
+            return unsafe { core::slice::from_raw_parts(start.as_ptr(), wanted) };
+        }
+        let there = self.copy_head(room);
+        room.get(..there).unwrap_or_default()
     }
 
     /// The first `count` bytes, if they lie in one MDL. Not for frames that may

@@ -17,12 +17,14 @@ mod ahead;
 mod derived;
 mod lent;
 mod list;
+mod own;
 mod queue;
 
 pub use ahead::Ahead;
 pub use derived::{Derived, Kind, Splice};
 pub use lent::{Lent, Loan, Sections};
-pub use list::{Buffer, Buffers, List, Load};
+pub use list::{Buffer, Buffers, Hash, List, Load};
+pub use own::{Copy, ListPool, Own};
 pub use queue::{Queue, Single};
 
 use core::marker::PhantomData;
