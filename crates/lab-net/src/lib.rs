@@ -10,6 +10,8 @@
 //! * [`hub`] puts several endpoints at one place, [`vlan`] some of them behind a tag.
 //! * [`wire`] joins two endpoints in virtual time, without a driver: the path
 //!   that every measurement through a driver is compared with.
+//! * [`team`] is a switch at the far end of several wires: link aggregation, LACP or a
+//!   plain bridge.
 //! * [`pcap`] records and replays pcapng.
 //! * [`netns`] and [`tap`] put Linux itself at the end of a wire.
 //!
@@ -29,6 +31,7 @@ pub mod hub;
 pub mod mix;
 pub mod oracle;
 pub mod pcap;
+pub mod team;
 pub mod vlan;
 pub mod wire;
 

@@ -9,7 +9,7 @@
 
 use twox_hash::XxHash64;
 
-use super::ledger::{Carrier, Flow};
+use super::ledger::{Carrier, Flow, FlowId};
 use crate::mix::{Content, derive};
 use crate::{ETHERNET_HEADER, Frame, MIN_FRAME};
 
@@ -143,6 +143,16 @@ fn read_u64(bytes: &[u8], at: usize) -> u64 {
         .get(at..)
         .and_then(|rest| rest.first_chunk())
         .map_or(0, |chunk| u64::from_be_bytes(*chunk))
+}
+
+/// The flow and number that a frame of the oracle claims, for those who only watch it
+/// go by: nothing is checked.
+pub fn peek(frame: &[u8]) -> Option<(FlowId, u64)> {
+    [ETHERNET_HEADER, ETHERNET_HEADER + IPV4_UDP]
+        .into_iter()
+        .filter_map(|at| frame.get(at..))
+        .find(|record| record.starts_with(&MAGIC))
+        .map(|record| (FlowId(read_u32(record, 4)), read_u64(record, 8)))
 }
 
 /// Reads a frame. The record is looked for at both places whatever the type

@@ -24,6 +24,8 @@
 //! run. What a link flap or a pause may lose is excused by a named window
 //! ([`Ledger::open_window`]); a window never excuses a copy or a changed octet.
 //!
+//! A [`Generator`] sends one flow, a [`Swarm`] thousands.
+//!
 //! [`malformed`] and [`tagged`] make the frames that no sound sender makes.
 //!
 //! # Concurrency
@@ -35,9 +37,11 @@ mod generator;
 mod ledger;
 pub mod malformed;
 mod sink;
+mod swarm;
 pub mod tagged;
 
-pub use frame::{ETHERTYPE, smallest};
+pub use frame::{ETHERTYPE, peek, smallest};
 pub use generator::{Generator, Pace};
 pub use ledger::{Carrier, Flow, FlowId, Ledger, Verdict};
 pub use sink::Sink;
+pub use swarm::{SentFrame, Swarm, SwarmPace};

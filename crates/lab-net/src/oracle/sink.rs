@@ -18,11 +18,13 @@ impl Sink {
     /// address, as protocols above one adapter do: what does not look like a frame
     /// of the oracle is theirs.
     pub fn new(ledger: &Ledger, mac: Mac, flows: &[FlowId]) -> Self {
+        let mut flows = flows.to_vec();
+        flows.sort_unstable();
         Self {
             ledger: ledger.clone(),
             mac,
             strict: false,
-            flows: flows.to_vec(),
+            flows,
             frames: 0,
             foreign: 0,
         }
