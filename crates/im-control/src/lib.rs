@@ -17,11 +17,17 @@ extern crate std;
 
 mod names;
 mod record;
+mod team;
 mod wire;
 
 pub use names::{Counter, DropReason, EventKind, LowerStateCode, RuleCode, UpperStateCode};
 pub use record::{
     CounterRecord, DropRecord, EventRecord, NAME_UNITS, PortRecord, Record, RequestRecord,
     VersionRecord,
+};
+pub use team::{
+    BucketRecord, LacpChurnCode, LacpCounter, LacpCounterRecord, LacpMuxCode, LacpPeriodicCode,
+    LacpReceiveCode, LacpRecord, LacpSelectedCode, MemberFlag, MemberRecord, MemberRefusal,
+    NO_SLOT, TeamModeCode, TeamRecord,
 };
 pub use wire::{Error, FORMAT, IOCTL_QUERY, Kind, Replies, Reply, ReplyWriter, Request};

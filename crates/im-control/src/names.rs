@@ -41,6 +41,8 @@ macro_rules! named {
     };
 }
 
+pub(crate) use named;
+
 named! {
     /// What each port counts.
     Counter {
@@ -124,6 +126,11 @@ named! {
         SendNoMemory = 25 "send-no-memory",
         /// Send that asks for task offload where the virtual miniport offers none.
         SendOffload = 26 "send-offload",
+        /// Send while no member of the team could be used.
+        SendNoMember = 27 "send-no-member",
+        /// Received broadcast or multicast frame on a member of a team that is not
+        /// in use: another member has received it, too.
+        ReceiveInactive = 28 "receive-inactive",
     }
 }
 
@@ -194,6 +201,38 @@ named! {
         MergeRefused = 27 "merge-refused",
         /// The address of the adapter below changed; value: the new one.
         AddressChanged = 28 "address-changed",
+        /// An adapter became a member of a team; value: its slot there.
+        MemberJoined = 29 "member-joined",
+        /// An adapter is no member any more; value: the slot that it had.
+        MemberLeft = 30 "member-left",
+        /// An adapter cannot be a member; value: why, see [`crate::MemberRefusal`].
+        MemberRefused = 31 "member-refused",
+        /// A member can be used; value: its link speed.
+        MemberUp = 32 "member-up",
+        /// A member cannot be used; value: 1 no link, 2 the monitor, 3 it leaves.
+        MemberDown = 33 "member-down",
+        /// A member carries everything from now on; value: its interface index.
+        ActiveMember = 34 "active-member",
+        /// The team's link changed; value: bits per second, zero without a link.
+        TeamLink = 35 "team-link",
+        /// A member has another LACP partner; value: the partner's system address as
+        /// a number, zero for none.
+        LacpPartner = 36 "lacp-partner",
+        /// A member's cable leads back to the team; value: the port number at the
+        /// other end, zero when it does so no longer.
+        LacpLoop = 37 "lacp-loop",
+        /// A member does not come into synchronization; value: bit 0 for the actor,
+        /// bit 1 for the partner, zero when both have.
+        LacpChurn = 38 "lacp-churn",
+        /// Another aggregator is the team's; value: its number and one, zero for
+        /// none.
+        LacpAggregator = 39 "lacp-aggregator",
+        /// Flows were moved from a member although not all that it carried is known
+        /// to have arrived: it took too long; value: its slot.
+        FlowMoveLate = 40 "flow-move-late",
+        /// A member that carried frames can suddenly not be used; value: lists that
+        /// it had not completed.
+        MemberLost = 41 "member-lost",
     }
 }
 
@@ -260,6 +299,10 @@ mod tests {
     #[test]
     fn numbers_and_names_are_unique_and_round() {
         let mut names = BTreeSet::new();
+        for kind in EventKind::ALL {
+            assert_eq!(EventKind::from_code(kind.code()), Some(*kind));
+            assert!(names.insert(kind.name()));
+        }
         for reason in DropReason::ALL {
             assert_eq!(DropReason::from_code(reason.code()), Some(*reason));
             assert!(names.insert(reason.name()));

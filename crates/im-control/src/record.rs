@@ -11,7 +11,7 @@ pub trait Record: Sized {
 }
 
 /// One member of a record.
-trait Field: Sized {
+pub(crate) trait Field: Sized {
     const BYTES: usize;
     fn put(&self, place: &mut [u8]);
     fn take(bytes: &[u8]) -> Option<Self>;
@@ -88,6 +88,8 @@ macro_rules! record {
         }
     };
 }
+
+pub(crate) use record;
 
 record! {
     /// Which driver answers.

@@ -39,9 +39,36 @@ pub enum Kind {
     /// A [`crate::RequestRecord`] per OID in the adapter's list, for the port
     /// that `index` names.
     Requests = 6,
+    /// A [`crate::TeamRecord`] per team; none where there are no teams.
+    Teams = 7,
+    /// A [`crate::MemberRecord`] per member of the team that `index` names.
+    Members = 8,
+    /// A [`crate::LacpRecord`] per member of the team that `index` names, if it
+    /// speaks LACP.
+    Lacp = 9,
+    /// The [`crate::LacpCounterRecord`]s of all of them.
+    LacpCounters = 10,
+    /// The [`crate::BucketRecord`]s of the team that `index` names.
+    Buckets = 11,
 }
 
 impl Kind {
+    /// All of them, in wire order. A driver of an earlier version refuses those that
+    /// it does not know.
+    pub const ALL: &'static [Self] = &[
+        Self::Version,
+        Self::Ports,
+        Self::Counters,
+        Self::Drops,
+        Self::Events,
+        Self::Requests,
+        Self::Teams,
+        Self::Members,
+        Self::Lacp,
+        Self::LacpCounters,
+        Self::Buckets,
+    ];
+
     /// The kind with this number.
     pub const fn from_code(code: u16) -> Option<Self> {
         match code {
@@ -51,6 +78,11 @@ impl Kind {
             4 => Some(Self::Drops),
             5 => Some(Self::Events),
             6 => Some(Self::Requests),
+            7 => Some(Self::Teams),
+            8 => Some(Self::Members),
+            9 => Some(Self::Lacp),
+            10 => Some(Self::LacpCounters),
+            11 => Some(Self::Buckets),
             _ => None,
         }
     }
@@ -71,7 +103,7 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 pub struct Request {
     /// What is asked for.
     pub kind: Kind,
-    /// Which port, for the kinds that have one; else zero.
+    /// Which port or team, for the kinds that have one; else zero.
     pub index: u32,
 }
 
@@ -241,11 +273,15 @@ mod tests {
 
     #[test]
     fn a_request_survives() {
-        for code in 1..7 {
-            let kind = Kind::from_code(code).unwrap();
+        for (place, kind) in Kind::ALL.iter().copied().enumerate() {
+            let code = kind as u16;
+            assert_eq!(usize::from(code), place + 1);
+            assert_eq!(Kind::from_code(code), Some(kind));
             let request = Request { kind, index: 7 };
             assert_eq!(Request::parse(&request.to_bytes()), Ok(request));
         }
+        assert_eq!(Kind::from_code(0), None);
+        assert_eq!(Kind::from_code(Kind::ALL.len() as u16 + 1), None);
     }
 
     #[test]

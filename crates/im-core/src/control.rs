@@ -14,8 +14,9 @@ use crate::topology::Topology;
 use core::sync::atomic::Ordering;
 use ethernet::Mac;
 use im_control::{
-    Counter, CounterRecord, DropReason, DropRecord, EventRecord, IOCTL_QUERY, Kind, NAME_UNITS,
-    PortRecord, ReplyWriter, Request as Query, RequestRecord, VersionRecord,
+    BucketRecord, Counter, CounterRecord, DropReason, DropRecord, EventRecord, IOCTL_QUERY, Kind,
+    LacpCounterRecord, LacpRecord, MemberRecord, NAME_UNITS, PortRecord, ReplyWriter,
+    Request as Query, RequestRecord, TeamRecord, VersionRecord,
 };
 use ndis::Result;
 use ndis::device::{Device, MajorFunctions, Request};
@@ -184,6 +185,11 @@ fn answer<T: Topology>(query: Query, output: &mut [u8]) -> Option<usize> {
             });
             writer
         }
+        Kind::Teams => ReplyWriter::new::<TeamRecord>(query.kind, output)?,
+        Kind::Members => ReplyWriter::new::<MemberRecord>(query.kind, output)?,
+        Kind::Lacp => ReplyWriter::new::<LacpRecord>(query.kind, output)?,
+        Kind::LacpCounters => ReplyWriter::new::<LacpCounterRecord>(query.kind, output)?,
+        Kind::Buckets => ReplyWriter::new::<BucketRecord>(query.kind, output)?,
     };
     Some(writer.finish())
 }

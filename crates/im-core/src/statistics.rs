@@ -41,6 +41,7 @@ const fn blame(reason: DropReason) -> Blame {
         | R::SendReset
         | R::SendCancelled
         | R::SendNoBinding
+        | R::SendNoMember
         | R::SendNoContext
         | R::SendNoMemory => Blame::DiscardOut,
         R::SendPort | R::SendMalformed | R::SendSpoofed | R::SendTagged | R::SendOffload => {
@@ -57,7 +58,8 @@ const fn blame(reason: DropReason) -> Blame {
         | R::ReceiveNoMiniport
         | R::ReceiveVlan
         | R::ReceiveUnwanted
-        | R::ReceiveReflected => Blame::Nobody,
+        | R::ReceiveReflected
+        | R::ReceiveInactive => Blame::Nobody,
     }
 }
 
