@@ -131,6 +131,12 @@ named! {
         /// Received broadcast or multicast frame on a member of a team that is not
         /// in use: another member has received it, too.
         ReceiveInactive = 28 "receive-inactive",
+        /// Send to all members: no copy for this one could be had.
+        SendNoCopy = 29 "send-no-copy",
+        /// Frame of the team's own for which no list was left.
+        SendNoFrame = 30 "send-no-frame",
+        /// Received frame of a slow protocol: the team itself takes it.
+        ReceiveControl = 31 "receive-control",
     }
 }
 

@@ -42,6 +42,8 @@ const fn blame(reason: DropReason) -> Blame {
         | R::SendCancelled
         | R::SendNoBinding
         | R::SendNoMember
+        | R::SendNoCopy
+        | R::SendNoFrame
         | R::SendNoContext
         | R::SendNoMemory => Blame::DiscardOut,
         R::SendPort | R::SendMalformed | R::SendSpoofed | R::SendTagged | R::SendOffload => {
@@ -58,6 +60,7 @@ const fn blame(reason: DropReason) -> Blame {
         | R::ReceiveNoMiniport
         | R::ReceiveVlan
         | R::ReceiveUnwanted
+        | R::ReceiveControl
         | R::ReceiveReflected
         | R::ReceiveInactive => Blame::Nobody,
     }
