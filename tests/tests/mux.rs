@@ -210,3 +210,16 @@ fn what_every_driver_survives() {
     let run = bench.clean(&["--scenario", "malformed"]);
     assert_eq!(run.step("sound frames beside them")["ok"], true);
 }
+
+/// What is written for one miniport above one adapter says so, and runs nothing.
+#[test]
+fn a_scenario_of_one_to_one_is_refused() {
+    let Some(bench) = bench("a_scenario_of_one_to_one_is_refused") else {
+        return;
+    };
+    let run = bench.run(&["--scenario", "pnp"]);
+    assert_eq!(run.code, 2, "{}", run.said());
+    assert_eq!(run.report["verdict"], "bad_input");
+    let said = "one miniport above one adapter";
+    assert!(run.said().contains(said), "{}", run.said());
+}

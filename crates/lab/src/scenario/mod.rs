@@ -85,6 +85,9 @@ fn one_life(
     name: &str,
     summary: &mut Summary,
 ) -> Result<(), Trouble> {
+    if name == "pnp" {
+        pnp::fits(&job.topology)?;
+    }
     let talk = (name == "linux")
         .then(|| linux::Talk::take(&mut files))
         .transpose()?;

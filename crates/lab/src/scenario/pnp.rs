@@ -4,6 +4,7 @@
 //! What must come of each is written down here as the rules have it; the host checks the rest
 //! at every call.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,10 +19,27 @@ use ndis_sys::{NDIS_STATUS, NET_PNP_EVENT_CODE};
 use super::stage::{Stage, device};
 use super::{step, tour};
 use crate::summary::Summary;
-use crate::topology::{Capability, Place};
+use crate::topology::{Capability, Place, Topology};
+use crate::trouble::Trouble;
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
+
+/// What each event must lead to above is known where one miniport stands for one adapter.
+pub fn fits(topology: &Topology) -> Result<(), Trouble> {
+    let bindings = &topology.bindings;
+    let adapters: BTreeSet<_> = bindings.iter().map(|binding| &binding.adapter).collect();
+    let miniports: BTreeSet<_> = bindings.iter().flat_map(|binding| &binding.upper).collect();
+    let one_to_one = bindings.iter().all(|binding| binding.upper.len() == 1)
+        && adapters.len() == bindings.len()
+        && miniports.len() == bindings.len();
+    if one_to_one {
+        return Ok(());
+    }
+    let trouble = "scenario `pnp` is for one miniport above one adapter; this topology has more";
+    Err(Trouble::input(trouble)
+        .hint("choose another with --scenario, or a topology with --topology"))
+}
 
 /// The scenario.
 pub fn pnp(host: &Host, stage: &Stage, summary: &mut Summary) {
