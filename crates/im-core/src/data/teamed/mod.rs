@@ -6,3 +6,7 @@ pub use bond::{
     Action, BUCKETS, Bond, Happened, MAX_MEMBERS, MemberFacts, Members, NOBODY, Plan, Ranking,
     Slot, Spread, Time,
 };
+
+mod flowlet;
+mod look;
+mod table;
