@@ -5,15 +5,17 @@
 //! pends (BND-3, UNB-2), so that each is one straight function with its undoing
 //! beside it; bind parameters and configuration stay valid meanwhile (BND-9).
 
+use crate::driver::Driver;
 use crate::edges::Lower;
 use crate::facts::Facts;
 use crate::list::List;
 use crate::names::plan;
 use crate::own_request::{clean_up, interview};
-use crate::settings::Registry;
+use crate::settings::{Refused, Registry};
 use crate::state::LowerMove;
+use crate::team::{self, Team, is_shared};
 use crate::topology::{Notice, Topology};
-use crate::{instance, log};
+use crate::{instance, log, sync};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 use im_control::EventKind;
@@ -78,8 +80,9 @@ unsafe fn try_bind<T: Topology>(
     // SAFETY: (BND-14) the binding is freed only by `destroy` below or unbind.
     let lower = unsafe { raw.as_ref() };
     let index = lower.if_index();
-    let listed = driver.list(raw);
-    if let Err(error) = listed.and_then(|()| arrange(lower, &upper_names, Unlisted::Stay)) {
+    let joined = driver.list(raw).and_then(|()| join(lower));
+    let arrange = || arrange(lower, &upper_names, Unlisted::Stay);
+    if let Err(error) = joined.and_then(|()| arrange()) {
         // BND-8: the driver closes inside the bind and waits for it.
         // SAFETY: (BND-14) nobody else has the binding once it is off the table.
         unsafe { destroy(raw) };
@@ -122,21 +125,95 @@ unsafe fn connect<T: Topology>(
         List::new()
     });
 
-    let mut lower = PoolBox::try_new(driver.pool(), Lower::try_new(driver, &facts, adapter)?)?;
+    // A shared miniport is the team: an adapter can be in one.
+    let mut listed = names(&upper_names);
+    let team_name = listed.next().unwrap_or(&[]);
+    if is_shared::<T>() && listed.next().is_some() {
+        driver.event(EventKind::TooManyMiniports, facts.if_index, 1);
+        return Err(Error::BadData);
+    }
+    let team = team::enlist(driver, team_name, facts.multicast)?;
+    // SAFETY: (BND-9, BND-2) the caller's promise.
+    let raw = unsafe { connect_to(team, bind_context, parameters, &facts, adapter) };
+    if raw.is_err() {
+        // SAFETY: (BND-14) enlisted above; nothing of the binding is left.
+        unsafe { abandon(driver, team) };
+    }
+    Ok((raw?, upper_names))
+}
+
+/// Makes a binding and opens its adapter. The team is still to be left if this
+/// fails.
+///
+/// # Safety
+/// As [`try_bind`]; the team was enlisted in.
+unsafe fn connect_to<T: Topology>(
+    team: NonNull<Team<T>>,
+    bind_context: NDIS_HANDLE,
+    parameters: *const NDIS_BIND_PARAMETERS,
+    facts: &Facts,
+    adapter: T::Adapter,
+) -> Result<NonNull<Lower<T>>> {
+    // SAFETY: (BND-14) enlisted in, hence alive.
+    let driver = unsafe { team.as_ref() }.driver;
+    let lower = Lower::try_new(driver, team, facts, adapter)?;
+    let mut lower = PoolBox::try_new(driver.pool(), lower)?;
     // SAFETY: (IRQ-9) in its box, which does not move it; not shared yet.
     unsafe { lower.init() };
-    let place = NonNull::from(&*lower);
-    // SAFETY: (BND-14) in its box, not shared yet; closed below or by `destroy`.
-    unsafe { lower.desk.open(place, facts.multicast) }?;
+    if !is_shared::<T>() {
+        // A status may come before the open is over.
+        let alone = lower.team().seat(&lower, None);
+        alone.map_err(|_| Error::BadState)?;
+    }
     // SAFETY: (BND-2, BND-3) the name lasts until the call returns, the rest is
     // in the box; BND-4: the box is freed if this fails.
-    if let Err(error) = unsafe { open(&lower, bind_context, parameters) } {
-        lower.desk.close(); // a status may have come meanwhile
-        return Err(error);
-    }
+    unsafe { open(&lower, bind_context, parameters) }?;
     lower.supported = interview(&lower);
-    let raw = NonNull::new(lower.into_raw()).ok_or(Error::NoResources)?;
-    Ok((raw, upper_names))
+    NonNull::new(lower.into_raw()).ok_or(Error::NoResources)
+}
+
+/// Leaves a team again that the binding never joined.
+///
+/// # Safety
+/// The team was enlisted in, and is not used any more.
+unsafe fn abandon<T: Topology>(driver: &Driver<T>, team: NonNull<Team<T>>) {
+    // SAFETY: (BND-14) enlisted in, hence alive.
+    let last = team::leave(unsafe { team.as_ref() }, |team| {
+        let _setup = team.setup.lock();
+        for upper in team.uppers() {
+            instance::withdraw(&upper); // whoever made it has left since
+        }
+    });
+    if last {
+        // SAFETY: (BND-14) as above.
+        unsafe { team.as_ref() }.desk.close();
+    }
+    // SAFETY: (BND-14) left; not touched any more.
+    unsafe { team::disband(driver, team) };
+}
+
+/// Joins the binding's team: from now on the data path may use it.
+fn join<T: Topology>(lower: &Lower<T>) -> Result<()> {
+    let team = lower.team();
+    let facts = lower.facts();
+    let refused = |refused: Refused| {
+        let (index, value) = (facts.if_index, refused.value());
+        lower.driver.event(EventKind::BadSetting, index, value);
+        log::of_binding(lower, EventKind::BadSetting, value as u32);
+        Error::BadData
+    };
+    if let Some(common) = team.facts()
+        && is_shared::<T>()
+        && team.member_count() > 0
+    {
+        let shown = team.upper_at(0).and_then(|upper| *upper.shown.lock());
+        T::may_join(&common, shown.as_ref(), &facts).map_err(refused)?;
+    }
+    if is_shared::<T>() {
+        let wanted = T::slot(lower.adapter());
+        team.seat(lower, wanted).map_err(refused)?;
+    }
+    sync::member_joined(lower)
 }
 
 /// What becomes of miniports that are not listed.
@@ -157,11 +234,12 @@ pub(crate) fn arrange<T: Topology>(
     units: &[u16],
     unlisted: Unlisted,
 ) -> Result<()> {
-    let mut setup = lower.setup.lock();
+    let team = lower.team();
+    let mut setup = team.setup.lock();
     // Nobody comes or goes while `setup` is held: there is room for all.
-    let mut there = List::with_room(lower.upper_count())?;
-    let mut present = List::with_room(lower.upper_count())?;
-    for upper in lower.uppers() {
+    let mut there = List::with_room(team.upper_count())?;
+    let mut present = List::with_room(team.upper_count())?;
+    for upper in team.uppers() {
         let upper = NonNull::from(&*upper);
         let _room = there.push(upper);
         // SAFETY: (VMI-4) on the list, and `setup` is held.
@@ -180,7 +258,7 @@ pub(crate) fn arrange<T: Topology>(
         for upper in plan.gone.iter().filter_map(|index| there.get(*index)) {
             let _room = gone.push(*upper);
         }
-        instance::remove_all(lower, &mut setup, &gone)?;
+        instance::remove_all(team, &mut setup, &gone)?;
     }
     let (mut left_out, mut usable) = (0_u32, 0_u32);
     let mut first_error = None;
@@ -192,7 +270,7 @@ pub(crate) fn arrange<T: Topology>(
             usable += 1;
             continue;
         }
-        match instance::create(lower, &mut setup, listed.name, listed.position) {
+        match instance::create(team, &mut setup, listed.name, listed.position) {
             Ok(true) => usable += 1,
             Ok(false) => left_out += 1,
             Err(error) => first_error = first_error.or(Some(error)),
@@ -207,7 +285,7 @@ pub(crate) fn arrange<T: Topology>(
         return Err(error);
     }
     if lower.driver.is_associated() {
-        instance::request_all(lower);
+        instance::request_all(team);
     }
     Ok(())
 }
@@ -215,8 +293,8 @@ pub(crate) fn arrange<T: Topology>(
 /// Asks for the miniports of a binding that came before the two halves of the
 /// driver were associated (ASC-1).
 pub(crate) fn request_all<T: Topology>(lower: &Lower<T>) {
-    let _setup = lower.setup.lock();
-    instance::request_all(lower);
+    let _setup = lower.team().setup.lock();
+    instance::request_all(lower.team());
 }
 
 /// The names in UpperBindings, and in the values that it goes on in as long as there are
@@ -328,37 +406,37 @@ pub(crate) unsafe extern "efiapi" fn unbind<T: Topology>(
 ///
 /// # Safety
 /// The binding is open, nobody else takes it down, and it is not used after.
-unsafe fn destroy<T: Topology>(mut raw: NonNull<Lower<T>>) {
+unsafe fn destroy<T: Topology>(raw: NonNull<Lower<T>>) {
+    // SAFETY: (BND-14) alive until the end of this function.
+    let lower = unsafe { raw.as_ref() };
+    let (driver, team) = (lower.driver, NonNull::from(lower.team()));
     {
-        // SAFETY: (BND-14) alive until the end of this function.
-        let lower = unsafe { raw.as_ref() };
-        let driver = lower.driver;
-        {
-            let mut bindings = driver.bindings.lock();
-            bindings.retain(|entry| entry != raw);
-        }
-        lower.users.close_and_wait();
-        lower.desk.stop_renewing();
-        let setup = lower.setup.lock();
-        for upper in lower.uppers() {
+        let mut bindings = driver.bindings.lock();
+        bindings.retain(|entry| entry != raw);
+    }
+    lower.users.close_and_wait();
+    let last = team::leave(lower.team(), |team| {
+        team.desk.stop_renewing();
+        let _setup = team.setup.lock();
+        for upper in team.uppers() {
             instance::withdraw(&upper); // CAN-1, UNB-7
         }
-        drop(setup);
-        lower.desk.close(); // MEM-5: no request waits any more
-        clean_up(lower); // UNB-4
-        lower.requests.close_and_wait(); // UNB-5, OID-17
-        close(lower); // UNB-2
+    });
+    sync::member_leaves(lower);
+    if last {
+        lower.team().desk.close(); // MEM-5: no request waits any more
     }
-    // SAFETY: (BND-14) closed: NDIS calls nothing on this binding any more, and
-    // the miniports are halted (HLT-4).
-    let lower = unsafe { raw.as_mut() };
-    let retired = core::mem::take(&mut lower.setup.get_mut().retired);
-    for (_, upper) in lower.take_uppers().into_iter().chain(retired) {
-        // SAFETY: (VMI-4) came from a box; nobody uses it any more.
-        drop(unsafe { PoolBox::from_raw(upper) });
-    }
+    lower.team().unseat(lower);
+    lower.visitors.close_and_wait();
+    clean_up(lower); // UNB-4
+    lower.requests.close_and_wait(); // UNB-5, OID-17
+    close(lower); // UNB-2
+    // Closed: NDIS calls nothing on this binding any more, and of the last one the
+    // miniports are halted (HLT-4).
     // SAFETY: (BND-14) came from a box; nobody uses it any more.
     drop(unsafe { PoolBox::from_raw(raw) });
+    // SAFETY: (BND-14) left above.
+    unsafe { team::disband(driver, team) };
 }
 
 /// Closes the adapter and waits until the close is complete (UNB-2, UNB-3).

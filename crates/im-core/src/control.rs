@@ -160,7 +160,7 @@ fn answer<T: Topology>(query: Query, output: &mut [u8]) -> Option<usize> {
         Kind::Requests => {
             let mut writer = ReplyWriter::new::<RequestRecord>(query.kind, output)?;
             at_port(driver, query.index, |lower, _| {
-                let below = lower.below();
+                let below = lower.team().below();
                 let own = T::own_oids();
                 let others = lower.supported.iter().flat_map(|list| list.iter());
                 let others = others.filter(|oid| !own.contains(&NDIS_OID(**oid)));
@@ -194,10 +194,20 @@ fn answer<T: Topology>(query: Query, output: &mut [u8]) -> Option<usize> {
     Some(writer.finish())
 }
 
-/// Visits every virtual miniport of every binding.
+/// Whether a binding is the one under which its team's miniports are shown: the
+/// first of its members.
+fn speaks<T: Topology>(lower: &Lower<T>) -> bool {
+    let first = lower.team().members().next();
+    first.is_some_and(|first| core::ptr::eq(&raw const *first, lower))
+}
+
+/// Visits every virtual miniport of every team.
 fn each_port<T: Topology>(driver: &Driver<T>, mut visit: impl FnMut(u32, &Lower<T>, &Upper<T>)) {
     let mut index = 0_u32;
     driver.each_binding(|lower| {
+        if !speaks(lower) {
+            return;
+        }
         for upper in lower.uppers() {
             visit(index, lower, &upper);
             index = index.wrapping_add(1);
@@ -215,11 +225,14 @@ fn at_port<T: Topology>(
     let mut place = Some(wanted as usize);
     driver.each_binding(|lower| {
         let Some(here) = place else { return };
-        if let Some(upper) = lower.upper_at(here) {
+        if !speaks(lower) {
+            return;
+        }
+        if let Some(upper) = lower.team().upper_at(here) {
             place = None;
             visit(lower, &upper);
         } else {
-            place = here.checked_sub(lower.upper_count());
+            place = here.checked_sub(lower.team().upper_count());
         }
     });
 }

@@ -8,6 +8,7 @@
 use crate::edges::Lower;
 use crate::events::EventRing;
 use crate::roster::{Room, Roster};
+use crate::team::{Assembly, is_shared};
 use crate::topology::{Notice, Topology};
 use crate::undo::UndoStack;
 use crate::{bind, control, data, instance, oid, pause, pnp, status};
@@ -19,7 +20,8 @@ use ndis::device::Device;
 use ndis::handle::{MiniportDriver, ProtocolDriver};
 use ndis::header::{Zeroed, header};
 use ndis::lock::SpinLock;
-use ndis::memory::Pool;
+use ndis::memory::{Pool, PoolBox};
+use ndis::mutex::Mutex;
 use ndis::string::counted;
 use ndis::sys::{
     DRIVER_OBJECT, NDIS_HANDLE, NDIS_INTERMEDIATE_DRIVER, NDIS_MINIPORT_DRIVER_CHARACTERISTICS,
@@ -46,6 +48,8 @@ pub struct Driver<T: Topology> {
     version: AtomicU32,
     system: AtomicU32,
     pub(crate) bindings: SpinLock<Roster<NonNull<Lower<T>>>>,
+    /// Who makes, joins and leaves teams of many bindings; made by DriverEntry.
+    assembly: AtomicPtr<Mutex<Assembly<T>>>,
     pub(crate) events: SpinLock<EventRing>,
 }
 
@@ -87,6 +91,7 @@ impl<T: Topology> Driver<T> {
             version: AtomicU32::new(0),
             system: AtomicU32::new(0),
             bindings: SpinLock::new(Roster::new()),
+            assembly: AtomicPtr::new(core::ptr::null_mut()),
             events: SpinLock::new(EventRing::new()),
         }
     }
@@ -142,6 +147,9 @@ impl<T: Topology> Driver<T> {
         }?;
         self.did(Done::Miniport(miniport))?;
 
+        if is_shared::<T>() {
+            self.assemble()?;
+        }
         self.did(Done::Device(control::register(self)?))?;
 
         // SAFETY: (DE-7) everything a ProtocolXxx handler needs is ready.
@@ -164,6 +172,22 @@ impl<T: Topology> Driver<T> {
         Ok((major, minor))
     }
 
+    /// Makes the lock of the teams, before anybody can bind.
+    fn assemble(&self) -> Result<()> {
+        let lock = PoolBox::try_new(self.pool(), Mutex::new(Assembly::new()))?;
+        // SAFETY: (IRQ-9) in its box, which does not move it; not shared yet.
+        unsafe { lock.init() };
+        self.assembly.store(lock.into_raw(), Ordering::Release);
+        Ok(())
+    }
+
+    /// The lock of the teams. Taken at PASSIVE_LEVEL, before every other lock.
+    pub(crate) fn assembly(&self) -> Option<&Mutex<Assembly<T>>> {
+        // SAFETY: (DE-7) made before the protocol half is registered, freed after
+        // it is deregistered.
+        unsafe { self.assembly.load(Ordering::Acquire).as_ref() }
+    }
+
     fn did(&self, done: Done) -> Result<()> {
         let full = self.undo.lock().push(done);
         full.map_err(|_| Error::NoResources)
@@ -174,6 +198,14 @@ impl<T: Topology> Driver<T> {
     fn stop(&self) {
         loop {
             let last = self.undo.lock().pop();
+            // Its memory goes before the handle that it was taken for (MEM-1).
+            if matches!(last, None | Some(Done::Miniport(_))) {
+                let lock = self.assembly.swap(core::ptr::null_mut(), Ordering::AcqRel);
+                if let Some(lock) = NonNull::new(lock) {
+                    // SAFETY: (DE-6) came from a box; nobody is bound any more.
+                    drop(unsafe { PoolBox::from_raw(lock) });
+                }
+            }
             match last {
                 Some(done) => drop(done), // outside the lock: it calls NDIS
                 None => break,

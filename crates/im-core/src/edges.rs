@@ -1,9 +1,10 @@
 //! The two edges: a binding ([`Lower`]) and a virtual miniport ([`Upper`]).
 //!
-//! State and list of miniports of a binding are behind `Lower::core`, the state
-//! of a miniport behind `Upper::core`; gate bits of an edge change under its
-//! lock (see the crate's description). Both objects stay where they are until
-//! they are freed: NDIS has their addresses as contexts.
+//! The state of a binding is behind `Lower::core`, the state of a miniport behind
+//! `Upper::core`; gate bits of an edge change under its lock (see the crate's
+//! description). Both objects stay where they are until they are freed: NDIS has
+//! their addresses as contexts. Which of them belong together is the team's
+//! ([`Team`]).
 //!
 //! Miniports come and go while the binding lives. Whoever looks at one that is
 //! not its own holds it ([`Held`]): a miniport is freed only after it was taken
@@ -18,48 +19,48 @@ use crate::offload::Choice;
 use crate::oid::Awaited;
 use crate::oid_direct::DirectTable;
 use crate::oid_slot::OidSlot;
-use crate::oid_table::Below;
 use crate::own_request::{OwnRequest, WakeUp};
 use crate::path::Path;
-use crate::roster::{Room, Roster};
+use crate::roster::Room;
 use crate::state::{
     Lower as LowerState, LowerMove, Upper as UpperState, UpperMove, lower_after, upper_after,
     upper_indicates, upper_sends,
 };
-use crate::sync::{Change, Desk, Seat};
+use crate::sync::{Asked, Change, Seat};
+use crate::team::Team;
 use crate::topology::Topology;
 use arrayvec::ArrayVec;
 use core::cell::UnsafeCell;
 use core::ops::Deref;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, Ordering};
 use im_control::EventKind;
 use ndis::event::Event;
 use ndis::lock::SpinLock;
-use ndis::memory::{PoolArray, PoolBox};
-use ndis::mutex::Mutex;
+use ndis::memory::PoolArray;
 use ndis::nbl::{BindingHandle, Chain, FromBelow, MiniportHandle};
 use ndis::oid::Request;
 use ndis::rundown::Rundown;
-use ndis::string::same_name;
 use ndis::sys::{NDIS_OID, NdisDeviceStateD0, VOID};
 use ndis::{Error, Result};
 
 /// What is guarded together on the lower edge.
-pub(crate) struct LowerCore<T: Topology> {
+pub(crate) struct LowerCore {
     pub state: LowerState,
     /// The lower edge's bits, as they are in the gate of every path.
     pub bits: u32,
-    pub uppers: Roster<NonNull<Upper<T>>>,
 }
 
 /// A binding to an adapter below.
 pub struct Lower<T: Topology> {
     pub(crate) driver: &'static Driver<T>,
+    team: NonNull<Team<T>>,
+    /// Its place in the team.
+    pub(crate) slot: AtomicU8,
     /// What the topology keeps about the adapter.
     adapter: T::Adapter,
-    pub(crate) core: SpinLock<LowerCore<T>>,
-    /// The one virtual miniport of a 1:1 topology, for the data path.
+    pub(crate) core: SpinLock<LowerCore>,
+    /// The team's first virtual miniport, for the data path.
     sole: AtomicPtr<Upper<T>>,
     handle: AtomicPtr<VOID>,
     /// Storage that NdisOpenAdapterEx may write late (BND-3).
@@ -71,10 +72,12 @@ pub struct Lower<T: Topology> {
     pub(crate) drained: Event,
     /// Users that do not come through NDIS's serialisation.
     pub(crate) users: Rundown,
-    /// What its miniports want of it together.
-    pub(crate) desk: Desk<T>,
-    /// Held by whoever changes which miniports there are.
-    pub(crate) setup: Mutex<Setup<T>>,
+    /// Those who look at it from the team.
+    pub(crate) visitors: Rundown,
+    /// The entry of a shared topology in the interface stack (IFS-2): above, below.
+    pub(crate) stacked: SpinLock<Option<(u32, u32)>>,
+    /// What the team's worker keeps about it.
+    pub(crate) asked: Asked,
     /// OID requests that are below; closed while none may go (PBS-5).
     pub(crate) requests: Rundown,
     pub(crate) facts: SpinLock<Facts>,
@@ -96,10 +99,7 @@ pub struct Lower<T: Topology> {
 unsafe impl<T: Topology> Send for Lower<T> {}
 // SAFETY: (VMI-9) as above.
 unsafe impl<T: Topology> Sync for Lower<T> {}
-// SAFETY: (VMI-9) as above; the list is reached under its lock only.
-unsafe impl<T: Topology> Send for LowerCore<T> {}
-
-/// What is guarded by [`Lower::setup`].
+/// What is guarded by [`Team::setup`].
 pub(crate) struct Setup<T: Topology> {
     /// Miniports that were taken off the list while the data path may still
     /// look at them; freed with the binding, unless their name comes back.
@@ -111,6 +111,14 @@ unsafe impl<T: Topology> Send for Setup<T> {}
 
 /// A virtual miniport that is not freed meanwhile.
 pub(crate) struct Held<'a, T: Topology>(&'a Upper<T>);
+
+impl<'a, T: Topology> Held<'a, T> {
+    /// Holds a miniport that is on the list; the list's lock is held. None: it is
+    /// on its way out.
+    pub(crate) fn of(upper: &'a Upper<T>) -> Option<Self> {
+        upper.users.enter_detached().then_some(Self(upper))
+    }
+}
 
 impl<T: Topology> Deref for Held<'_, T> {
     type Target = Upper<T>;
@@ -125,31 +133,43 @@ impl<T: Topology> Drop for Held<'_, T> {
     }
 }
 
-/// Walks over the miniports of a binding, without holding its lock.
+/// Walks over the miniports of a team, without holding its lock.
 pub(crate) struct Uppers<'a, T: Topology> {
-    lower: &'a Lower<T>,
+    team: &'a Team<T>,
     last: Option<u64>,
+}
+
+impl<'a, T: Topology> Uppers<'a, T> {
+    pub(crate) fn of(team: &'a Team<T>) -> Self {
+        Self { team, last: None }
+    }
 }
 
 impl<'a, T: Topology> Iterator for Uppers<'a, T> {
     type Item = Held<'a, T>;
 
     fn next(&mut self) -> Option<Held<'a, T>> {
-        let core = self.lower.core.lock();
+        let core = self.team.core.lock();
         loop {
             let (number, upper) = core.uppers.after(self.last)?;
             self.last = Some(number);
             // SAFETY: (VMI-4) on the list, hence alive; held before the lock is
             // let go.
-            let upper = unsafe { upper.as_ref() };
-            if upper.users.enter_detached() {
-                return Some(Held(upper));
+            let held = Held::of(unsafe { upper.as_ref() });
+            if held.is_some() {
+                return held;
             }
         }
     }
 }
 
 impl<T: Topology> Lower<T> {
+    /// The team that it belongs to.
+    pub(crate) fn team(&self) -> &Team<T> {
+        // SAFETY: (BND-14) a team is freed after its last binding.
+        unsafe { self.team.as_ref() }
+    }
+
     /// What the topology keeps about the adapter.
     pub fn adapter(&self) -> &T::Adapter {
         &self.adapter
@@ -159,16 +179,18 @@ impl<T: Topology> Lower<T> {
     /// it stays.
     pub(crate) fn try_new(
         driver: &'static Driver<T>,
+        team: NonNull<Team<T>>,
         facts: &Facts,
         adapter: T::Adapter,
     ) -> Result<Self> {
         Ok(Self {
             driver,
+            team,
+            slot: AtomicU8::new(0),
             adapter,
             core: SpinLock::new(LowerCore {
                 state: LowerState::Unbound,
                 bits: bit::LOWER_NO_SENDS | bit::LOWER_NO_RECEIVES,
-                uppers: Roster::new(),
             }),
             sole: AtomicPtr::new(core::ptr::null_mut()),
             handle: AtomicPtr::new(core::ptr::null_mut()),
@@ -178,10 +200,9 @@ impl<T: Topology> Lower<T> {
             closed: Event::new(),
             drained: Event::new(),
             users: Rundown::new(true),
-            desk: Desk::new(),
-            setup: Mutex::new(Setup {
-                retired: Room::new(),
-            }),
+            visitors: Rundown::new(true),
+            stacked: SpinLock::new(None),
+            asked: Asked::with_room(facts.multicast)?,
             requests: Rundown::new(false),
             facts: SpinLock::new(*facts),
             power: AtomicI32::new(NdisDeviceStateD0.0),
@@ -204,8 +225,7 @@ impl<T: Topology> Lower<T> {
             self.closed.init();
             self.drained.init();
             self.users.init();
-            self.setup.init();
-            self.desk.sync.init();
+            self.visitors.init();
             self.requests.init();
             self.own.init();
             T::Data::init(&self.data);
@@ -235,7 +255,8 @@ impl<T: Topology> Lower<T> {
                 Some(next) => {
                     core.state = next;
                     let mask = bit::LOWER_NO_SENDS | bit::LOWER_NO_RECEIVES;
-                    core.apply(state_bits(next), mask);
+                    core.bits = core.bits & !mask | state_bits(next);
+                    self.show_bits(state_bits(next), mask);
                     Ok(next)
                 }
                 None => Err(core.state),
@@ -260,112 +281,39 @@ impl<T: Topology> Lower<T> {
 
     /// Sets and clears bits of the lower edge on every path.
     pub(crate) fn set_bits(&self, set: u32, clear: u32) {
-        self.core.lock().apply(set, set | clear);
+        let mut core = self.core.lock();
+        core.bits = core.bits & !clear | set;
+        self.show_bits(set, set | clear);
     }
 
-    /// The virtual miniport at a place, if there is one. Not for the data path.
-    pub(crate) fn upper_at(&self, place: usize) -> Option<Held<'_, T>> {
-        let core = self.core.lock();
-        let found = core.uppers.at(place)?;
-        // SAFETY: (VMI-4) on the list, hence alive; held before the lock is let
-        // go.
-        let found = unsafe { found.as_ref() };
-        found.users.enter_detached().then(|| Held(found))
+    /// Gives the bits of `mask` in every gate the values in `bits`. `core` is held.
+    fn show_bits(&self, bits: u32, mask: u32) {
+        T::Data::gates(self, &mut |gate| {
+            gate.set(bits & mask);
+            gate.clear(mask & !bits);
+        });
     }
 
-    /// The virtual miniport with a name.
-    pub(crate) fn find(&self, name: &[u16]) -> Option<Held<'_, T>> {
-        let core = self.core.lock();
-        // SAFETY: (VMI-4) on the list, hence alive.
-        let mut all = core.uppers.iter().map(|upper| unsafe { upper.as_ref() });
-        let found = all.find(|upper| same_name(&upper.name, name))?;
-        found.users.enter_detached().then(|| Held(found))
-    }
-
-    /// How many virtual miniports there are.
-    pub(crate) fn upper_count(&self) -> usize {
-        self.core.lock().uppers.len()
-    }
-
-    /// All virtual miniports, one after the other, without holding the lock.
-    /// Those that come or go meanwhile may be seen or not.
+    /// All virtual miniports of the team, one after the other.
     pub(crate) fn uppers(&self) -> Uppers<'_, T> {
-        Uppers {
-            lower: self,
-            last: None,
-        }
+        self.team().uppers()
     }
 
-    /// The one virtual miniport of a 1:1 topology, for the data path; no lock.
+    /// The team's first virtual miniport, for the data path; no lock.
     pub(crate) fn sole(&self) -> Option<&Upper<T>> {
         // SAFETY: (VMI-4) published when complete, freed after the close.
         unsafe { self.sole.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Puts a complete virtual miniport on the binding, if the topology has room
-    /// for it. IRQL <= DISPATCH_LEVEL; memory is taken outside the lock.
-    pub(crate) fn add(&self, upper: PoolBox<Upper<T>>) -> Result<bool> {
-        loop {
-            let wanted = {
-                let mut core = self.core.lock();
-                if core.uppers.len() >= T::UPPERS_PER_LOWER {
-                    drop(core);
-                    drop(upper);
-                    return Ok(false);
-                }
-                if core.uppers.wants().is_none() {
-                    let gate = &upper.path.gate;
-                    gate.clear(bit::LOWER_NO_SENDS | bit::LOWER_NO_RECEIVES);
-                    gate.set(core.bits);
-                    upper.path.set_binding(self.handle());
-                    let raw = upper.into_raw();
-                    if let Some(upper) = NonNull::new(raw) {
-                        let first = core.uppers.is_empty();
-                        // There is room: looked at above.
-                        let _number = core.uppers.push(upper);
-                        if first {
-                            self.sole.store(raw, Ordering::Release);
-                        }
-                    }
-                    return Ok(true);
-                }
-                core.uppers.wants()
-            };
-            let more = Room::with_room(wanted.unwrap_or(0))?;
-            let old = self.core.lock().uppers.grow(more);
-            drop(old); // outside the lock
-        }
-    }
-
-    /// Takes the miniports off the list that the closure names.
-    pub(crate) fn take_off(&self, mut gone: impl FnMut(&Upper<T>) -> bool) {
-        let mut core = self.core.lock();
-        // SAFETY: (VMI-4) on the list, hence alive.
-        core.uppers.retain(|upper| !gone(unsafe { upper.as_ref() }));
-        let first = core.uppers.at(0);
-        let sole = first.map_or(core::ptr::null_mut(), NonNull::as_ptr);
-        self.sole.store(sole, Ordering::Release);
-    }
-
-    /// Takes all virtual miniports off a closed binding, to free them.
-    pub(crate) fn take_uppers(&mut self) -> Room<NonNull<Upper<T>>> {
-        self.sole.store(core::ptr::null_mut(), Ordering::Release);
-        self.core.get_mut().uppers.take()
+    /// Notes the team's first miniport. The team's lock is held.
+    pub(crate) fn set_sole(&self, upper: Option<NonNull<Upper<T>>>) {
+        let upper = upper.map_or(core::ptr::null_mut(), NonNull::as_ptr);
+        self.sole.store(upper, Ordering::Release);
     }
 
     /// Interface index of the adapter, for events.
     pub(crate) fn if_index(&self) -> u32 {
         self.facts.lock().if_index
-    }
-
-    /// What the tables ask about the adapter.
-    pub(crate) fn below(&self) -> Below {
-        let facts = self.facts.lock();
-        Below {
-            pm: facts.pm_aware(),
-            rss: facts.rss.is_some(),
-            offload: facts.offload.is_some(),
-        }
     }
 
     /// Gives back what came while the adapter was being opened (RCV-14). Called
@@ -390,19 +338,6 @@ const fn state_bits(state: LowerState) -> u32 {
     }
 }
 
-impl<T: Topology> LowerCore<T> {
-    /// Gives the bits of `mask` the values in `bits`, here and on every path.
-    fn apply(&mut self, bits: u32, mask: u32) {
-        self.bits = self.bits & !mask | bits & mask;
-        for upper in self.uppers.iter() {
-            // SAFETY: (VMI-4) on the list, hence alive.
-            let gate = unsafe { &upper.as_ref().path.gate };
-            gate.set(bits & mask);
-            gate.clear(mask & !bits);
-        }
-    }
-}
-
 /// What is guarded together on the upper edge.
 pub(crate) struct UpperCore {
     pub state: UpperState,
@@ -412,7 +347,7 @@ pub(crate) struct UpperCore {
 /// (VMI-4) and the MiniportAdapterContext (ATR-3).
 pub struct Upper<T: Topology> {
     pub(crate) driver: &'static Driver<T>,
-    lower: NonNull<Lower<T>>,
+    team: NonNull<Team<T>>,
     pub(crate) core: SpinLock<UpperCore>,
     pub(crate) path: Path,
     /// What the topology keeps about the miniport, and whether it is there.
@@ -474,11 +409,11 @@ unsafe impl<T: Topology> Sync for Upper<T> {}
 
 impl<T: Topology> Upper<T> {
     /// A virtual miniport that NDIS has not heard of. [`Upper::init`] follows.
-    pub(crate) fn try_new(lower: &Lower<T>, name: &[u16], position: u32) -> Result<Self> {
-        let pool = lower.driver.pool();
+    pub(crate) fn try_new(team: &Team<T>, name: &[u16], position: u32) -> Result<Self> {
+        let pool = team.driver.pool();
         Ok(Self {
-            driver: lower.driver,
-            lower: NonNull::from(lower),
+            driver: team.driver,
+            team: NonNull::from(team),
             core: SpinLock::new(UpperCore {
                 state: UpperState::Halted,
             }),
@@ -558,10 +493,15 @@ impl<T: Topology> Upper<T> {
         self.shown.lock().as_ref().map(read)
     }
 
-    /// The binding that the miniport stands on.
-    pub(crate) fn lower(&self) -> &Lower<T> {
-        // SAFETY: (VMI-4) the binding outlives its miniports.
-        unsafe { self.lower.as_ref() }
+    /// The team that it belongs to.
+    pub(crate) fn team(&self) -> &Team<T> {
+        // SAFETY: (VMI-4) the team outlives its miniports.
+        unsafe { self.team.as_ref() }
+    }
+
+    /// The one binding that the miniport stands on, where there can be no more.
+    pub(crate) fn lower(&self) -> Option<&Lower<T>> {
+        self.team().only()
     }
 
     /// The handle.

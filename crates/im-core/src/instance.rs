@@ -14,6 +14,7 @@ use crate::oid_table::Rule;
 use crate::settings::{Refused, Registry};
 use crate::state::{Upper as UpperState, UpperMove};
 use crate::sync::Claim;
+use crate::team::{Team, is_shared};
 use crate::topology::Topology;
 use crate::{log, oid, status, sync};
 use core::ptr::NonNull;
@@ -37,7 +38,7 @@ use ndis::{Error, Result};
 /// Makes the state of a virtual miniport, complete before NDIS hears of it
 /// (VMI-3), and puts it on the binding. False if the topology has no room.
 pub(crate) fn create<T: Topology>(
-    lower: &Lower<T>,
+    team: &Team<T>,
     setup: &mut Setup<T>,
     name: &[u16],
     position: u32,
@@ -55,27 +56,27 @@ pub(crate) fn create<T: Topology>(
             .position
             .store(position, Ordering::Relaxed);
         // SAFETY: (VMI-4) retired: off the list and halted, ours alone.
-        return lower.add(unsafe { PoolBox::from_raw(upper) });
+        return team.add(unsafe { PoolBox::from_raw(upper) });
     }
-    lower.add(make(lower, name, position)?)
+    team.add(make(team, name, position)?)
 }
 
 /// A virtual miniport in its box. Not inlined: what it has on the stack is gone
 /// before the miniport is asked for.
 #[inline(never)]
-fn make<T: Topology>(lower: &Lower<T>, name: &[u16], position: u32) -> Result<PoolBox<Upper<T>>> {
-    let upper = PoolBox::try_new(lower.driver.pool(), Upper::try_new(lower, name, position)?)?;
+fn make<T: Topology>(team: &Team<T>, name: &[u16], position: u32) -> Result<PoolBox<Upper<T>>> {
+    let upper = PoolBox::try_new(team.driver.pool(), Upper::try_new(team, name, position)?)?;
     // SAFETY: (IRQ-9) in its box, which does not move it; not shared yet.
     unsafe { upper.init() };
     Ok(upper)
 }
 
-/// Takes miniports away from a living binding: withdrawn from NDIS, off the
+/// Takes miniports away from a living team: withdrawn from NDIS, off the
 /// list, freed as soon as nobody looks at them any more (VMI-1, CAN-1, HLT-3).
 /// The caller holds `setup` and has taken them from the list. Fails, before
 /// anything was done, for want of memory only.
 pub(crate) fn remove_all<T: Topology>(
-    lower: &Lower<T>,
+    team: &Team<T>,
     setup: &mut Setup<T>,
     gone: &[NonNull<Upper<T>>],
 ) -> Result<()> {
@@ -92,11 +93,10 @@ pub(crate) fn remove_all<T: Topology>(
         withdraw(upper);
         upper.leaving.store(true, Ordering::Relaxed);
         let position = upper.position.load(Ordering::Relaxed);
-        lower
-            .driver
+        team.driver
             .event(EventKind::MiniportRemoved, index, position.into());
     }
-    lower.take_off(|upper| upper.leaving.load(Ordering::Relaxed));
+    team.take_off(|upper| upper.leaving.load(Ordering::Relaxed));
     for upper in gone {
         // SAFETY: (VMI-4) off the list; freed below only.
         let there = unsafe { upper.as_ref() };
@@ -113,10 +113,10 @@ pub(crate) fn remove_all<T: Topology>(
     Ok(())
 }
 
-/// Asks NDIS for every virtual miniport of a binding that is not there. The
-/// caller holds [`Lower::setup`].
-pub(crate) fn request_all<T: Topology>(lower: &Lower<T>) {
-    for upper in lower.uppers() {
+/// Asks NDIS for every virtual miniport of a team that is not there. The
+/// caller holds [`Team::setup`].
+pub(crate) fn request_all<T: Topology>(team: &Team<T>) {
+    for upper in team.uppers() {
         // One that is there already refuses the move; that is no event.
         if upper.state() == UpperState::Halted {
             let _requested = request(&upper);
@@ -125,7 +125,7 @@ pub(crate) fn request_all<T: Topology>(lower: &Lower<T>) {
 }
 
 /// Asks NDIS for a virtual miniport (BND-13, VMI-1). The caller holds
-/// [`Lower::setup`], so that nobody takes it away meanwhile.
+/// [`Team::setup`], so that nobody takes it away meanwhile.
 pub(crate) fn request<T: Topology>(upper: &Upper<T>) -> Result<()> {
     let driver = upper.driver;
     let mut name = counted(&upper.name)?;
@@ -140,7 +140,7 @@ pub(crate) fn request<T: Topology>(upper: &Upper<T>) -> Result<()> {
     upper.settled.reset();
     upper.halted.reset();
     let context: NDIS_HANDLE = core::ptr::from_ref(upper).cast_mut().cast();
-    driver.event(EventKind::MiniportRequested, upper.lower().if_index(), 0);
+    driver.event(EventKind::MiniportRequested, upper.team().if_index(), 0);
     // SAFETY: (VMI-1, VMI-4) PASSIVE_LEVEL, the miniport driver handle, a name
     // from UpperBindings, a context that outlives the miniport.
     let status = unsafe {
@@ -152,7 +152,7 @@ pub(crate) fn request<T: Topology>(upper: &Upper<T>) -> Result<()> {
             let _withdrawn = upper.step(UpperMove::Withdraw);
             upper.settled.set();
         }
-        let index = upper.lower().if_index();
+        let index = upper.team().if_index();
         driver.event(
             EventKind::MiniportRefused,
             index,
@@ -262,14 +262,17 @@ pub(crate) unsafe extern "efiapi" fn initialize<T: Topology>(
 
 /// What initialisation does, undone in reverse by [`take_down`].
 fn bring_up<T: Topology>(upper: &Upper<T>, handle: MiniportHandle) -> Result<()> {
-    let lower = upper.lower();
-    let facts = lower.facts();
+    let team = upper.team();
+    // Of many members the first speaks for all: what counts is in the facts.
+    let first = team.members().next().ok_or(Error::NotAccepted)?;
+    let facts = team.facts().ok_or(Error::NotAccepted)?;
     let context: NDIS_HANDLE = core::ptr::from_ref(upper).cast_mut().cast();
     attributes::register(handle, context)?; // ATR-1: first
-    let port = configure(upper, handle, &facts)?;
-    let shown = T::shown(lower.adapter(), &facts, &port);
+    let port = configure(upper, handle, first.adapter(), &facts)?;
+    let shown = T::shown(first.adapter(), &facts, &port);
+    drop(first);
     let mac = Mac::from_slice(&shown.mac).unwrap_or(Mac::ZERO);
-    let mut oids = supported(lower)?;
+    let mut oids = supported(team)?;
     let list = oids
         .as_mut()
         .map_or(&mut [][..], |oids| oids.as_mut_slice());
@@ -279,7 +282,7 @@ fn bring_up<T: Topology>(upper: &Upper<T>, handle: MiniportHandle) -> Result<()>
 
     // IFS-1, IFS-3: the layering that NDIS cannot see.
     let above = upper.if_index.load(Ordering::Relaxed);
-    if above != 0 && facts.if_index != 0 {
+    if !is_shared::<T>() && above != 0 && facts.if_index != 0 {
         // SAFETY: (IFS-3) PASSIVE_LEVEL; both indexes are registered.
         check(unsafe { NdisIfAddIfStackEntry(above, facts.if_index) })?;
         upper.stacked_on.store(facts.if_index, Ordering::Relaxed);
@@ -298,6 +301,7 @@ fn bring_up<T: Topology>(upper: &Upper<T>, handle: MiniportHandle) -> Result<()>
     upper.path.gate.set(bit::NO_FILTER); // RCV-14
     upper.filter.store(0, Ordering::Relaxed);
     upper.power.store(NdisDeviceStateD0.0, Ordering::Relaxed);
+    T::Data::started(upper, mac)?;
     let joined = sync::join(upper, mac);
     joined.and_then(|()| upper.step(UpperMove::Initialized).map(|_| ()))?;
     upper.handlers.open();
@@ -311,12 +315,12 @@ fn bring_up<T: Topology>(upper: &Upper<T>, handle: MiniportHandle) -> Result<()>
 fn configure<T: Topology>(
     upper: &Upper<T>,
     handle: MiniportHandle,
+    adapter: &T::Adapter,
     facts: &crate::Facts,
 ) -> Result<T::Port> {
     // SAFETY: (CFG-2) the miniport's handle, inside MiniportInitializeEx.
     // Without its settings a miniport might stand where it must not: no defaults.
     let registry = Registry(Some(unsafe { Configuration::open(handle.0) }?));
-    let adapter = upper.lower().adapter();
     let position = upper.position.load(Ordering::Relaxed);
     let refused = |refused: Refused| {
         let index = upper.if_index.load(Ordering::Relaxed);
@@ -335,8 +339,8 @@ fn configure<T: Topology>(
 
 /// The OIDs of the adapter below that are forwarded or answered in at least one
 /// kind of request (ATR-10).
-fn supported<T: Topology>(lower: &Lower<T>) -> Result<Option<PoolArray<NDIS_OID>>> {
-    let below = lower.below();
+fn supported<T: Topology>(team: &Team<T>) -> Result<Option<PoolArray<NDIS_OID>>> {
+    let below = team.below();
     let known = |oid: &NDIS_OID| {
         [Kind::Query, Kind::Set, Kind::Method].iter().any(|kind| {
             let asked = Facts {
@@ -348,7 +352,8 @@ fn supported<T: Topology>(lower: &Lower<T>) -> Result<Option<PoolArray<NDIS_OID>
         })
     };
     let own = T::own_oids();
-    let below_list = lower.supported.as_deref().unwrap_or(&[]);
+    let below_list = team.only().and_then(|lower| lower.supported.as_deref());
+    let below_list = below_list.unwrap_or(&[]);
     let oids = || {
         let others = below_list.iter().map(|oid| NDIS_OID(*oid));
         let others = others.filter(|oid| !own.contains(oid));
@@ -359,7 +364,7 @@ fn supported<T: Topology>(lower: &Lower<T>) -> Result<Option<PoolArray<NDIS_OID>
         return Ok(None);
     }
     let mut next = oids();
-    let pool = lower.driver.pool();
+    let pool = team.driver.pool();
     // As many as were counted: nothing changes the list.
     PoolArray::try_with(pool, count, |_| next.next().unwrap_or(NDIS_OID(0))).map(Some)
 }
@@ -370,6 +375,30 @@ fn unstack<T: Topology>(upper: &Upper<T>) {
     if below != 0 {
         // SAFETY: (IFS-2) PASSIVE_LEVEL; the pair that was added.
         unsafe { NdisIfDeleteIfStackEntry(upper.if_index.load(Ordering::Relaxed), below) };
+    }
+}
+
+/// Enters a member of a team into the interface stack below the miniport (IFS-1,
+/// IFS-3). The caller holds `Desk::sync`; IRQL = PASSIVE_LEVEL.
+pub(crate) fn stack_member<T: Topology>(upper: &Upper<T>, lower: &Lower<T>) {
+    let above = upper.if_index.load(Ordering::Relaxed);
+    let below = lower.if_index();
+    unstack_member(lower);
+    if above == 0 || below == 0 {
+        return;
+    }
+    // SAFETY: (IFS-3) PASSIVE_LEVEL; both indexes are registered.
+    if check(unsafe { NdisIfAddIfStackEntry(above, below) }).is_ok() {
+        *lower.stacked.lock() = Some((above, below));
+    }
+}
+
+/// Takes a member's entry out again (IFS-2). The caller holds `Desk::sync`.
+pub(crate) fn unstack_member<T: Topology>(lower: &Lower<T>) {
+    let entry = lower.stacked.lock().take();
+    if let Some((above, below)) = entry {
+        // SAFETY: (IFS-2) PASSIVE_LEVEL; the pair that was added.
+        unsafe { NdisIfDeleteIfStackEntry(above, below) };
     }
 }
 
@@ -390,6 +419,7 @@ pub(crate) fn restack<T: Topology>(upper: &Upper<T>, below: u32) {
 /// came. Handlers have returned.
 fn take_down<T: Topology>(upper: &Upper<T>) {
     sync::leave(upper);
+    T::Data::stopped(upper);
     unstack(upper);
     upper
         .path

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | DriverEntry, unload, the driver's one static | `driver` |
 //! | bind, unbind, open, close | `bind` |
+//! | which bindings and miniports belong together | `team` |
 //! | virtual miniports: request, initialise, halt | `instance`, `attributes` |
 //! | which there are: lists, names, what changes | `roster`, `names`, `bind` |
 //! | pause and restart of both edges | `pause`, tables in `state` |
@@ -28,15 +29,16 @@
 //! * The data path takes no lock. It counts itself in on its processor's slot
 //!   and then reads one word, the gate (`flow`, `gate`); whoever closes the
 //!   gate waits for the counts.
-//! * `Lower::core` (a spin lock) holds a binding's state and the list of its
-//!   virtual miniports; `Upper::core` a miniport's state. Order: lower before
-//!   upper. Gate bits change under the lock of the edge they speak for.
+//! * `Lower::core` (a spin lock) holds a binding's state, `Team::core` the lists of
+//!   bindings and virtual miniports that belong together, `Upper::core` a
+//!   miniport's state. Order: lower, team, upper. Gate bits change under the lock
+//!   of the edge they speak for.
 //! * `Driver::bindings` holds the table of bindings; it is taken alone.
 //! * Every other lock is a leaf. No lock is held across a call into NDIS
 //!   (LCK-6), and no handler returns with one held (IRQ-24).
 //!
-//! A `Lower` lives from bind to the end of unbind, its `Upper`s no longer than
-//! it. NDIS unbinds only after it paused, and halts a miniport before unbind
+//! A `Lower` lives from bind to the end of unbind, its `Team` as long as one of its
+//! bindings, and `Upper`s no longer than their team. NDIS unbinds only after it paused, and halts a miniport before unbind
 //! goes on; threads that come from elsewhere (the control device, a sweep after
 //! Reconfigure) hold the run-down `Lower::users`.
 // C constants are matched under their C names.
@@ -83,6 +85,7 @@ mod statistics;
 mod status;
 pub mod status_table;
 mod sync;
+mod team;
 mod topology;
 pub mod undo;
 
@@ -90,4 +93,5 @@ pub use attributes::Shown;
 pub use driver::Driver;
 pub use edges::{Lower, Upper};
 pub use facts::Facts;
+pub use team::Team;
 pub use topology::{Identity, Notice, Topology};

@@ -6,8 +6,10 @@
 //! (OID_TCP_OFFLOAD_PARAMETERS). Nothing goes down: who does not ask for a task
 //! in a list does not get it, and results that nobody asked for are ignored.
 
+use crate::attributes::no_wake_up;
 use crate::edges::Upper;
 use crate::status;
+use crate::team::Team;
 use crate::topology::Topology;
 use core::mem::offset_of;
 use ndis::header::{Zeroed, read_versioned};
@@ -15,7 +17,8 @@ use ndis::oid::Request;
 use ndis::sys::{
     NDIS_OBJECT_TYPE_DEFAULT, NDIS_OBJECT_TYPE_OFFLOAD_ENCAPSULATION, NDIS_OFFLOAD,
     NDIS_OFFLOAD_ENCAPSULATION, NDIS_OFFLOAD_PARAMETERS, NDIS_OFFLOAD_SET_ON, NDIS_STATUS,
-    NDIS_STATUS_INDICATION, NDIS_STATUS_INVALID_DATA, NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG,
+    NDIS_STATUS_INDICATION, NDIS_STATUS_INVALID_DATA, NDIS_STATUS_PM_HARDWARE_CAPABILITIES,
+    NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG, NDIS_STATUS_TASK_OFFLOAD_HARDWARE_CAPABILITIES,
     NDIS_TCP_IP_CHECKSUM_OFFLOAD,
 };
 
@@ -219,15 +222,74 @@ pub(crate) fn set_parameters<T: Topology>(upper: &Upper<T>, request: Request) ->
 /// Computes anew what the miniport shows. IRQL <= DISPATCH_LEVEL; inside its
 /// handlers or indications.
 pub(crate) fn renew<T: Topology>(upper: &Upper<T>) {
-    let lower = upper.lower();
+    let team = upper.team();
     let Some(port) = upper.port() else { return };
-    let all = T::shown(lower.adapter(), &lower.facts(), port);
+    let (Some(first), Some(facts)) = (team.members().next(), team.facts()) else {
+        return;
+    };
+    let all = T::shown(first.adapter(), &facts, port);
+    drop(first);
     let choice = *upper.choice.lock();
     let mut shown = upper.shown.lock();
     if let Some(shown) = &mut *shown {
         shown.offload = all.offload.map(|offload| choice.limit(offload));
         shown.offload_hardware = all.offload_hardware;
     }
+}
+
+/// The members of a team have another capability in common: what the miniport
+/// offers of wake-up and task offload is computed anew and said, if it is not what
+/// it was (LBF-1, LBF-2). IRQL = PASSIVE_LEVEL.
+pub(crate) fn offer_again<T: Topology>(team: &Team<T>) {
+    let Some(facts) = team.facts() else { return };
+    for upper in team.uppers() {
+        let Some(_inside) = upper.indications.enter() else {
+            continue;
+        };
+        let before = upper.shown(|shown| (shown.offload, shown.offload_hardware, shown.pm));
+        renew(&upper);
+        let pm = facts.pm.map(no_wake_up);
+        if let Some(shown) = &mut *upper.shown.lock() {
+            shown.pm = pm;
+        }
+        let Some((offload, hardware, old_pm)) = before else {
+            continue;
+        };
+        let now = upper.shown(|shown| (shown.offload, shown.offload_hardware));
+        let (now_offload, now_hardware) = now.unwrap_or((None, None));
+        if !same(hardware.as_ref(), now_hardware.as_ref())
+            && let Some(mut hardware) = now_hardware
+        {
+            let mut code = NDIS_STATUS_INDICATION::zeroed();
+            code.StatusCode = NDIS_STATUS_TASK_OFFLOAD_HARDWARE_CAPABILITIES; // LBF-2
+            let length = u32::from(hardware.Header.Size);
+            status::indicate(&upper, &code, (&raw mut hardware).cast(), length);
+        }
+        if !same(offload.as_ref(), now_offload.as_ref()) {
+            indicate(&upper);
+        }
+        if !same(old_pm.as_ref(), pm.as_ref())
+            && let Some(mut pm) = pm
+        {
+            let mut code = NDIS_STATUS_INDICATION::zeroed();
+            code.StatusCode = NDIS_STATUS_PM_HARDWARE_CAPABILITIES; // LBF-1
+            let length = u32::from(pm.Header.Size);
+            status::indicate(&upper, &code, (&raw mut pm).cast(), length);
+        }
+    }
+}
+
+/// Whether two capabilities are the same, byte by byte: both came zeroed.
+fn same<S: Zeroed>(one: Option<&S>, other: Option<&S>) -> bool {
+    let bytes = |what: Option<&S>| {
+        what.map(|what| {
+            // SAFETY: (VER-5) a C structure that was zeroed before it was filled.
+            unsafe {
+                core::slice::from_raw_parts(core::ptr::from_ref(what).cast::<u8>(), size_of::<S>())
+            }
+        })
+    };
+    bytes(one) == bytes(other)
 }
 
 /// Says what is configured (STS-6). IRQL <= DISPATCH_LEVEL.

@@ -117,7 +117,7 @@ fn decide<T: Topology>(upper: &Upper<T>, request: Request, route: Route) -> Deci
     if word & bit::UPPER_REMOVED != 0 {
         return Decision::Done(NDIS_STATUS_NOT_ACCEPTED); // DPE-1
     }
-    let rule = T::request_rule(facts, upper.lower().below());
+    let rule = T::request_rule(facts, upper.team().below());
     let power = matches!(rule, Rule::Answer(Local::QueryPower | Local::SetPower));
     if word & bit::UPPER_LOW_POWER != 0 && !power {
         return Decision::Done(NDIS_STATUS_LOW_POWER_STATE); // PWR-5
@@ -225,7 +225,10 @@ fn forward<T: Topology>(
     number: u64,
     note: Note,
 ) -> core::result::Result<(), (NDIS_STATUS, bool)> {
-    let lower = upper.lower();
+    let Some(lower) = upper.lower() else {
+        // LBF-6: a team has no adapter to pass a request on to.
+        return Err((refused(request, NDIS_STATUS_NOT_SUPPORTED), false));
+    };
     let id = request.id();
     if let Err(error) = may_ask(lower) {
         return Err((refused(request, error.status()), false));
@@ -256,7 +259,7 @@ fn forward<T: Topology>(
         upper.path.gate.clear(bit::NO_FILTER);
     }
     if let Err((clone, status)) = clone.send(route) {
-        let ended = finish(upper, clone, status, route);
+        let ended = finish(lower, upper, clone, status, route);
         return ended.map_or(Ok(()), |(_, status)| Err((status, true)));
     }
     // The request may have ended and the original be gone; the slot knows.
@@ -287,18 +290,18 @@ fn end<T: Topology>(upper: &Upper<T>, route: Route, id: PVOID) {
 /// means noted. The original is returned to be completed, with its final
 /// status.
 fn finish<T: Topology>(
+    lower: &Lower<T>,
     upper: &Upper<T>,
     clone: Clone,
     status: NDIS_STATUS,
     route: Route,
 ) -> Option<(Request, NDIS_STATUS)> {
-    let lower = upper.lower();
     let original = clone.finish();
     let id = original.map_or(core::ptr::null_mut(), Request::id);
     let result = original.map(|original| {
         let facts = original.facts();
-        let status = match T::request_rule(facts, lower.below()) {
-            Rule::Forward(note) => noted(upper, original, status, note),
+        let status = match T::request_rule(facts, lower.team().below()) {
+            Rule::Forward(note) => noted(lower, upper, original, status, note),
             _ => status,
         };
         if status == NDIS_STATUS_INDICATION_REQUIRED {
@@ -319,12 +322,12 @@ fn finish<T: Topology>(
 
 /// What a forwarded request that ended means to us.
 fn noted<T: Topology>(
+    lower: &Lower<T>,
     upper: &Upper<T>,
     original: Request,
     status: NDIS_STATUS,
     note: Note,
 ) -> NDIS_STATUS {
-    let lower = upper.lower();
     let good = status == NDIS_STATUS_SUCCESS;
     match note {
         Note::PacketFilter => {
@@ -415,7 +418,7 @@ fn completed<T: Topology>(
     // SAFETY: (OID-14) the clone is ours again.
     let clone = unsafe { Clone::returned(request, lower.handle()) };
     let handle = upper.handle();
-    if let Some((original, status)) = finish(upper, clone, status, route) {
+    if let Some((original, status)) = finish(lower, upper, clone, status, route) {
         original.complete(handle, route, status); // OID-2; last
     }
 }
@@ -429,7 +432,11 @@ pub(crate) unsafe extern "efiapi" fn cancel<T: Topology>(context: NDIS_HANDLE, i
     };
     let step = upper.oid.lock().cancel(id);
     match step {
-        CancelStep::PassOn => cancel_below(upper.lower().handle(), Route::Regular, id),
+        CancelStep::PassOn => {
+            if let Some(lower) = upper.lower() {
+                cancel_below(lower.handle(), Route::Regular, id);
+            }
+        }
         CancelStep::Complete(request) => {
             upper.oid_idle.set();
             request.refused();
@@ -461,7 +468,9 @@ pub(crate) unsafe extern "efiapi" fn cancel_direct<T: Topology>(context: NDIS_HA
         return;
     };
     upper.direct.lock().cancel(id);
-    cancel_below(upper.lower().handle(), Route::Direct, id);
+    if let Some(lower) = upper.lower() {
+        cancel_below(lower.handle(), Route::Direct, id);
+    }
 }
 
 /// A request whose answer follows as a status (OID-27).

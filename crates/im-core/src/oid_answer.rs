@@ -57,7 +57,7 @@ pub(crate) fn answer<T: Topology>(upper: &Upper<T>, request: Request, local: Loc
         // OID-21: no flag, and every wake-up value Unspecified, is all zeroes.
         Local::Capabilities => request.answer(&[0; size_of::<NDIS_PNP_CAPABILITIES>()]),
         Local::MacOptions => {
-            let below = upper.lower().facts.lock().mac_options;
+            let below = upper.team().look(|facts| facts.mac_options).unwrap_or(0);
             number(
                 upper
                     .shown(|shown| shown.mac_options)

@@ -29,8 +29,8 @@ pub(crate) unsafe extern "efiapi" fn miniport_pause<T: Topology>(
     }
     give_up_held(upper);
     let told = upper.path.wait(Waiters::UPPER);
-    if told.lower {
-        upper.lower().drained.set();
+    if let (true, Some(lower)) = (told.lower, upper.lower()) {
+        lower.drained.set();
     }
     if told.upper {
         let _paused = upper.step(UpperMove::Paused);
@@ -74,7 +74,7 @@ pub(crate) fn tell<T: Topology>(upper: &Upper<T>, told: Waiters) {
         // its waiter was claimed here only.
         unsafe { NdisMPauseComplete(handle.0) };
     }
-    if told.lower {
+    if let (true, Some(lower)) = (told.lower, lower) {
         // NetEventPause waits for this in its handler, so that no unbind can
         // have started.
         lower.drained.set();
@@ -90,9 +90,16 @@ pub(crate) fn give_up_held<T: Topology>(upper: &Upper<T>) {
 /// NetEventPause on a binding. IRQL = PASSIVE_LEVEL. Waits until everything that
 /// went through the binding is back (PBS-2), then succeeds.
 pub(crate) fn pause_binding<T: Topology>(lower: &Lower<T>) {
+    T::Data::leaving(lower);
     if lower.step(LowerMove::Pause).is_err() {
         return; // not running: nothing is outstanding
     }
+    T::Data::drain(lower);
+    let _paused = lower.step(LowerMove::Paused);
+}
+
+/// Waits until nothing is outstanding on any miniport of a binding.
+pub(crate) fn drain_miniports<T: Topology>(lower: &Lower<T>) {
     for upper in lower.uppers() {
         give_up_held(&upper);
         lower.drained.reset();
@@ -104,17 +111,15 @@ pub(crate) fn pause_binding<T: Topology>(lower: &Lower<T>) {
             lower.drained.wait();
         }
     }
-    let _paused = lower.step(LowerMove::Paused);
 }
 
 /// NetEventRestart on a binding. IRQL = PASSIVE_LEVEL.
 pub(crate) fn restart_binding<T: Topology>(lower: &Lower<T>) {
-    for upper in lower.uppers() {
-        upper.path.resume();
-    }
+    T::Data::resume(lower);
     // A move that the table does not have is reported; the event succeeds in
     // any case (PNP-2).
     if lower.step(LowerMove::Restart).is_ok() {
         let _restarted = lower.step(LowerMove::Restarted);
     }
+    T::Data::changed(lower);
 }

@@ -5,14 +5,16 @@
 //! is completed later (PNP-3). Power changes do not wait for anything (PWR-3).
 
 use crate::bind::{Unlisted, arrange, read_names};
+use crate::data::DataPath;
 use crate::edges::{Lower, Upper};
 use crate::gate::bit;
 use crate::instance;
 use crate::pause::{pause_binding, restart_binding};
 use crate::pnp_table::{EventRule, rule};
 use crate::state::{Upper as UpperState, upper_exists};
+use crate::sync;
+use crate::team::is_shared;
 use crate::topology::Topology;
-use crate::{status, sync};
 use core::mem::offset_of;
 use core::sync::atomic::Ordering;
 use im_control::EventKind;
@@ -88,6 +90,9 @@ pub(crate) unsafe extern "efiapi" fn event<T: Topology>(
 /// Passes an event to the protocols above every miniport of the binding; the
 /// first answer that is not SUCCESS counts (PNP-4, PNP-6).
 fn ask<T: Topology>(lower: &Lower<T>, below: &NET_PNP_EVENT_NOTIFICATION) -> NDIS_STATUS {
+    if lower.team().member_count() > 1 {
+        return NDIS_STATUS_SUCCESS; // LBF-7: the others carry the team
+    }
     for upper in lower.uppers() {
         let Some(_inside) = upper.handlers.enter() else {
             continue;
@@ -139,15 +144,11 @@ fn set_power<T: Topology>(lower: &Lower<T>, event: &NET_PNP_EVENT_NOTIFICATION) 
         .event(EventKind::BindingPower, lower.if_index(), state as u64);
     if state == NdisDeviceStateD0.0 {
         lower.set_bits(0, bit::LOWER_LOW_POWER);
-        sync::merge_again(lower);
-        for upper in lower.uppers() {
-            status::show_link(&upper);
-        }
+        sync::merge_again(lower.team());
+        T::Data::changed(lower);
     } else {
         lower.set_bits(bit::LOWER_LOW_POWER, 0);
-        for upper in lower.uppers() {
-            crate::pause::give_up_held(&upper); // PWR-4: nothing waits for D0
-        }
+        T::Data::slept(lower); // PWR-4: nothing waits for D0
     }
 }
 
@@ -182,6 +183,10 @@ fn refresh<T: Topology>(lower: &Lower<T>, event: &NET_PNP_EVENT_NOTIFICATION) {
         }
         facts.if_index
     };
+    if is_shared::<T>() {
+        lower.team().fold();
+        return sync::restack_member(lower);
+    }
     for upper in lower.uppers() {
         if let Some(_inside) = upper.handlers.enter()
             && upper_exists(upper.state())
@@ -199,12 +204,25 @@ fn reconfigure<T: Topology>(lower: &Lower<T>) {
     // unbind waits for this thread or is serialised with this event.
     let names = unsafe { Configuration::open(lower.handle().0) }
         .and_then(|configuration| read_names(&configuration));
+    if is_shared::<T>() {
+        return other_team(lower, names.as_deref().unwrap_or(&[]));
+    }
     let result = names.and_then(|names| arrange(lower, &names, Unlisted::Go));
     if let Err(error) = result {
         let status = u64::from(error.status().0 as u32);
         lower
             .driver
             .event(EventKind::NoUpperBindings, lower.if_index(), status);
+    }
+}
+
+/// A member of a team stays in it as long as it is bound: another name, or none,
+/// counts from its next bind on, and an event says so.
+fn other_team<T: Topology>(lower: &Lower<T>, units: &[u16]) {
+    let name = ndis::multi_sz::names(units).next().unwrap_or(&[]);
+    if !lower.team().is_called(name) {
+        let (driver, index) = (lower.driver, lower.if_index());
+        driver.event(EventKind::NoUpperBindings, index, 0);
     }
 }
 
@@ -216,8 +234,9 @@ fn re_enable<T: Topology>(event: &NET_PNP_EVENT_NOTIFICATION) {
     // SAFETY: (PNP-9, PNP-10) a counted string, long enough.
     let name = unsafe { units(event.NetPnPEvent.Buffer.cast::<UNICODE_STRING>()) };
     T::driver().each_binding(|lower| {
-        let _setup = lower.setup.lock();
-        if let Some(upper) = lower.find(name)
+        let team = lower.team();
+        let _setup = team.setup.lock();
+        if let Some(upper) = team.find(name)
             && upper.state() == UpperState::Halted
         {
             let _requested = instance::request(&upper);

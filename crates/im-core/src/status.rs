@@ -11,6 +11,7 @@ use crate::edges::{Lower, Upper};
 use crate::facts::{Link, read_offload};
 use crate::gate::bit;
 use crate::status_table::StatusRule;
+use crate::team::is_shared;
 use crate::topology::Topology;
 use crate::{offload, sync};
 use core::mem::offset_of;
@@ -44,7 +45,7 @@ pub(crate) unsafe extern "efiapi" fn status<T: Topology>(
     if below.PortNumber != 0 {
         return; // PRT-1: only the default port is ours
     }
-    match T::status_rule(below.StatusCode, lower.below()) {
+    match T::status_rule(below.StatusCode, lower.team().below()) {
         StatusRule::Keep => {}
         StatusRule::PassOn => relay(lower, &below),
         StatusRule::Link => {
@@ -59,9 +60,7 @@ pub(crate) unsafe extern "efiapi" fn status<T: Topology>(
             lower
                 .driver
                 .event(EventKind::LinkState, index, link.connect as u64);
-            for upper in lower.uppers() {
-                show_link(&upper);
-            }
+            T::Data::changed(lower);
         }
         StatusRule::Offload => {
             if below.StatusCode == NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG {
@@ -90,6 +89,9 @@ pub(crate) unsafe extern "efiapi" fn status<T: Topology>(
                     return;
                 }
                 lower.facts.lock().offload = offload;
+                if is_shared::<T>() {
+                    lower.team().fold();
+                }
                 for upper in lower.uppers() {
                     if let Some(_inside) = upper.indications.enter() {
                         offload::renew(&upper); // OFF-1
@@ -111,10 +113,8 @@ pub(crate) unsafe extern "efiapi" fn status<T: Topology>(
             // starts without the bits.
             lower.core.lock().bits &= !bit::LOWER_RESETTING;
             lower.driver.event(EventKind::ResetEnd, lower.if_index(), 0);
-            for upper in lower.uppers() {
-                T::Data::end_reset(&upper); // RST-3
-            }
-            sync::merge_again(lower);
+            T::Data::end_reset(lower); // RST-3
+            sync::merge_again(lower.team());
         }
     }
 }
@@ -203,7 +203,7 @@ const MOST_ROUNDS: u32 = 8;
 
 /// The link that a miniport shows now.
 pub(crate) fn link_of<T: Topology>(upper: &Upper<T>) -> Link {
-    let below = upper.lower().facts.lock().link;
+    let below = upper.team().look(|facts| facts.link).unwrap_or(Link::DOWN);
     upper.port().map_or(below, |port| T::link(port, below))
 }
 

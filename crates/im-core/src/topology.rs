@@ -6,6 +6,7 @@
 
 use crate::attributes::Shown;
 use crate::data::DataPath;
+use crate::data::teamed::Slot;
 use crate::driver::Driver;
 use crate::facts::{Facts, Link};
 use crate::merge::{Merged, Wish};
@@ -65,6 +66,10 @@ pub trait Topology: Sized + Send + Sync + 'static {
     /// number.
     const UPPERS_PER_LOWER: usize;
 
+    /// How many adapters one virtual miniport may stand on. With more than one, the
+    /// adapters whose UpperBindings list the same miniport are its team.
+    const LOWERS_PER_UPPER: usize = 1;
+
     /// What the topology keeps about an adapter: made by the bind, gone with
     /// the binding.
     type Adapter: Send + Sync;
@@ -93,12 +98,38 @@ pub trait Topology: Sized + Send + Sync + 'static {
     /// Reads what the registry says about a virtual miniport. `position` is its
     /// place in UpperBindings. Inside MiniportInitializeEx,
     /// IRQL = PASSIVE_LEVEL; a refusal leaves this miniport out, and no other.
+    /// Without a single adapter `adapter` is that of the first member, and `facts`
+    /// is what all of them have in common.
     fn port(
         adapter: &Self::Adapter,
         facts: &Facts,
         position: u32,
         values: &dyn Values,
     ) -> core::result::Result<Self::Port, Refused>;
+
+    /// What many adapters have in common, which is what their miniport has to live
+    /// with (LBF-8). None: there is no adapter. Pure; IRQL <= DISPATCH_LEVEL.
+    fn fold(members: &mut dyn Iterator<Item = Facts>) -> Option<Facts> {
+        members.next()
+    }
+
+    /// Whether an adapter may join the team of a miniport that shows this already,
+    /// or whose members so far have this in common. Pure; IRQL = PASSIVE_LEVEL.
+    fn may_join(
+        _team: &Facts,
+        _shown: Option<&Shown>,
+        _adapter: &Facts,
+    ) -> core::result::Result<(), Refused> {
+        Ok(())
+    }
+
+    /// The place in the team that an adapter's settings ask for.
+    fn slot(_adapter: &Self::Adapter) -> Option<Slot> {
+        None
+    }
+
+    /// The setting that a place is blamed on which cannot be had.
+    const SLOT_SETTING: u8 = 0;
 
     /// What no two virtual miniports of an adapter may have in common: the
     /// second one with an equal key is refused. `None`: nothing.

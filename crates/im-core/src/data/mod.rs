@@ -14,6 +14,9 @@ pub use fanout::{Fanout, Switch};
 pub use straight::Straight;
 
 use crate::edges::{Lower, Upper};
+use crate::gate::Gate;
+use crate::pause::{drain_miniports, give_up_held};
+use crate::status::show_link;
 use crate::topology::Topology;
 use ethernet::Mac;
 use im_control::DropReason;
@@ -25,11 +28,23 @@ use ndis::sys::{NDIS_HANDLE, NDIS_RECEIVE_FLAGS_RESOURCES, NET_BUFFER_LIST, PVOI
 /// What moves lists. Every method at IRQL <= DISPATCH_LEVEL, any number at once,
 /// unless it says otherwise.
 pub trait DataPath<T: Topology>: Sized + 'static {
+    /// What the data path keeps about a team.
+    type Team: Send + Sync;
+
     /// What the data path keeps about a binding.
     type Binding: Send + Sync;
 
     /// What it keeps about a virtual miniport.
     type Miniport: Send + Sync;
+
+    /// Makes what it keeps about a team; [`DataPath::init_team`] follows.
+    fn team(pool: Pool) -> Result<Self::Team>;
+
+    /// Initialises in place what needs a fixed address.
+    ///
+    /// # Safety
+    /// The team has its final address and is not shared yet.
+    unsafe fn init_team(_team: &Self::Team) {}
 
     /// Makes what it keeps about a binding; [`DataPath::init`] follows.
     fn binding(pool: Pool) -> Result<Self::Binding>;
@@ -61,8 +76,69 @@ pub trait DataPath<T: Topology>: Sized + 'static {
     /// Lists that the protocols above are done with (RCV-7).
     fn returned(upper: &Upper<T>, chain: Chain<FromBelow>, flags: u32);
 
+    /// Visits the gate of every path that uses a binding, whose `core` is held.
+    fn gates(lower: &Lower<T>, visit: &mut dyn FnMut(&Gate)) {
+        let core = lower.team().core.lock();
+        for upper in core.uppers.iter() {
+            // SAFETY: (VMI-4) on the list, hence alive.
+            visit(unsafe { &upper.as_ref().path.gate });
+        }
+    }
+
+    /// NetEventPause: the gates are closed; waits until nothing is outstanding on
+    /// the binding (PBS-2). IRQL = PASSIVE_LEVEL.
+    fn drain(lower: &Lower<T>) {
+        drain_miniports(lower);
+    }
+
+    /// NetEventRestart: counts by processor again, before the gates open.
+    /// IRQL = PASSIVE_LEVEL.
+    fn resume(lower: &Lower<T>) {
+        for upper in lower.uppers() {
+            upper.path.resume();
+        }
+    }
+
     /// The adapter's reset ended: what was held goes on (RST-3).
-    fn end_reset(upper: &Upper<T>);
+    fn end_reset(lower: &Lower<T>);
+
+    /// The adapter fell asleep: nothing waits for it (PWR-4).
+    fn slept(lower: &Lower<T>) {
+        for upper in lower.uppers() {
+            give_up_held(&upper);
+        }
+    }
+
+    /// Link, power, state, address or facts of a binding changed.
+    fn changed(lower: &Lower<T>) {
+        for upper in lower.uppers() {
+            show_link(&upper);
+        }
+    }
+
+    /// A binding joined its team: it is open, and may be used as soon as its gate
+    /// opens. IRQL = PASSIVE_LEVEL; [`DataPath::left`] follows also if it fails.
+    fn joined(_lower: &Lower<T>) -> Result<()> {
+        Ok(())
+    }
+
+    /// A binding is about to be paused: where there are others, its flows move to
+    /// them in order, as long as it can still send. IRQL = PASSIVE_LEVEL.
+    fn leaving(_lower: &Lower<T>) {}
+
+    /// A binding leaves its team: when this returns, nobody is about to use it.
+    /// IRQL = PASSIVE_LEVEL.
+    fn left(_lower: &Lower<T>) {}
+
+    /// A miniport has its settings and address. Inside MiniportInitializeEx, before
+    /// [`DataPath::publish`]; [`DataPath::stopped`] follows also if it fails.
+    fn started(_upper: &Upper<T>, _mac: Mac) -> Result<()> {
+        Ok(())
+    }
+
+    /// A miniport is being halted, and was withdrawn; its settings go next.
+    /// IRQL = PASSIVE_LEVEL.
+    fn stopped(_upper: &Upper<T>) {}
 
     /// What is held cannot wait any longer: it is refused (RST-3).
     fn release_held(upper: &Upper<T>);

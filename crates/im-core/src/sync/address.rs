@@ -3,24 +3,36 @@
 //! PASSIVE_LEVEL throughout.
 
 use super::{Place, duty, merge_again};
+use crate::data::DataPath;
 use crate::edges::Lower;
 use crate::instance;
 use crate::own_request::{Ask, ask, may_ask};
+use crate::team::{Team, is_shared};
 use crate::topology::Topology;
+use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 use ethernet::Mac;
 use im_control::EventKind;
 use ndis::Error;
 use ndis::sys::{NDIS_STATUS_SUCCESS, OID_802_3_CURRENT_ADDRESS};
 
-/// Asks the adapter for its address; if it is another one, the miniports that
+/// Asks each adapter for its address; if it is another one, the miniports that
 /// use it or derive theirs from it are initialised anew.
-pub(super) fn look_at_address<T: Topology>(lower: &Lower<T>) {
+pub(super) fn look_at_address<T: Topology>(team: &Team<T>) {
+    for member in team.members() {
+        look_at(team, &member);
+    }
+}
+
+fn look_at<T: Topology>(team: &Team<T>, lower: &Lower<T>) {
     let mut mac = [0_u8; 6];
     let status = {
-        let _sync = lower.desk.sync.lock();
+        let sync = team.desk.sync.lock();
+        if !sync.lowers.contains(&NonNull::from(lower)) {
+            return; // on its way in or out
+        }
         if may_ask(lower).is_err() {
-            lower.desk.duties.fetch_or(duty::ADDRESS, Ordering::AcqRel);
+            team.desk.duties.fetch_or(duty::ADDRESS, Ordering::AcqRel);
             return;
         }
         let oid = OID_802_3_CURRENT_ADDRESS;
@@ -50,22 +62,25 @@ pub(super) fn look_at_address<T: Topology>(lower: &Lower<T>) {
     };
     let value = Mac(mac).number();
     lower.driver.event(EventKind::AddressChanged, index, value);
-    if let Some(renewer) = &lower.desk.renewer {
+    if is_shared::<T>() {
+        T::Data::changed(lower);
+    } else if let Some(renewer) = &team.desk.renewer {
         renewer.queue();
     }
-    merge_again(lower);
+    merge_again(team);
 }
 
 /// Halts the miniports whose address follows the adapter's, and asks for them
 /// again: NDIS_IO_WORKITEM. IRQL = PASSIVE_LEVEL.
 pub(super) fn renew<T: Topology>(place: &Place<T>) {
-    // SAFETY: (BND-14) unbind closes the desk before the binding goes.
-    let lower = unsafe { place.0.as_ref() };
+    // SAFETY: (BND-14) the desk is closed before the team goes.
+    let team = unsafe { place.0.as_ref() };
+    let Some(lower) = team.only() else { return };
     let Some(_users) = lower.users.enter() else {
         return; // about to be unbound
     };
-    let _setup = lower.setup.lock();
-    for upper in lower.uppers() {
+    let _setup = team.setup.lock();
+    for upper in team.uppers() {
         // A port is read where it cannot be taken back meanwhile.
         let follows = upper.handlers.enter().is_some_and(|_inside| {
             let port = upper.port();

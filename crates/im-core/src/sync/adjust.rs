@@ -1,11 +1,12 @@
 //! What the adapter is asked for: all wishes in one, and only if that is not what
 //! it was asked for last. PASSIVE_LEVEL; `Desk::sync` is held throughout.
 
-use super::{Sync, duty};
+use super::{Answers, Sync, duty};
 use crate::edges::{Lower, Upper};
 use crate::list::sort_by;
 use crate::merge::Wish;
 use crate::own_request::{Ask, ask, may_ask};
+use crate::team::{Team, is_shared};
 use crate::topology::Topology;
 use crate::{log, offload};
 use core::sync::atomic::Ordering;
@@ -27,23 +28,51 @@ pub(super) enum Must {
     Widen,
 }
 
-/// Asks the adapter for what all miniports want together, if that is not what
-/// it was asked for last.
+/// Asks the adapters for what all miniports want together, where that is not what
+/// they were asked for last. Of many adapters those that can be asked have to
+/// deliver, the others are asked later (LBF-7).
 pub(super) fn adjust<T: Topology>(
-    lower: &Lower<T>,
+    team: &Team<T>,
     sync: &mut MutexGuard<'_, Sync<T>>,
     must: Must,
 ) -> core::result::Result<(), NDIS_STATUS> {
+    let Sync { lowers, next, .. } = &mut **sync;
+    let mut result = Err(None);
+    for lower in &**lowers {
+        // SAFETY: (BND-14) a member leaves under `sync`.
+        let lower = unsafe { lower.as_ref() };
+        if is_shared::<T>() && may_ask(lower).is_err() {
+            team.desk.duties.fetch_or(duty::MERGE, Ordering::AcqRel);
+            continue;
+        }
+        match adjust_one(team, lower, next, must) {
+            Ok(()) => result = Ok(()),
+            Err(status) if result.is_err() => result = Err(Some(status)),
+            Err(_) => {}
+        }
+    }
+    match result {
+        Err(Some(status)) => Err(status),
+        // Of nobody nothing is asked.
+        Ok(()) | Err(None) => Ok(()),
+    }
+}
+
+/// [`adjust`] for one adapter.
+fn adjust_one<T: Topology>(
+    team: &Team<T>,
+    lower: &Lower<T>,
+    next: &mut [Mac],
+    must: Must,
+) -> core::result::Result<(), NDIS_STATUS> {
     let facts = lower.facts();
-    let Sync {
-        below,
-        groups,
-        next,
-        ..
-    } = &mut **sync;
+    // SAFETY: (VMI-9) `sync` is held, and no other reference lives.
+    let Answers { below, groups, .. } = unsafe { &mut *lower.asked.0.get() };
+    let room = groups.room().min(next.len());
+    let next = next.get_mut(..room).unwrap_or(&mut []);
     // SAFETY: (VMI-9) `sync` is held.
-    let members = unsafe { lower.members() };
-    let mut wishes = members.iter().filter_map(|upper| {
+    let initialised = unsafe { team.initialised() };
+    let mut wishes = initialised.iter().filter_map(|upper| {
         // SAFETY: (VMI-4) a member is initialised until it left; `sync` is held.
         let (upper, wanted) = unsafe { (upper.as_ref(), upper.as_ref().wanted()) };
         Some(Wish {
@@ -78,7 +107,7 @@ pub(super) fn adjust<T: Topology>(
                 .all(|group| groups.binary_search(group).is_ok()));
     let index = facts.if_index;
     if let Err(error) = may_ask(lower) {
-        lower.desk.duties.fetch_or(duty::MERGE, Ordering::AcqRel);
+        team.desk.duties.fetch_or(duty::MERGE, Ordering::AcqRel);
         let free = must == Must::Not || narrower;
         return if free { Ok(()) } else { Err(error.status()) };
     }
@@ -117,7 +146,7 @@ pub(super) fn adjust<T: Topology>(
         }
         Err(status) => {
             report(lower, index, merged.filter & !below.filter, status);
-            lower.desk.duties.fetch_or(duty::MERGE, Ordering::AcqRel);
+            team.desk.duties.fetch_or(duty::MERGE, Ordering::AcqRel);
             if must == Must::Not || narrower {
                 Ok(())
             } else {
@@ -173,9 +202,8 @@ fn set<T: Topology>(
 }
 
 /// Takes the encapsulation for a miniport: SUCCESS if anything that it offers
-/// can do it. The adapter is asked once for all of them (OFF-5).
+/// can do it. Each adapter is asked once for all of them (OFF-5).
 pub(super) fn encapsulate<T: Topology>(
-    lower: &Lower<T>,
     upper: &Upper<T>,
     sync: &mut MutexGuard<'_, Sync<T>>,
     wanted: &NDIS_OFFLOAD_ENCAPSULATION,
@@ -190,12 +218,27 @@ pub(super) fn encapsulate<T: Topology>(
     if !offload::can_do(&shown, wanted) {
         return NDIS_STATUS_INVALID_PARAMETER;
     }
-    if sync.encapsulated {
-        return NDIS_STATUS_SUCCESS;
+    for lower in &*sync.lowers {
+        // SAFETY: (BND-14) a member leaves under `sync`.
+        let lower = unsafe { lower.as_ref() };
+        if let Err(status) = encapsulate_one(lower, wanted) {
+            return status;
+        }
     }
-    if let Err(error) = may_ask(lower) {
-        return error.status();
+    NDIS_STATUS_SUCCESS
+}
+
+/// [`encapsulate`] for one adapter.
+fn encapsulate_one<T: Topology>(
+    lower: &Lower<T>,
+    wanted: &NDIS_OFFLOAD_ENCAPSULATION,
+) -> core::result::Result<(), NDIS_STATUS> {
+    // SAFETY: (VMI-9) `sync` is held, and no other reference lives.
+    let asked = unsafe { &mut *lower.asked.0.get() };
+    if asked.encapsulation.is_some() {
+        return Ok(());
     }
+    may_ask(lower).map_err(ndis::Error::status)?;
     // SAFETY: (VER-5) plain data, as long as the structure.
     let bytes = unsafe {
         core::slice::from_raw_parts(
@@ -203,11 +246,19 @@ pub(super) fn encapsulate<T: Topology>(
             size_of::<NDIS_OFFLOAD_ENCAPSULATION>(),
         )
     };
-    match set(lower, OID_OFFLOAD_ENCAPSULATION, bytes) {
-        Ok(()) => {
-            sync.encapsulated = true;
-            NDIS_STATUS_SUCCESS
-        }
-        Err(status) => status,
+    set(lower, OID_OFFLOAD_ENCAPSULATION, bytes)?;
+    asked.encapsulation = Some(*wanted);
+    Ok(())
+}
+
+/// Asks an adapter that joined for the encapsulation that the others have.
+pub(super) fn encapsulate_like<T: Topology>(lower: &Lower<T>, sync: &mut MutexGuard<'_, Sync<T>>) {
+    let wanted = sync.lowers.iter().find_map(|other| {
+        // SAFETY: (BND-14, VMI-9) a member leaves under `sync`, which is held.
+        unsafe { (*other.as_ref().asked.0.get()).encapsulation }
+    });
+    if let Some(wanted) = wanted {
+        // An adapter that refuses does without; what is offered is what all have.
+        let _status = encapsulate_one(lower, &wanted);
     }
 }

@@ -36,7 +36,9 @@ use crate::list::{List, copy_of};
 use crate::merge::Merged;
 use crate::oid_slot::SendStep;
 use crate::settings::{Reason, Refused};
+use crate::team::{Team, is_shared};
 use crate::topology::Topology;
+use crate::{instance, offload};
 use arrayvec::ArrayVec;
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
@@ -99,13 +101,39 @@ pub(crate) enum Change {
 pub(crate) struct Sync<T: Topology> {
     /// What no two miniports may have in common, in order.
     keys: List<(u64, NonNull<Upper<T>>)>,
-    /// What the adapter was asked for last; its groups are sorted.
-    below: Merged,
-    groups: List<Mac>,
+    /// The bindings that may be asked.
+    lowers: List<NonNull<Lower<T>>>,
     /// Room for the next question.
     next: List<Mac>,
-    /// The encapsulation was set below.
-    encapsulated: bool,
+}
+
+/// What one adapter was asked for last. Under `Desk::sync`.
+pub(crate) struct Asked(UnsafeCell<Answers>);
+
+/// See [`Asked`].
+struct Answers {
+    /// The merged wishes.
+    below: Merged,
+    /// The multicast list, sorted.
+    groups: List<Mac>,
+    /// The encapsulation for task offload.
+    encapsulation: Option<NDIS_OFFLOAD_ENCAPSULATION>,
+}
+
+// SAFETY: (VMI-9) reached under `Desk::sync` only.
+unsafe impl core::marker::Sync for Asked {}
+// SAFETY: (VMI-9) as above; plain data.
+unsafe impl Send for Asked {}
+
+impl Asked {
+    /// Nothing was asked of an adapter with a multicast list of this length.
+    pub fn with_room(groups: u32) -> Result<Self> {
+        Ok(Self(UnsafeCell::new(Answers {
+            below: Merged::default(),
+            groups: List::with_room(groups.min(MAX_GROUPS) as usize)?,
+            encapsulation: None,
+        })))
+    }
 }
 
 // SAFETY: (VMI-9) names of miniports, under the lock only.
@@ -115,7 +143,7 @@ unsafe impl<T: Topology> Send for Sync<T> {}
 pub(crate) struct Desk<T: Topology> {
     pub sync: Mutex<Sync<T>>,
     /// The initialised miniports; under `sync`.
-    members: UnsafeCell<List<NonNull<Upper<T>>>>,
+    initialised: UnsafeCell<List<NonNull<Upper<T>>>>,
     queue: SpinLock<Queue<T>>,
     /// What the worker has to do beside the queue, [`duty`].
     duties: AtomicU32,
@@ -134,9 +162,9 @@ mod duty {
 }
 
 /// Where a work item belongs.
-struct Place<T: Topology>(NonNull<Lower<T>>);
+struct Place<T: Topology>(NonNull<Team<T>>);
 
-// SAFETY: (MEM-6) the binding outlives its work items and is shared by design.
+// SAFETY: (MEM-6) the team outlives its work items and is shared by design.
 unsafe impl<T: Topology> core::marker::Sync for Place<T> {}
 
 /// Miniports with a waiting request, in order.
@@ -173,12 +201,10 @@ impl<T: Topology> Desk<T> {
         Self {
             sync: Mutex::new(Sync {
                 keys: List::new(),
-                below: Merged::default(),
-                groups: List::new(),
+                lowers: List::new(),
                 next: List::new(),
-                encapsulated: false,
             }),
-            members: UnsafeCell::new(List::new()),
+            initialised: UnsafeCell::new(List::new()),
             queue: SpinLock::new(Queue {
                 first: None,
                 last: None,
@@ -189,24 +215,24 @@ impl<T: Topology> Desk<T> {
         }
     }
 
-    /// Takes the memory that the worker needs, for an adapter with a multicast
-    /// list of this length. IRQL = PASSIVE_LEVEL.
+    /// Takes the memory that the worker needs, for adapters with multicast lists of
+    /// this length. IRQL = PASSIVE_LEVEL.
     ///
     /// # Safety
-    /// The binding has its final address, is not shared yet, and closes the desk
+    /// The team has its final address, is not shared yet, and closes the desk
     /// before it goes.
-    pub unsafe fn open(&mut self, lower: NonNull<Lower<T>>, groups: u32) -> Result<()> {
+    pub unsafe fn open(&mut self, team: NonNull<Team<T>>, groups: u32) -> Result<()> {
         // SAFETY: (BND-14) the caller's promise.
-        let pool = unsafe { lower.as_ref() }.driver.pool();
+        let pool = unsafe { team.as_ref() }.driver.pool();
         let room = groups.min(MAX_GROUPS) as usize;
         let sync = self.sync.get_mut();
-        sync.groups = List::with_room(room)?;
+        sync.lowers = List::with_room(T::LOWERS_PER_UPPER)?;
         sync.next = List::with_room(room)?;
         for _ in 0..room {
             let _room = sync.next.push(Mac::ZERO);
         }
-        self.worker = Some(WorkItem::try_new(pool, Place(lower), worker::work)?);
-        self.renewer = Some(WorkItem::try_new(pool, Place(lower), address::renew)?);
+        self.worker = Some(WorkItem::try_new(pool, Place(team), worker::work)?);
+        self.renewer = Some(WorkItem::try_new(pool, Place(team), address::renew)?);
         Ok(())
     }
 
@@ -292,15 +318,15 @@ impl<T: Topology> Upper<T> {
     }
 }
 
-impl<T: Topology> Lower<T> {
+impl<T: Topology> Team<T> {
     /// The initialised miniports, in no order; one that goes is not among them
     /// any more, one that comes is.
     ///
     /// # Safety
     /// As [`Upper::wanted`].
-    pub(crate) unsafe fn members(&self) -> &[NonNull<Upper<T>>] {
+    pub(crate) unsafe fn initialised(&self) -> &[NonNull<Upper<T>>] {
         // SAFETY: (VMI-9) the caller's promise.
-        unsafe { &*self.desk.members.get() }
+        unsafe { &*self.desk.initialised.get() }
     }
 }
 
@@ -314,7 +340,7 @@ pub(crate) fn submit<T: Topology>(
     if upper.oid.lock().hold(request, change) == SendStep::Abort {
         return Err(NDIS_STATUS_REQUEST_ABORTED); // OID-18
     }
-    let desk = &upper.lower().desk;
+    let desk = &upper.team().desk;
     desk.put(upper);
     if desk.wake() {
         return Ok(());
@@ -332,24 +358,25 @@ pub(crate) fn submit<T: Topology>(
 /// The adapter may have what was asked of it no more, or may take it again:
 /// awake, restarted, without the miniport that wanted it.
 /// IRQL <= DISPATCH_LEVEL.
-pub(crate) fn merge_again<T: Topology>(lower: &Lower<T>) {
-    lower.desk.duties.fetch_or(duty::MERGE, Ordering::AcqRel);
-    lower.desk.wake();
+pub(crate) fn merge_again<T: Topology>(team: &Team<T>) {
+    team.desk.duties.fetch_or(duty::MERGE, Ordering::AcqRel);
+    team.desk.wake();
 }
 
 /// The binding was restarted: the adapter may have been initialised anew, with
 /// another address. IRQL <= DISPATCH_LEVEL.
 pub(crate) fn restarted<T: Topology>(lower: &Lower<T>) {
-    if T::UPPERS_PER_LOWER != 1 {
+    if T::UPPERS_PER_LOWER != 1 || is_shared::<T>() {
         address_changed(lower);
-        merge_again(lower);
+        merge_again(lower.team());
     }
 }
 
 /// The adapter's address may be another one. IRQL <= DISPATCH_LEVEL.
 pub(crate) fn address_changed<T: Topology>(lower: &Lower<T>) {
-    lower.desk.duties.fetch_or(duty::ADDRESS, Ordering::AcqRel);
-    lower.desk.wake();
+    let desk = &lower.team().desk;
+    desk.duties.fetch_or(duty::ADDRESS, Ordering::AcqRel);
+    desk.wake();
 }
 
 /// Claims what no other miniport of the binding may have. Inside
@@ -361,7 +388,7 @@ pub(crate) fn claim<T: Topology>(
     let Some(key) = T::key(port) else {
         return Ok(());
     };
-    let mut sync = upper.lower().desk.sync.lock();
+    let mut sync = upper.team().desk.sync.lock();
     let Err(place) = sync.keys.binary_search_by_key(&key, |(key, _)| *key) else {
         return Err(Claim::Taken(Refused {
             setting: T::KEY_SETTING,
@@ -381,16 +408,83 @@ pub(crate) enum Claim {
     NoMemory,
 }
 
+/// Makes a binding one that may be asked: it is asked for what the miniports want,
+/// and the data path may use it. Inside the bind, IRQL = PASSIVE_LEVEL;
+/// [`member_leaves`] undoes it, also if it fails.
+pub(crate) fn member_joined<T: Topology>(lower: &Lower<T>) -> Result<()> {
+    let team = lower.team();
+    {
+        let mut sync = team.desk.sync.lock();
+        sync.lowers.make_room(1)?;
+        let _room = sync.lowers.push(NonNull::from(lower));
+        if !is_shared::<T>() {
+            return Ok(());
+        }
+        team.fold();
+        // SAFETY: (VMI-9) `sync` is held.
+        for upper in unsafe { team.initialised() } {
+            // SAFETY: (VMI-4) initialised until it left; `sync` is held.
+            instance::stack_member(unsafe { upper.as_ref() }, lower);
+        }
+        // What fails now is tried again at the next occasion.
+        let _asked = adjust::adjust(team, &mut sync, adjust::Must::Not);
+        adjust::encapsulate_like(lower, &mut sync);
+    }
+    offload::offer_again(team);
+    T::Data::joined(lower)
+}
+
+/// A member's interface may have become another one (IFS-5).
+/// IRQL = PASSIVE_LEVEL.
+pub(crate) fn restack_member<T: Topology>(lower: &Lower<T>) {
+    let team = lower.team();
+    let sync = team.desk.sync.lock();
+    if sync.lowers.contains(&NonNull::from(lower)) {
+        // SAFETY: (VMI-9) `sync` is held.
+        for upper in unsafe { team.initialised() } {
+            // SAFETY: (VMI-4) initialised until it left; `sync` is held.
+            instance::stack_member(unsafe { upper.as_ref() }, lower);
+        }
+    }
+}
+
+/// Undoes [`member_joined`]: when this returns, the data path does not use the
+/// binding any more, and nobody asks it anything on the miniports' behalf. Inside
+/// the unbind, or where the bind fails. IRQL = PASSIVE_LEVEL.
+pub(crate) fn member_leaves<T: Topology>(lower: &Lower<T>) {
+    let team = lower.team();
+    let me = NonNull::from(lower);
+    T::Data::left(lower);
+    {
+        let mut sync = team.desk.sync.lock();
+        sync.lowers.retain(|member| *member != me);
+        instance::unstack_member(lower);
+    }
+    if is_shared::<T>() {
+        team.unseat(lower);
+        team.fold();
+        offload::offer_again(team);
+    }
+}
+
 /// Makes an initialised miniport a member: it wants nothing yet (RCV-14), and is
 /// published. Inside MiniportInitializeEx, IRQL = PASSIVE_LEVEL; [`leave`] undoes
 /// it, also if it fails.
 pub(crate) fn join<T: Topology>(upper: &Upper<T>, mac: Mac) -> Result<()> {
-    let lower = upper.lower();
-    let _sync = lower.desk.sync.lock();
-    // SAFETY: (VMI-9) `sync` is held, and no other reference lives.
-    let members = unsafe { &mut *lower.desk.members.get() };
-    members.make_room(1)?;
-    let _room = members.push(NonNull::from(upper));
+    let team = upper.team();
+    let sync = team.desk.sync.lock();
+    {
+        // SAFETY: (VMI-9) `sync` is held, and no other reference lives.
+        let initialised = unsafe { &mut *team.desk.initialised.get() };
+        initialised.make_room(1)?;
+        let _room = initialised.push(NonNull::from(upper));
+    }
+    if is_shared::<T>() {
+        for lower in &*sync.lowers {
+            // SAFETY: (BND-14) a member leaves under `sync`.
+            instance::stack_member(upper, unsafe { lower.as_ref() });
+        }
+    }
     publish(
         upper,
         Wanted {
@@ -404,15 +498,22 @@ pub(crate) fn join<T: Topology>(upper: &Upper<T>, mac: Mac) -> Result<()> {
 /// of the miniport any more. Inside MiniportHaltEx, or where its initialisation
 /// fails. IRQL = PASSIVE_LEVEL.
 pub(crate) fn leave<T: Topology>(upper: &Upper<T>) {
-    let lower = upper.lower();
+    let team = upper.team();
     let me = NonNull::from(upper);
     let mut wanted_anything = false;
     {
-        let mut sync = lower.desk.sync.lock();
+        let mut sync = team.desk.sync.lock();
         // SAFETY: (VMI-9) `sync` is held, and no other reference lives.
-        let members = unsafe { &mut *lower.desk.members.get() };
-        let place = members.iter().position(|member| *member == me);
-        if place.and_then(|place| members.swap_remove(place)).is_some() {
+        let initialised = unsafe { &mut *team.desk.initialised.get() };
+        let place = initialised.iter().position(|member| *member == me);
+        let place = place.and_then(|place| initialised.swap_remove(place));
+        if place.is_some() {
+            if is_shared::<T>() {
+                for lower in &*sync.lowers {
+                    // SAFETY: (BND-14) a member leaves under `sync`.
+                    instance::unstack_member(unsafe { lower.as_ref() });
+                }
+            }
             T::Data::withdraw(upper);
             // SAFETY: (VMI-9) as above.
             let wanted = core::mem::take(unsafe { &mut *upper.seat.wanted.get() });
@@ -423,6 +524,6 @@ pub(crate) fn leave<T: Topology>(upper: &Upper<T>) {
     upper.path.gate.set(bit::NO_FILTER);
     upper.filter.store(0, Ordering::Relaxed);
     if wanted_anything {
-        merge_again(lower);
+        merge_again(team);
     }
 }

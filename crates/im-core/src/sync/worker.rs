@@ -4,10 +4,11 @@ use super::address::look_at_address;
 use super::adjust::{Must, adjust, encapsulate};
 use super::{Change, Place, Sync, Wanted, duty};
 use crate::data::DataPath;
-use crate::edges::{Lower, Upper};
+use crate::edges::Upper;
 use crate::gate::bit;
 use crate::list::copy_of;
 use crate::offload;
+use crate::team::Team;
 use crate::topology::Topology;
 use core::sync::atomic::Ordering;
 use ndis::mutex::MutexGuard;
@@ -20,40 +21,40 @@ use ndis::{Error, Result};
 
 /// The worker: NDIS_IO_WORKITEM. IRQL = PASSIVE_LEVEL.
 pub(super) fn work<T: Topology>(place: &Place<T>) {
-    // SAFETY: (BND-14) unbind closes the desk before the binding goes.
-    let lower = unsafe { place.0.as_ref() };
-    while let Some(taken) = lower.desk.take() {
-        serve(lower, taken.0);
+    // SAFETY: (BND-14) the desk is closed before the team goes.
+    let team = unsafe { place.0.as_ref() };
+    while let Some(taken) = team.desk.take() {
+        serve(team, taken.0);
     }
-    let duties = lower.desk.duties.swap(0, Ordering::AcqRel);
+    let duties = team.desk.duties.swap(0, Ordering::AcqRel);
     if duties & duty::ADDRESS != 0 {
-        look_at_address(lower);
+        look_at_address(team);
     }
     if duties & duty::MERGE != 0 {
-        let mut sync = lower.desk.sync.lock();
+        let mut sync = team.desk.sync.lock();
         // What fails now is tried again at the next occasion.
-        let _status = adjust(lower, &mut sync, Must::Not);
+        let _status = adjust(team, &mut sync, Must::Not);
     }
 }
 
 /// Does what a miniport's waiting request asks for, and completes it.
-fn serve<T: Topology>(lower: &Lower<T>, upper: &Upper<T>) {
+fn serve<T: Topology>(team: &Team<T>, upper: &Upper<T>) {
     // Once it is being halted, the halt ends what waits.
     let Some(_inside) = upper.handlers.enter() else {
         return;
     };
-    let mut sync = lower.desk.sync.lock();
+    let mut sync = team.desk.sync.lock();
     let Some((number, change)) = upper.oid.lock().take_work() else {
         return; // cancelled
     };
     // SAFETY: (VMI-9) `sync` is held, and no other reference lives.
     let old = unsafe { (*upper.seat.wanted.get()).clone() };
-    let status = apply(lower, upper, &mut sync, &change);
+    let status = apply(team, upper, &mut sync, &change);
     let request = upper.oid.lock().take_waiting(number);
     let Some(request) = request else {
         // Cancelled meanwhile: the request failed, the old wish is in force.
         if status == NDIS_STATUS_SUCCESS {
-            restore(lower, upper, &mut sync, old);
+            restore(team, upper, &mut sync, old);
         }
         return;
     };
@@ -78,7 +79,7 @@ fn serve<T: Topology>(lower: &Lower<T>, upper: &Upper<T>) {
 
 /// Notes a change and does what it needs below.
 fn apply<T: Topology>(
-    lower: &Lower<T>,
+    team: &Team<T>,
     upper: &Upper<T>,
     sync: &mut MutexGuard<'_, Sync<T>>,
     change: &Change,
@@ -88,7 +89,7 @@ fn apply<T: Topology>(
     let mut new = old.clone();
     match change {
         Change::ListGroups => return NDIS_STATUS_SUCCESS,
-        Change::Encapsulation(wanted) => return encapsulate(lower, upper, sync, wanted),
+        Change::Encapsulation(wanted) => return encapsulate(upper, sync, wanted),
         Change::Filter(filter) => new.filter = *filter,
         Change::Groups(groups) => new.groups = copy_of(groups),
         Change::AddGroup(group) => {
@@ -110,10 +111,10 @@ fn apply<T: Topology>(
         let _published = publish(upper, old); // the data path has kept the old one
         return NDIS_STATUS_RESOURCES;
     }
-    match adjust(lower, sync, Must::Widen) {
+    match adjust(team, sync, Must::Widen) {
         Ok(()) => NDIS_STATUS_SUCCESS,
         Err(status) => {
-            restore(lower, upper, sync, old);
+            restore(team, upper, sync, old);
             status
         }
     }
@@ -121,7 +122,7 @@ fn apply<T: Topology>(
 
 /// Puts an old wish in force again.
 fn restore<T: Topology>(
-    lower: &Lower<T>,
+    team: &Team<T>,
     upper: &Upper<T>,
     sync: &mut MutexGuard<'_, Sync<T>>,
     old: Wanted,
@@ -129,7 +130,7 @@ fn restore<T: Topology>(
     // Without memory the data path keeps the new wish; the gate is right in any
     // case, and the next change publishes again.
     let _published = publish(upper, old);
-    let _adjusted = adjust(lower, sync, Must::Not);
+    let _adjusted = adjust(team, sync, Must::Not);
 }
 
 /// Makes a wish the miniport's, for the data path first (RCV-14).

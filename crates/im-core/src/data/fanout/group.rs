@@ -181,7 +181,11 @@ impl<'a, T: Switch> Iterator for Members<'a, T> {
         // SAFETY: (VMI-4) in the chain, hence alive: it is taken out before it
         // is freed, by the thread that is the only one to walk.
         let upper = unsafe { self.next.as_ref() }?;
-        debug_assert!(core::ptr::eq(upper.lower(), self.lower));
+        debug_assert!(
+            upper
+                .lower()
+                .is_some_and(|lower| core::ptr::eq(lower, self.lower))
+        );
         self.next = link(upper, self.vlan).load(Ordering::Relaxed);
         Some(upper)
     }
@@ -250,7 +254,8 @@ fn rebuild_surely<T: Switch>(lower: &Lower<T>, vlan: Vlan) {
 }
 
 fn enlist<T: Switch>(upper: &Upper<T>, vlan: Vlan) {
-    if let Some(head) = upper.lower().data.members.get(vlan.index()) {
+    let lower = upper.lower();
+    if let Some(head) = lower.and_then(|lower| lower.data.members.get(vlan.index())) {
         link(upper, vlan).store(head.load(Ordering::Relaxed), Ordering::Relaxed);
         let raw = core::ptr::from_ref(upper).cast_mut();
         head.store(raw, Ordering::Relaxed);
@@ -259,7 +264,7 @@ fn enlist<T: Switch>(upper: &Upper<T>, vlan: Vlan) {
 
 fn delist<T: Switch>(upper: &Upper<T>, vlan: Vlan) {
     let lower = upper.lower();
-    let Some(head) = lower.data.members.get(vlan.index()) else {
+    let Some(head) = lower.and_then(|lower| lower.data.members.get(vlan.index())) else {
         return;
     };
     let next = link(upper, vlan).swap(core::ptr::null_mut(), Ordering::Relaxed);
@@ -284,7 +289,7 @@ fn vlans<T: Switch>(port: &T::Port) -> (Vlan, Option<Vlan>) {
 
 /// See [`crate::data::DataPath::publish`].
 pub(super) fn publish<T: Switch>(upper: &Upper<T>) -> Result<()> {
-    let lower = upper.lower();
+    let lower = upper.lower().ok_or(Error::BadState)?;
     let (own, other) = vlans::<T>(upper.port().ok_or(Error::BadState)?);
     {
         let multicast = copy_of(&upper.data.multicast.lock());
@@ -310,8 +315,7 @@ pub(super) fn publish<T: Switch>(upper: &Upper<T>) -> Result<()> {
 
 /// See [`crate::data::DataPath::withdraw`].
 pub(super) fn withdraw<T: Switch>(upper: &Upper<T>) {
-    let lower = upper.lower();
-    let Some(port) = upper.port() else {
+    let (Some(lower), Some(port)) = (upper.lower(), upper.port()) else {
         return; // never published
     };
     if !upper.data.listed.swap(false, Ordering::Relaxed) {

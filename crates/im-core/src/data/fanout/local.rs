@@ -74,7 +74,7 @@ pub(super) fn send<T: Switch>(call: &Call<'_, T>, port: &T::Port, chain: Chain<F
 
 /// Shows frames to their receivers and hands the lists on.
 fn show<T: Switch>(call: &Call<'_, T>, port: &T::Port, mut chain: Chain<FromAbove>) {
-    let lower = call.upper.lower();
+    let lower = call.lower;
     let processor = cpu::current_index();
     let inside = lower.data.readers.enter(processor);
     let group = lower.data.group(T::vlan(port), &inside);
@@ -90,7 +90,7 @@ fn show<T: Switch>(call: &Call<'_, T>, port: &T::Port, mut chain: Chain<FromAbov
     let mut batch = Batch::default();
     let mut outcome = Outcome::of_counted();
     while let Some(mut list) = chain.pop() {
-        match judge(call.upper, port, group, &mut list, &mut batch) {
+        match judge((call.upper, lower), port, group, &mut list, &mut batch) {
             Ok(verdict) => {
                 let mut status = NDIS_STATUS_SUCCESS;
                 if verdict.local && !show_list(call, port, group, &mut list, passage) {
@@ -123,7 +123,7 @@ fn show_list<T: Switch>(
         | NDIS_NBL_FLAGS_IS_IPV6
         | NDIS_NBL_FLAGS_IS_TCP
         | NDIS_NBL_FLAGS_IS_UDP;
-    let adapter = call.upper.lower().adapter();
+    let adapter = call.lower.adapter();
     let (beside, read_only) = (list.beside(), list.is_read_only());
     // The receivers may look at the sender's bytes and no more (RCV-15).
     let flags = list.flags() & TYPES | NDIS_NBL_FLAGS_RECV_READ_ONLY;

@@ -59,8 +59,13 @@ pub const CONTEXT_BYTES: u16 = Marked::BYTES;
 pub enum Fanout {}
 
 impl<T: Switch> DataPath<T> for Fanout {
+    type Team = ();
     type Binding = group::Binding<T>;
     type Miniport = group::Miniport<T>;
+
+    fn team(_pool: Pool) -> Result<()> {
+        Ok(())
+    }
 
     fn binding(pool: Pool) -> Result<Self::Binding> {
         group::Binding::try_new(pool)
@@ -99,13 +104,15 @@ impl<T: Switch> DataPath<T> for Fanout {
         receive::returned(upper, chain, flags);
     }
 
-    fn end_reset(upper: &Upper<T>) {
-        hold::end_reset::<T, Sends>(upper, |upper, held| {
-            send::forward(upper, held, 0, 0, Sends::HELD);
-        });
-        // Receives are not held: to keep their order, a frame for many miniports
-        // would have to wait for the slowest of them, with all that follow it.
-        upper.path.gate.clear(bit::RESETTING_RECEIVES);
+    fn end_reset(lower: &Lower<T>) {
+        for upper in lower.uppers() {
+            hold::end_reset::<T, Sends>(&upper, |upper, held| {
+                send::forward(upper, held, 0, 0, Sends::HELD);
+            });
+            // Receives are not held: to keep their order, a frame for many miniports
+            // would have to wait for the slowest of them, with all that follow it.
+            upper.path.gate.clear(bit::RESETTING_RECEIVES);
+        }
     }
 
     fn release_held(upper: &Upper<T>) {

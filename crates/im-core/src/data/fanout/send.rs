@@ -13,7 +13,7 @@ use super::local;
 use super::tag::{Departure, arrived, depart};
 use crate::data::common::{completion_flags, refuse};
 use crate::data::hold::{Admission, Sends, admit};
-use crate::edges::Upper;
+use crate::edges::{Lower, Upper};
 use crate::flow::{Slot, Waiters};
 use crate::pause::tell;
 use core::sync::atomic::Ordering;
@@ -31,6 +31,7 @@ use ndis::sys::{
 /// until the end of the call.
 pub(super) struct Call<'a, T: Switch> {
     pub upper: &'a Upper<T>,
+    pub lower: &'a Lower<T>,
     pub slot: &'a Slot,
     pub flags: u32,
     pub irql: Irql,
@@ -66,13 +67,13 @@ pub(super) fn frames(list: &mut List) -> impl Iterator<Item = Option<Frame>> + u
 /// Decides about a list: what is refused in one of its frames refuses it. Frames
 /// of a list belong together (SND-17), so it leaves the way of its first one.
 pub(super) fn judge<T: Switch>(
-    upper: &Upper<T>,
+    (upper, lower): (&Upper<T>, &Lower<T>),
     port: &T::Port,
     group: Option<&T::Group>,
     list: &mut List,
     batch: &mut Batch,
 ) -> Result<Verdict, (NDIS_STATUS, DropReason)> {
-    let adapter = upper.lower().adapter();
+    let adapter = lower.adapter();
     let mut verdict = Verdict {
         egress: None,
         tagged: false,
@@ -150,14 +151,16 @@ pub(super) fn forward<T: Switch>(
         }
         Admission::Held => return,
     };
-    let call = Call {
+    let there = upper.lower().zip(upper.port());
+    let call = |lower| Call {
         upper,
+        lower,
         slot,
         flags,
         irql,
     };
-    let adapter = upper.lower().adapter();
-    match upper.port().map(|port| (T::look(adapter, port), port)) {
+    let way = there.map(|(lower, port)| (T::look(lower.adapter(), port), call(lower), port));
+    match way {
         None => refuse(
             upper,
             chain,
@@ -165,9 +168,9 @@ pub(super) fn forward<T: Switch>(
             DropReason::SendPaused,
             irql,
         ),
-        Some((Look::No, _)) => call.unseen(chain),
-        Some((Look::Header, port)) => call.one_by_one(port, chain),
-        Some((Look::Group, port)) => local::send(&call, port, chain),
+        Some((Look::No, call, _)) => call.unseen(chain),
+        Some((Look::Header, call, port)) => call.one_by_one(port, chain),
+        Some((Look::Group, call, port)) => local::send(&call, port, chain),
     }
     tell(upper, path.change_on(slot, -1));
 }
@@ -207,7 +210,7 @@ impl<T: Switch> Call<'_, T> {
             let Some(mut list) = chain.pop() else {
                 break;
             };
-            match judge(self.upper, port, None, &mut list, &mut batch) {
+            match judge((self.upper, self.lower), port, None, &mut list, &mut batch) {
                 Ok(verdict) => outcome.send(self, list, &verdict),
                 Err((status, reason)) => outcome.refuse(self, list, status, reason),
             }
@@ -267,12 +270,12 @@ impl Outcome {
         let departure = Departure {
             egress: verdict.egress.unwrap_or(Egress::AsIs),
             tagged: verdict.tagged,
-            beside: T::tags_beside(upper.lower().adapter()),
+            beside: T::tags_beside(call.lower.adapter()),
         };
         // A tag in the frame makes it longer; beside it, that is the adapter's matter.
         let grown = verdict.longest.saturating_add(TAG_BYTES as u32);
         let grows = departure.egress != Egress::AsIs && !departure.beside && !verdict.tagged;
-        if grows && !carries(upper.lower(), grown) && !list.is_to_be_cut() {
+        if grows && !carries(call.lower, grown) && !list.is_to_be_cut() {
             let status = NDIS_STATUS_INVALID_LENGTH;
             self.refuse(call, list, status, DropReason::SendMalformed);
             return;

@@ -19,8 +19,13 @@ use ndis::sys::PVOID;
 pub enum Straight {}
 
 impl<T: Topology> DataPath<T> for Straight {
+    type Team = ();
     type Binding = ();
     type Miniport = ();
+
+    fn team(_pool: Pool) -> Result<()> {
+        Ok(())
+    }
 
     fn binding(_pool: Pool) -> Result<()> {
         Ok(())
@@ -56,13 +61,15 @@ impl<T: Topology> DataPath<T> for Straight {
         receive::returned(upper, chain, flags);
     }
 
-    fn end_reset(upper: &Upper<T>) {
-        hold::end_reset::<T, Sends>(upper, |upper, held| {
-            send::forward(upper, held, 0, 0, Sends::HELD);
-        });
-        hold::end_reset::<T, Receives>(upper, |upper, held| {
-            receive::forward(upper, held, 0, 0, Receives::HELD);
-        });
+    fn end_reset(lower: &Lower<T>) {
+        for upper in lower.uppers() {
+            hold::end_reset::<T, Sends>(&upper, |upper, held| {
+                send::forward(upper, held, 0, 0, Sends::HELD);
+            });
+            hold::end_reset::<T, Receives>(&upper, |upper, held| {
+                receive::forward(upper, held, 0, 0, Receives::HELD);
+            });
+        }
     }
 
     fn release_held(upper: &Upper<T>) {
