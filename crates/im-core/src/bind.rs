@@ -11,14 +11,14 @@ use crate::facts::Facts;
 use crate::list::List;
 use crate::names::plan;
 use crate::own_request::{clean_up, interview};
-use crate::settings::{Refused, Registry};
+use crate::settings::Registry;
 use crate::state::LowerMove;
 use crate::team::{self, Team, is_shared};
 use crate::topology::{Notice, Topology};
 use crate::{instance, log, sync};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
-use im_control::EventKind;
+use im_control::{EventKind, MemberRefusal};
 use ndis::config::Configuration;
 use ndis::header::{Zeroed, header};
 use ndis::memory::PoolBox;
@@ -112,7 +112,10 @@ unsafe fn connect<T: Topology>(
     // can say how the adapter is to be used: no defaults, no binding.
     let configuration = unsafe { Configuration::open(parameters.cast()) }?;
     let upper_names = read_names(&configuration);
-    let registry = Registry(Some(configuration));
+    let registry = Registry {
+        configuration: Some(configuration),
+        device: &[],
+    };
     let adapter = T::adapter(&facts, &registry).map_err(|refused| {
         driver.event(EventKind::BadSetting, facts.if_index, refused.value());
         Error::BadData
@@ -129,7 +132,8 @@ unsafe fn connect<T: Topology>(
     let mut listed = names(&upper_names);
     let team_name = listed.next().unwrap_or(&[]);
     if is_shared::<T>() && listed.next().is_some() {
-        driver.event(EventKind::TooManyMiniports, facts.if_index, 1);
+        let value = MemberRefusal::OtherTeam.code().into();
+        driver.event(EventKind::MemberRefused, facts.if_index, value);
         return Err(Error::BadData);
     }
     let team = team::enlist(driver, team_name, facts.multicast)?;
@@ -194,26 +198,39 @@ unsafe fn abandon<T: Topology>(driver: &Driver<T>, team: NonNull<Team<T>>) {
 
 /// Joins the binding's team: from now on the data path may use it.
 fn join<T: Topology>(lower: &Lower<T>) -> Result<()> {
-    let team = lower.team();
-    let facts = lower.facts();
-    let refused = |refused: Refused| {
-        let (index, value) = (facts.if_index, refused.value());
-        lower.driver.event(EventKind::BadSetting, index, value);
-        log::of_binding(lower, EventKind::BadSetting, value as u32);
-        Error::BadData
-    };
-    if let Some(common) = team.facts()
-        && is_shared::<T>()
-        && team.member_count() > 0
-    {
-        let shown = team.upper_at(0).and_then(|upper| *upper.shown.lock());
-        T::may_join(&common, shown.as_ref(), &facts).map_err(refused)?;
-    }
     if is_shared::<T>() {
-        let wanted = T::slot(lower.adapter());
-        team.seat(lower, wanted).map_err(refused)?;
+        let fits = fits(lower).and_then(|()| {
+            let wanted = T::slot(lower.adapter());
+            lower.team().seat(lower, wanted)
+        });
+        fits.map_err(|refusal| {
+            let (driver, index) = (lower.driver, lower.if_index());
+            driver.event(EventKind::MemberRefused, index, refusal.code().into());
+            log::of_binding(lower, EventKind::MemberRefused, refusal.code());
+            Error::BadData
+        })?;
     }
     sync::member_joined(lower)
+}
+
+/// Whether an adapter can be a member: it carries what the team's miniport has
+/// promised, and is not that miniport itself.
+fn fits<T: Topology>(lower: &Lower<T>) -> core::result::Result<(), MemberRefusal> {
+    let facts = lower.facts();
+    let Some(upper) = lower.team().upper_at(0) else {
+        return Ok(());
+    };
+    let Some(_inside) = upper.handlers.enter() else {
+        return Ok(()); // it will show what all members have in common
+    };
+    if facts.if_index != 0 && facts.if_index == upper.if_index.load(Ordering::Relaxed) {
+        return Err(MemberRefusal::Loop);
+    }
+    let shown = *upper.shown.lock();
+    match (upper.port(), shown) {
+        (Some(port), Some(shown)) => T::accepts_member(port, &shown, &facts),
+        _ => Ok(()),
+    }
 }
 
 /// What becomes of miniports that are not listed.

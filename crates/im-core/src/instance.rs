@@ -320,7 +320,10 @@ fn configure<T: Topology>(
 ) -> Result<T::Port> {
     // SAFETY: (CFG-2) the miniport's handle, inside MiniportInitializeEx.
     // Without its settings a miniport might stand where it must not: no defaults.
-    let registry = Registry(Some(unsafe { Configuration::open(handle.0) }?));
+    let registry = Registry {
+        configuration: Some(unsafe { Configuration::open(handle.0) }?),
+        device: &upper.name,
+    };
     let position = upper.position.load(Ordering::Relaxed);
     let refused = |refused: Refused| {
         let index = upper.if_index.load(Ordering::Relaxed);

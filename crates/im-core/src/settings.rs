@@ -55,10 +55,20 @@ pub trait Values {
     /// The address that an administrator gave to the adapter
     /// (NdisReadNetworkAddress).
     fn network_address(&self) -> Option<&[u8]>;
+
+    /// The device name of the miniport whose settings these are; empty for an
+    /// adapter's.
+    fn device_name(&self) -> &[u16] {
+        &[]
+    }
 }
 
 /// The registry; without a handle, every value is absent.
-pub(crate) struct Registry<'a>(pub Option<Configuration<'a>>);
+pub(crate) struct Registry<'a> {
+    pub configuration: Option<Configuration<'a>>,
+    /// The device name of the miniport that it is about.
+    pub device: &'a [u16],
+}
 
 /// Absent is no mistake, another type is.
 fn found<V>(read: ndis::Result<V>) -> core::result::Result<Option<V>, Reason> {
@@ -83,7 +93,9 @@ fn decimal(text: &[u16]) -> Option<u32> {
 
 impl Values for Registry<'_> {
     fn integer(&self, name: &[u16]) -> core::result::Result<Option<u32>, Reason> {
-        let Some(key) = &self.0 else { return Ok(None) };
+        let Some(key) = &self.configuration else {
+            return Ok(None);
+        };
         // A text is read as one, so that what is no number is seen.
         if let Ok(text) = key.string(name) {
             return decimal(text).map(Some).ok_or(Reason::WrongType);
@@ -92,19 +104,23 @@ impl Values for Registry<'_> {
     }
 
     fn string(&self, name: &[u16]) -> core::result::Result<Option<&[u16]>, Reason> {
-        self.0
+        self.configuration
             .as_ref()
             .map_or(Ok(None), |key| found(key.string(name)))
     }
 
     fn strings(&self, name: &[u16]) -> core::result::Result<Option<&[u16]>, Reason> {
-        self.0
+        self.configuration
             .as_ref()
             .map_or(Ok(None), |key| found(key.multi_string(name)))
     }
 
     fn network_address(&self) -> Option<&[u8]> {
-        self.0.as_ref()?.network_address().ok()
+        self.configuration.as_ref()?.network_address().ok()
+    }
+
+    fn device_name(&self) -> &[u16] {
+        self.device
     }
 }
 

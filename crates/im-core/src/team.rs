@@ -21,11 +21,11 @@ use crate::gate::bit;
 use crate::list::List;
 use crate::oid_table::Below;
 use crate::roster::{Room, Roster};
-use crate::settings::{Reason, Refused};
 use crate::sync::Desk;
 use crate::topology::Topology;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, Ordering};
+use im_control::MemberRefusal;
 use ndis::lock::SpinLock;
 use ndis::memory::{PoolArray, PoolBox};
 use ndis::mutex::Mutex;
@@ -141,25 +141,27 @@ impl<T: Topology> Team<T> {
         &self,
         lower: &Lower<T>,
         wanted: Option<Slot>,
-    ) -> core::result::Result<(), Refused> {
+    ) -> core::result::Result<(), MemberRefusal> {
+        let index = lower.if_index();
         let most = T::LOWERS_PER_UPPER.min(MAX_MEMBERS);
-        let refused = |reason| Refused {
-            setting: T::SLOT_SETTING,
-            reason,
-        };
         let mut core = self.core.lock();
+        // SAFETY: (BND-14) seated, hence alive.
+        let same = |member: &NonNull<Lower<T>>| unsafe { member.as_ref() }.if_index() == index;
+        if index != 0 && core.members.iter().flatten().any(same) {
+            return Err(MemberRefusal::Twice);
+        }
         let places = core.members.get_mut(..most).unwrap_or(&mut []);
-        let slot = match wanted.map(usize::from) {
-            Some(slot) if slot >= places.len() => return Err(refused(Reason::OutOfRange)),
-            Some(slot) => slot,
-            None => places
-                .iter()
-                .position(Option::is_none)
-                .ok_or_else(|| refused(Reason::OutOfRange))?,
+        let slot = match wanted {
+            Some(slot) => usize::from(slot),
+            None => {
+                let free = places.iter().position(Option::is_none);
+                free.ok_or(MemberRefusal::TooMany)?
+            }
         };
         match places.get_mut(slot) {
             Some(place @ None) => *place = Some(NonNull::from(lower)),
-            _ => return Err(refused(Reason::Duplicate)),
+            Some(Some(_)) => return Err(MemberRefusal::Number),
+            None => return Err(MemberRefusal::TooMany),
         }
         lower.slot.store(slot as u8, Ordering::Relaxed);
         let sole = core.uppers.at(0);
@@ -222,8 +224,9 @@ impl<T: Topology> Team<T> {
     pub(crate) fn fold(&self) -> (Option<Facts>, Option<Facts>) {
         let core = self.core.lock();
         let mut facts = core.members.iter().flatten().map(|member| {
-            // SAFETY: (BND-14) seated, hence alive.
-            unsafe { member.as_ref() }.facts()
+            // SAFETY: (BND-14) seated, hence alive while the lock is held.
+            let member = unsafe { member.as_ref() };
+            (member.adapter(), member.facts())
         });
         let now = T::fold(&mut facts);
         drop(facts);

@@ -14,6 +14,7 @@ use crate::oid_table::{Below, Rule};
 use crate::settings::{Refused, Values};
 use crate::status_table::StatusRule;
 use ethernet::Mac;
+use im_control::MemberRefusal;
 use ndis::Result;
 use ndis::memory::Tag;
 use ndis::oid::Facts as Asked;
@@ -108,18 +109,22 @@ pub trait Topology: Sized + Send + Sync + 'static {
     ) -> core::result::Result<Self::Port, Refused>;
 
     /// What many adapters have in common, which is what their miniport has to live
-    /// with (LBF-8). None: there is no adapter. Pure; IRQL <= DISPATCH_LEVEL.
-    fn fold(members: &mut dyn Iterator<Item = Facts>) -> Option<Facts> {
-        members.next()
+    /// with (LBF-8); each comes with its settings. None: there is no adapter. Pure;
+    /// IRQL <= DISPATCH_LEVEL.
+    fn fold<'a>(members: &mut dyn Iterator<Item = (&'a Self::Adapter, Facts)>) -> Option<Facts>
+    where
+        Self::Adapter: 'a,
+    {
+        members.next().map(|(_, facts)| facts)
     }
 
-    /// Whether an adapter may join the team of a miniport that shows this already,
-    /// or whose members so far have this in common. Pure; IRQL = PASSIVE_LEVEL.
-    fn may_join(
-        _team: &Facts,
-        _shown: Option<&Shown>,
+    /// Whether an adapter may join the team of a miniport that shows this already.
+    /// Pure; IRQL = PASSIVE_LEVEL.
+    fn accepts_member(
+        _port: &Self::Port,
+        _shown: &Shown,
         _adapter: &Facts,
-    ) -> core::result::Result<(), Refused> {
+    ) -> core::result::Result<(), MemberRefusal> {
         Ok(())
     }
 
@@ -127,9 +132,6 @@ pub trait Topology: Sized + Send + Sync + 'static {
     fn slot(_adapter: &Self::Adapter) -> Option<Slot> {
         None
     }
-
-    /// The setting that a place is blamed on which cannot be had.
-    const SLOT_SETTING: u8 = 0;
 
     /// What no two virtual miniports of an adapter may have in common: the
     /// second one with an equal key is refused. `None`: nothing.
