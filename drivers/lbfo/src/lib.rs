@@ -9,6 +9,9 @@
 //! | Question | File |
 //! |---|---|
 //! | What may the registry say? | [`settings`] |
+//! | Which MAC address has a team? | [`address`] |
+//! | What does the team show of its members? Who may be one? | [`merge`] |
+//! | Who is up, who carries frames, who is told? | [`brain`] |
 //! | Which member carries which flow? | [`ranking`] |
 //!
 //! What is meant to come later has its place: hashing of inner headers would be a
@@ -19,5 +22,8 @@
 // Decisions need none; the image's entry point does.
 #![deny(unsafe_code)]
 
+pub mod address;
+pub mod brain;
+pub mod merge;
 pub mod ranking;
 pub mod settings;

@@ -1,0 +1,4 @@
+//! The brain in virtual time.
+
+mod active_backup;
+mod team;
