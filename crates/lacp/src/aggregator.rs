@@ -53,6 +53,7 @@ impl Port {
     pub(crate) fn is_usable(&self) -> bool {
         self.port_enabled
             && !self.looped
+            && !self.withdrawn
             && matches!(
                 self.states.receive.state,
                 Receive::Current | Receive::Defaulted | Receive::LacpDisabled

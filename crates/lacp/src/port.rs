@@ -73,6 +73,8 @@ pub struct Port {
     pub(crate) partner_version: u8,
     pub(crate) begin: bool,
     pub(crate) port_enabled: bool,
+    /// It is about to go: see rule WITHDRAWN.
+    pub(crate) withdrawn: bool,
     pub(crate) port_moved: bool,
     pub(crate) ntt: bool,
     pub(crate) ready: bool,
@@ -146,6 +148,7 @@ impl Port {
             partner_version: 0,
             begin: true,
             port_enabled: false,
+            withdrawn: false,
             port_moved: false,
             ntt: false,
             ready: false,
@@ -404,6 +407,16 @@ impl Port {
         self.distributing
     }
 
+    /// Whether it was withdrawn: [`crate::System::set_withdrawn`].
+    pub fn is_withdrawn(&self) -> bool {
+        self.withdrawn
+    }
+
+    /// When the next marker may be sent on it; a moment in the past is now.
+    pub fn marker_free_at(&self) -> Time {
+        self.markers_sent.free_at()
+    }
+
     /// Whether its partner is the own system.
     pub fn is_looped(&self) -> bool {
         self.looped
@@ -434,6 +447,12 @@ impl Port {
     /// `aAggPortDebugActorChurnState`.
     pub fn actor_churn_state(&self) -> ActorChurn {
         self.states.actor_churn.state
+    }
+
+    /// `actor_churn` in bit 0, `partner_churn` in bit 1 (6.4.17).
+    pub fn churn(&self) -> u8 {
+        let [actor, partner] = self.churn;
+        u8::from(actor) | u8::from(partner) << 1
     }
 
     /// `aAggPortDebugPartnerChurnState`.

@@ -14,8 +14,8 @@ pub(crate) fn find(
 ) -> Option<AggregatorIndex> {
     let port = ports.get(index)?.as_ref()?;
     let selected = port.states.selected.state != Selected::Unselected;
-    // Rule NO_LOOP.
-    if port.looped {
+    // Rules NO_LOOP and WITHDRAWN.
+    if port.looped || port.withdrawn {
         return None;
     }
     // Rule KNOWN_PARTNER.

@@ -286,6 +286,24 @@ impl<P: AsRef<[Option<Port>]> + AsMut<[Option<Port>]>> System<P> {
         Ok(())
     }
 
+    /// A port is about to go (or stays after all): it leaves its aggregator, and the
+    /// partner is told while there is time. It goes on to speak and to answer; a
+    /// marker can still be sent on it, to know when the frames before have arrived.
+    pub fn set_withdrawn(
+        &mut self,
+        now: Time,
+        index: PortIndex,
+        withdrawn: bool,
+        out: Sink<'_>,
+    ) -> Result<(), Error> {
+        let port = self.port_mut(index)?;
+        if port.withdrawn != withdrawn {
+            port.withdrawn = withdrawn;
+            self.settle(now, u32::MAX, out);
+        }
+        Ok(())
+    }
+
     /// `LACP_Enabled`.
     pub fn set_lacp_enabled(
         &mut self,

@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{Net, config, mac, port};
-use lacp::table::{Mux, RULES, Selected};
+use lacp::table::{MarkerEnd, Mux, RULES, Selected};
 use lacp::time::{MILLISECOND, SECOND};
 use lacp::{Counter, Fallback, Output, PortConfig, PortId, SystemConfig, SystemId};
 
@@ -25,6 +25,7 @@ const RULE_TESTS: &[(&str, fn())] = &[
     ("KEYS", keys),
     ("ONE_LAG_ONE_AGGREGATOR", one_lag_one_aggregator),
     ("NO_LOOP", no_loop),
+    ("WITHDRAWN", withdrawn),
     ("INDIVIDUAL_ALONE", individual_alone),
     ("NOT_ATTACHED", not_attached),
     ("KNOWN_PARTNER", known_partner),
@@ -146,6 +147,38 @@ fn no_loop() {
     net.run(5 * SECOND);
     assert_eq!(net.distributing(0), 0b00111);
     assert!(!net.at((0, 2)).is_looped());
+}
+
+/// A port that is about to go leaves the group, its partner with it; it still speaks
+/// and answers, so that its last frames can be waited for; and it may stay after all.
+fn withdrawn() {
+    let mut net = Net::pair([config(0), config(1)], 2, 0);
+    net.run(10 * SECOND);
+    assert_eq!((net.distributing(0), net.distributing(1)), (0b11, 0b11));
+    net.act(0, |it, now, out| it.set_withdrawn(now, 0, true, out))
+        .expect("a port");
+    assert_eq!(net.distributing(0), 0b10, "at once");
+    assert!(net.at((0, 0)).is_withdrawn() && !net.at((0, 1)).is_withdrawn());
+    net.run(SECOND);
+    assert_eq!(net.distributing(1), 0b10, "the partner was told");
+    let marker = net
+        .act(0, |it, now, out| it.request_marker(now, 0, out))
+        .expect("the link is up");
+    net.run(SECOND);
+    assert!(net.outputs.iter().any(|(_, _, output)| matches!(
+        output,
+        Output::Marker { port: 0, transaction, end: MarkerEnd::Answered } if *transaction == marker
+    )));
+    net.run(200 * SECOND);
+    assert_eq!((net.distributing(0), net.distributing(1)), (0b10, 0b10));
+    net.act(0, |it, now, out| it.set_withdrawn(now, 0, false, out))
+        .expect("a port");
+    net.run(10 * SECOND);
+    assert_eq!((net.distributing(0), net.distributing(1)), (0b11, 0b11));
+    assert!(
+        net.act(0, |it, now, out| it.set_withdrawn(now, 9, true, out))
+            .is_err()
+    );
 }
 
 /// A port that is not to be aggregated is in nobody's aggregator.

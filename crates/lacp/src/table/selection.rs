@@ -140,6 +140,12 @@ pub const RULES: &[Rule] = &[
          system selects none, for a team has no use for it.",
     ),
     rule(
+        "WITHDRAWN",
+        "6.4.14.1 q; a team's own",
+        "A port that is about to go selects none: its partner hears that it is out of \
+         synchronization and sends nothing there any more.",
+    ),
+    rule(
         "INDIVIDUAL_ALONE",
         "6.4.14.1 h, i",
         "An Individual port shares its aggregator with no other.",
