@@ -15,6 +15,8 @@ use crate::chain::Arch;
     bin_name = "cargo xtask",
     after_help = "First steps:\n  cargo xtask lab passthrough     pass traffic through the packaged driver, here and now\n  \
                   cargo xtask lab mux             the same with many virtual adapters on one\n  \
+                  cargo xtask lab lbfo            the same with one on many, which balances and fails over\n  \
+                  cargo xtask lab compare         the same traffic through all three, on one page\n  \
                   cargo xtask test                all tests\n  cargo xtask doctor              what is here and what is missing\n\n\
                   Environment:\n  WDKContentRoot      a Windows Driver Kit; without one the project's own headers serve\n  \
                   LIBCLANG_PATH       folder of the libclang to use\n  CARGO_TARGET_DIR    where everything that is built goes\n  \
@@ -54,8 +56,14 @@ pub enum Command {
     ///
     /// `cargo xtask lab <driver> --help` shows them. Packages the driver first if
     /// anything has changed.
+    ///
+    /// `cargo xtask lab lbfo --tap --partner ovs` has Linux above the team and Open
+    /// vSwitch's bond at the other end of its cables. `cargo xtask lab compare` puts one
+    /// mix of traffic and one script of events through all drivers and writes a page and
+    /// its JSON into target/compare. `cargo xtask lab exercise` lists the exercises of
+    /// docs/course.md, and with a name it checks a solution.
     Lab {
-        /// Name of a folder in drivers/.
+        /// Name of a folder in drivers/, or `compare`, or `exercise`.
         driver: String,
         /// Arguments of `lab run`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -64,12 +72,13 @@ pub enum Command {
     /// Measure what the packaged driver costs per frame, beside the same path without it.
     ///
     /// The lab's scenario `bench`: bare bindings of the driver's imports, nothing
-    /// subtracted; for mux `lab bench-ports`, which has 1 to 4,094 ports and passthrough in
-    /// one run. For a fair figure leave the machine alone meanwhile.
+    /// subtracted. For mux `lab bench-ports`, which has 1 to 4,094 ports and passthrough in
+    /// one run; for lbfo `lab bench-team`, which has each mode with 1 to 32 members and
+    /// passthrough. For a fair figure leave the machine alone meanwhile.
     Bench {
         /// Name of a folder in drivers/ [default: all, one after the other].
         driver: Option<String>,
-        /// Further arguments of `lab run` or `lab bench-ports`.
+        /// Further arguments of `lab run`, `lab bench-ports` or `lab bench-team`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },

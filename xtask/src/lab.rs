@@ -1,4 +1,5 @@
-//! `cargo xtask lab`: the packaged driver, run on this machine.
+//! `cargo xtask lab`: the packaged driver, run on this machine; `lab compare` and
+//! `lab exercise`, which take all of them; `cargo xtask bench`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,21 +13,58 @@ use crate::context::Context;
 use crate::drivers::{self, Driver};
 use crate::package;
 
-/// Packages `driver`, builds the lab and becomes it.
+/// The driver with one miniport above one adapter, which others are compared with.
+const ONE: &str = "passthrough";
+/// The driver with many miniports above one adapter.
+const MANY: &str = "mux";
+/// The driver with one miniport above many adapters.
+const TEAM: &str = "lbfo";
+
+/// The word for all drivers side by side, in place of a driver.
+const COMPARE: &str = "compare";
+/// The word for the course's exercises.
+const EXERCISE: &str = "exercise";
+
+/// Packages `driver`, builds the lab and becomes it; or does so with all drivers.
 pub fn lab(cx: &Context, driver: &str, args: &[OsString]) -> Result<i32> {
     check_host()?;
-    let driver = drivers::find(cx, driver)?;
-    let lab = binary(cx)?;
-    become_it(run(cx, &lab, &driver, args)?)
+    match driver {
+        COMPARE => become_it(compare(cx, args)?),
+        EXERCISE => become_it(exercise(cx, args)?),
+        _ => {
+            let driver = drivers::find(cx, driver)?;
+            become_it(run(cx, &binary(cx)?, &driver, args)?)
+        }
+    }
 }
 
-/// The driver with one port that one with many is compared with, and that.
-const ONE: &str = "passthrough";
-const MANY: &str = "mux";
+/// The three drivers side by side; the page goes to `target/compare`.
+fn compare(cx: &Context, args: &[OsString]) -> Result<Command> {
+    let mut cmd = Command::new(binary(cx)?);
+    cmd.arg("compare");
+    for (option, name) in [("--one", ONE), ("--many", MANY), ("--team", TEAM)] {
+        cmd.arg(option)
+            .arg(package(cx, &drivers::find(cx, name)?)?);
+    }
+    cmd.arg("--out").arg(cx.target.join("compare")).args(args);
+    Ok(cmd)
+}
+
+/// An exercise of the course, or their list.
+fn exercise(cx: &Context, args: &[OsString]) -> Result<Command> {
+    let mut packages = None;
+    for driver in drivers::all(cx)? {
+        packages = package(cx, &driver)?.parent().map(Path::to_owned);
+    }
+    let mut cmd = Command::new(binary(cx)?);
+    cmd.arg("exercise").args(args);
+    cmd.arg("--packages").args(packages);
+    Ok(cmd)
+}
 
 /// Runs the lab's benchmark on one driver, or on all one after the other; the exit code is
-/// that of the first that did not end well. The benchmark of a driver with many ports is one
-/// run that has the other in it.
+/// that of the first that did not end well. The benchmark of a driver with many ports or
+/// many members is one run that has the first driver in it.
 pub fn bench(cx: &Context, driver: Option<&str>, args: &[OsString]) -> Result<i32> {
     check_host()?;
     let drivers = match driver {
@@ -36,12 +74,16 @@ pub fn bench(cx: &Context, driver: Option<&str>, args: &[OsString]) -> Result<i3
     let lab = binary(cx)?;
     let mut result = 0;
     for driver in drivers {
-        let mut cmd = if driver.name == MANY {
+        let beside = match driver.name.as_str() {
+            MANY => Some(("bench-ports", "--many")),
+            TEAM => Some(("bench-team", "--team")),
+            _ => None,
+        };
+        let mut cmd = if let Some((command, option)) = beside {
             let one = drivers::find(cx, ONE)?;
             let mut cmd = Command::new(&lab);
-            cmd.args(["bench-ports", "--one"]);
-            cmd.arg(package(cx, &one)?);
-            cmd.arg("--many").arg(package(cx, &driver)?);
+            cmd.arg(command).arg("--one").arg(package(cx, &one)?);
+            cmd.arg(option).arg(package(cx, &driver)?);
             cmd
         } else {
             run(cx, &lab, &driver, &["--scenario".into(), "bench".into()])?

@@ -18,7 +18,7 @@ pub struct Partner {
 }
 
 /// All of them.
-pub const PARTNERS: [Partner; 5] = [
+pub const PARTNERS: [Partner; 6] = [
     Partner {
         program: "ip",
         package: "iproute2",
@@ -43,6 +43,11 @@ pub const PARTNERS: [Partner; 5] = [
         program: "ovs-vsctl",
         package: "openvswitch-switch",
         purpose: "a switch with LACP and VLANs",
+    },
+    Partner {
+        program: "chromium",
+        package: "chromium",
+        purpose: "opens the page that compares the drivers, without a screen",
     },
 ];
 

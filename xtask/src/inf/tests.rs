@@ -18,8 +18,8 @@ use super::{
 const PROTOCOL: &str = include_str!("../../../inf/protocol.inf.j2");
 const MINIPORT: &str = include_str!("../../../inf/miniport.inf.j2");
 const PASSTHROUGH: &str = include_str!("../../../inf/passthrough.toml");
-
 const MUX: &str = include_str!("../../../inf/mux.toml");
+const LBFO: &str = include_str!("../../../inf/lbfo.toml");
 
 /// Everything that a data file can say, for the templates' other branches.
 const FULL: &str = include_str!("testdata/full.toml");

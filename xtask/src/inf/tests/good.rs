@@ -11,7 +11,7 @@ use crate::inf::{DriverVersion, lint::lint};
 fn the_rendered_text_is_the_approved_text() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/inf/testdata");
     let mut stale = Vec::new();
-    let shipped = [("passthrough", PASSTHROUGH), ("mux", MUX)];
+    let shipped = [("passthrough", PASSTHROUGH), ("mux", MUX), ("lbfo", LBFO)];
     let infs = shipped.map(|(driver, data)| rendered(driver, data, Arch::X64));
     for inf in infs.into_iter().flatten() {
         let path = folder.join(&inf.file_name);

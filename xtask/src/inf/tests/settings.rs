@@ -1,21 +1,138 @@
-//! What the driver reads, what its INFs declare and what its page in the documentation
-//! says are one table: the driver's.
+//! What a driver reads, what its INFs declare and what its page in the documentation
+//! says are one table: the driver's. Each driver has a table of its own form; the tests
+//! bring them into one.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use mux::settings::{Kind, Scope, Setting, TABLE};
-
 use super::*;
 use crate::inf::parameters::{self, Parameter};
 
-/// The page with the table, and the lines that enclose it.
-const PAGE: &str = "../docs/mux.md";
-const BEGIN: &str = "<!-- table: drivers/mux/src/settings.rs -->";
-const END: &str = "<!-- end of table -->";
+/// In which key a value lies, as a data file tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    Binding,
+    Miniport,
+}
 
-/// A parameter as the driver's table would have it, apart from its texts.
-fn declared(setting: &Setting, found: &Parameter) -> Result<(), String> {
+/// What a value may be.
+#[derive(Clone, Debug)]
+enum What {
+    Number {
+        min: u32,
+        max: u32,
+        default: Option<u32>,
+    },
+    Choice {
+        names: &'static [&'static str],
+        default: u32,
+    },
+    Text {
+        limit: u16,
+        form: &'static str,
+        default: Option<&'static str>,
+    },
+    List {
+        form: String,
+    },
+}
+
+/// A row of a driver's table.
+#[derive(Clone, Debug)]
+struct Row {
+    name: &'static str,
+    of: Of,
+    /// What the driver's page calls the owner of the key.
+    key: &'static str,
+    what: What,
+    text: &'static str,
+}
+
+/// A driver with settings.
+struct Table {
+    driver: &'static str,
+    data: &'static str,
+    rows: Vec<Row>,
+}
+
+/// A MAC address in a text: twelve digits, with hyphens.
+const ADDRESS: What = What::Text {
+    limit: 17,
+    form: "a MAC address",
+    default: None,
+};
+
+fn mux() -> Table {
+    use mux::settings::{Kind, Scope, TABLE};
+    let rows = TABLE.iter().map(|row| {
+        let (of, key) = match row.scope {
+            Scope::Binding => (Of::Binding, "binding"),
+            Scope::Port => (Of::Miniport, "port"),
+        };
+        let what = match row.kind {
+            Kind::Integer { min, max, default } => What::Number { min, max, default },
+            Kind::Choice { names, default } => What::Choice { names, default },
+            Kind::Priorities { default } => What::Text {
+                limit: 8,
+                form: "eight digits 0 to 7",
+                default: Some(default),
+            },
+            Kind::Address => ADDRESS,
+            Kind::Addresses { most } => What::List {
+                form: format!("MAC addresses, at most {most}"),
+            },
+        };
+        Row {
+            name: row.name,
+            of,
+            key,
+            what,
+            text: row.text,
+        }
+    });
+    Table {
+        driver: "mux",
+        data: MUX,
+        rows: rows.collect(),
+    }
+}
+
+fn lbfo() -> Table {
+    use lbfo::settings::{Kind, Scope, TABLE};
+    let rows = TABLE.iter().map(|row| {
+        let (of, key) = match row.scope {
+            Scope::Member => (Of::Binding, "member"),
+            Scope::Team => (Of::Miniport, "team"),
+        };
+        let what = match row.kind {
+            Kind::Integer { min, max, default } => What::Number {
+                min,
+                max,
+                default: Some(default),
+            },
+            Kind::Choice { names, default } => What::Choice { names, default },
+            Kind::Address => ADDRESS,
+            Kind::Stations { most } => What::List {
+                form: format!("IP addresses, with `%` and a VLAN or without, at most {most}"),
+            },
+        };
+        Row {
+            name: row.name,
+            of,
+            key,
+            what,
+            text: row.text,
+        }
+    });
+    Table {
+        driver: "lbfo",
+        data: LBFO,
+        rows: rows.collect(),
+    }
+}
+
+/// Compares a declaration with the driver's row, apart from texts for people.
+fn declared(what: &What, found: &Parameter) -> Result<(), String> {
     let expect = |what: &str, is: String, should: String| {
         if is == should {
             Ok(())
@@ -23,9 +140,9 @@ fn declared(setting: &Setting, found: &Parameter) -> Result<(), String> {
             Err(format!("{what} is {is}, the driver says {should}"))
         }
     };
-    let (kind, default, optional) = match setting.kind {
-        Kind::Integer { min, max, default } => {
-            let range = Some((i64::from(min), i64::from(max)));
+    let (kind, default, optional) = match what {
+        What::Number { min, max, default } => {
+            let range = Some((i64::from(*min), i64::from(*max)));
             expect(
                 "range",
                 format!("{:?}", found.min.zip(found.max)),
@@ -33,9 +150,14 @@ fn declared(setting: &Setting, found: &Parameter) -> Result<(), String> {
             )?;
             expect("step", found.step.to_string(), "1".to_owned())?;
             let default = default.map(|number| number.to_string());
-            (parameters::Kind::Int, default.clone(), default.is_none())
+            let kind = if i32::try_from(*max).is_ok() {
+                parameters::Kind::Int
+            } else {
+                parameters::Kind::Dword
+            };
+            (kind, default.clone(), default.is_none())
         }
-        Kind::Choice { names, default } => {
+        What::Choice { names, default } => {
             expect(
                 "number of choices",
                 found.values.len().to_string(),
@@ -43,16 +165,13 @@ fn declared(setting: &Setting, found: &Parameter) -> Result<(), String> {
             )?;
             (parameters::Kind::Enum, Some(default.to_string()), false)
         }
-        Kind::Priorities { default } => {
-            expect("limit", format!("{:?}", found.limit), "Some(8)".to_owned())?;
-            (parameters::Kind::Edit, Some(default.to_owned()), false)
+        What::Text { limit, default, .. } => {
+            let limit = Some(limit);
+            expect("limit", format!("{:?}", found.limit), format!("{limit:?}"))?;
+            let default = default.map(str::to_owned);
+            (parameters::Kind::Edit, default.clone(), default.is_none())
         }
-        // Twelve digits, with hyphens.
-        Kind::Address => {
-            expect("limit", format!("{:?}", found.limit), "Some(17)".to_owned())?;
-            (parameters::Kind::Edit, None, true)
-        }
-        Kind::Addresses { .. } => (parameters::Kind::Multi, None, false),
+        What::List { .. } => (parameters::Kind::Multi, None, false),
     };
     expect("type", format!("{:?}", found.kind), format!("{kind:?}"))?;
     expect(
@@ -65,33 +184,40 @@ fn declared(setting: &Setting, found: &Parameter) -> Result<(), String> {
 
 #[test]
 fn the_inf_declares_what_the_driver_reads() {
-    let data = DriverData::parse(MUX).unwrap();
-    let mut wrong = Vec::new();
-    for (scope, list) in [
-        (Scope::Port, &data.parameters),
-        (Scope::Binding, &data.binding_parameters),
-    ] {
-        let settings: Vec<_> = TABLE.iter().filter(|row| row.scope == scope).collect();
-        let read: Vec<_> = settings.iter().map(|row| row.name).collect();
-        let declared_names: Vec<_> = list.iter().map(|p| p.name.as_str()).collect();
-        assert_eq!(declared_names, read, "{scope:?}");
-        for (setting, parameter) in settings.iter().zip(list) {
-            if let Err(problem) = declared(setting, parameter) {
-                wrong.push(format!("{}: {problem}", setting.name));
+    for table in [mux(), lbfo()] {
+        let data = DriverData::parse(table.data).unwrap();
+        let mut wrong = Vec::new();
+        for (of, list) in [
+            (Of::Miniport, &data.parameters),
+            (Of::Binding, &data.binding_parameters),
+        ] {
+            let rows: Vec<_> = table.rows.iter().filter(|row| row.of == of).collect();
+            let read: Vec<_> = rows.iter().map(|row| row.name).collect();
+            let names: Vec<_> = list.iter().map(|p| p.name.as_str()).collect();
+            assert_eq!(names, read, "{}, {of:?}", table.driver);
+            for (row, parameter) in rows.iter().zip(list) {
+                if let Err(problem) = declared(&row.what, parameter) {
+                    wrong.push(format!("{}: {problem}", row.name));
+                }
             }
         }
+        let file = format!("inf/{}.toml", table.driver);
+        assert!(wrong.is_empty(), "{file}: {}", wrong.join("\n"));
+        assert!(table.rows.len() >= 10);
     }
-    assert!(wrong.is_empty(), "inf/mux.toml: {}", wrong.join("\n"));
-    assert!(TABLE.len() >= 10);
 }
 
 #[test]
 fn a_difference_is_seen() {
-    let data = DriverData::parse(MUX).unwrap();
-    let setting = |name: &str| TABLE.iter().find(|row| row.name == name).unwrap();
+    let table = mux();
+    let data = DriverData::parse(table.data).unwrap();
+    let row = |name: &str| {
+        let row = table.rows.iter().find(|row| row.name == name).unwrap();
+        row.what.clone()
+    };
     let parameter = |name: &str| data.parameters.iter().find(|p| p.name == name).unwrap();
-    let vlan = setting("VlanID");
-    declared(vlan, parameter("VlanID")).unwrap();
+    let vlan = row("VlanID");
+    declared(&vlan, parameter("VlanID")).unwrap();
     for change in [
         |p: &mut Parameter| p.max = Some(4093),
         |p: &mut Parameter| p.min = Some(1),
@@ -102,65 +228,64 @@ fn a_difference_is_seen() {
     ] {
         let mut changed = parameter("VlanID").clone();
         change(&mut changed);
-        assert!(declared(vlan, &changed).is_err(), "{changed:?}");
+        assert!(declared(&vlan, &changed).is_err(), "{changed:?}");
     }
     let mut fewer = parameter("MacMode").clone();
     fewer.values.pop();
-    assert!(declared(setting("MacMode"), &fewer).is_err());
+    assert!(declared(&row("MacMode"), &fewer).is_err());
 }
 
-/// The table in the documentation. After a wanted change, run the test with
+/// The tables in the documentation. After a wanted change, run the test with
 /// `UPDATE_APPROVED=1`.
 #[test]
 fn the_documentation_lists_what_the_driver_reads() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
-    let page = std::fs::read_to_string(&path).unwrap();
-    let (head, rest) = page.split_once(BEGIN).expect("the page has a table");
-    let (table, tail) = rest.split_once(END).expect("the table ends");
-    let wanted = documented();
-    if std::env::var_os("UPDATE_APPROVED").is_some() {
-        std::fs::write(&path, format!("{head}{BEGIN}\n\n{wanted}\n{END}{tail}")).unwrap();
-    } else {
-        assert_eq!(table.trim(), wanted.trim(), "{PAGE}");
+    for table in [mux(), lbfo()] {
+        let page = format!("docs/{}.md", table.driver);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(&page);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let begin = format!("<!-- table: drivers/{}/src/settings.rs -->", table.driver);
+        let end = "<!-- end of table -->";
+        let (head, rest) = text.split_once(&begin).expect("the page has a table");
+        let (shown, tail) = rest.split_once(end).expect("the table ends");
+        let wanted = documented(&table.rows);
+        if std::env::var_os("UPDATE_APPROVED").is_some() {
+            std::fs::write(&path, format!("{head}{begin}\n\n{wanted}\n{end}{tail}")).unwrap();
+        } else {
+            assert_eq!(shown.trim(), wanted.trim(), "{page}");
+        }
     }
 }
 
-fn documented() -> String {
+fn documented(rows: &[Row]) -> String {
     let mut out = String::from(
         "| # | Value | Key of | Type | Values | Default | What it does |\n|---|---|---|---|---|---|---|\n",
     );
-    for (number, row) in TABLE.iter().enumerate() {
-        let key = match row.scope {
-            Scope::Binding => "binding",
-            Scope::Port => "port",
-        };
-        let (kind, values, default) = match row.kind {
-            Kind::Integer { min, max, default } => (
+    for (number, row) in rows.iter().enumerate() {
+        let none = || "none".to_owned();
+        let (kind, values, default) = match &row.what {
+            What::Number { min, max, default } => (
                 "number",
                 format!("{min} to {max}"),
                 default.map_or("see there".to_owned(), |number| number.to_string()),
             ),
-            Kind::Choice { names, default } => {
+            What::Choice { names, default } => {
                 let all: Vec<_> = (0..)
-                    .zip(names)
+                    .zip(*names)
                     .map(|(n, name)| format!("{n} {name}"))
                     .collect();
                 ("number", all.join(", "), default.to_string())
             }
-            Kind::Priorities { default } => {
-                ("text", "eight digits 0 to 7".to_owned(), default.to_owned())
-            }
-            Kind::Address => ("text", "a MAC address".to_owned(), "none".to_owned()),
-            Kind::Addresses { most } => (
-                "texts",
-                format!("MAC addresses, at most {most}"),
-                "none".to_owned(),
+            What::Text { form, default, .. } => (
+                "text",
+                (*form).to_owned(),
+                default.map_or_else(none, str::to_owned),
             ),
+            What::List { form } => ("texts", form.clone(), none()),
         };
         writeln!(
             out,
-            "| {number} | `{}` | {key} | {kind} | {values} | {default} | {} |",
-            row.name, row.text
+            "| {number} | `{}` | {} | {kind} | {values} | {default} | {} |",
+            row.name, row.key, row.text
         )
         .unwrap();
     }
