@@ -104,6 +104,7 @@ pub(crate) unsafe extern "efiapi" fn status<T: Topology>(
         StatusRule::Power => power_capabilities(lower, &below),
         StatusRule::ResetStart => {
             lower.set_bits(bit::LOWER_RESETTING, 0); // RST-2
+            T::Data::changed(lower);
             lower
                 .driver
                 .event(EventKind::ResetStart, lower.if_index(), 0);
@@ -114,6 +115,7 @@ pub(crate) unsafe extern "efiapi" fn status<T: Topology>(
             lower.core.lock().bits &= !bit::LOWER_RESETTING;
             lower.driver.event(EventKind::ResetEnd, lower.if_index(), 0);
             T::Data::end_reset(lower); // RST-3
+            T::Data::changed(lower);
             sync::merge_again(lower.team());
         }
     }

@@ -16,7 +16,7 @@ use crate::data::DataPath;
 use crate::data::teamed::{MAX_MEMBERS, Slot};
 use crate::driver::Driver;
 use crate::edges::{Held, Lower, Setup, Upper, Uppers};
-use crate::facts::Facts;
+use crate::facts::{Facts, Link};
 use crate::gate::bit;
 use crate::list::List;
 use crate::oid_table::Below;
@@ -233,14 +233,14 @@ impl<T: Topology> Team<T> {
         let mut folded = self.folded.lock();
         let before = *folded;
         if let Some(now) = now {
-            let link = before.map_or(now.link, |before| before.link);
+            let link = before.map_or(Link::DOWN, |before| before.link);
             *folded = Some(Facts { link, ..now });
         }
         (before, *folded)
     }
 
     /// Notes another link of the team. IRQL <= DISPATCH_LEVEL.
-    pub(crate) fn set_link(&self, link: crate::facts::Link) {
+    pub(crate) fn set_link(&self, link: Link) {
         if let Some(facts) = &mut *self.folded.lock() {
             facts.link = link;
         }

@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::header::{Zeroed, header};
 use crate::memory::{Pool, PoolBox};
 use crate::status::check;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use ndis_sys::{
     LARGE_INTEGER, NDIS_HANDLE, NDIS_OBJECT_TYPE_TIMER_CHARACTERISTICS, NDIS_TIMER_CHARACTERISTICS,
     NDIS_TIMER_CHARACTERISTICS_REVISION_1, NdisAllocateTimerObject, NdisCancelTimerObject,
@@ -17,7 +17,8 @@ use ndis_sys::{
 struct Shared<C> {
     context: C,
     callback: fn(&C),
-    armed: AtomicBool,
+    /// Callbacks that will run or are running.
+    due: AtomicUsize,
     quiet: Event,
 }
 
@@ -35,7 +36,7 @@ impl<C: Sync> Timer<C> {
             Shared {
                 context,
                 callback,
-                armed: AtomicBool::new(false),
+                due: AtomicUsize::new(0),
                 quiet: Event::new(),
             },
         )?;
@@ -59,15 +60,19 @@ impl<C: Sync> Timer<C> {
         Ok(Self { handle, shared })
     }
 
-    /// Arms the timer to run once after `hundred_ns` units of 100 nanoseconds.
-    pub fn set(&self, hundred_ns: u32) {
-        self.shared.quiet.reset();
-        self.shared.armed.store(true, Ordering::Release);
+    /// Arms the timer to run once after `hundred_ns` units of 100 nanoseconds,
+    /// instead of when it was armed for before. IRQL <= DISPATCH_LEVEL.
+    pub fn set(&self, hundred_ns: u64) {
+        self.shared.due.fetch_add(1, Ordering::AcqRel);
         let due = LARGE_INTEGER {
-            QuadPart: -i64::from(hundred_ns),
+            QuadPart: -i64::try_from(hundred_ns).unwrap_or(i64::MAX),
         }; // negative: relative
         // SAFETY: (TMR-1) a live timer; one-shot, as the period is zero.
-        unsafe { NdisSetTimerObject(self.handle, due, 0, core::ptr::null_mut()) };
+        let replaced =
+            unsafe { NdisSetTimerObject(self.handle, due, 0, core::ptr::null_mut()) } != 0;
+        if replaced {
+            self.shared.over();
+        }
     }
 
     /// Disarms; true if the callback will not run. IRQL <= DISPATCH_LEVEL.
@@ -75,16 +80,28 @@ impl<C: Sync> Timer<C> {
         // SAFETY: (TMR-2) a live one-shot timer.
         let stopped = unsafe { NdisCancelTimerObject(self.handle) } != 0;
         if stopped {
-            self.shared.armed.store(false, Ordering::Release);
+            self.shared.over();
         }
         stopped
     }
 }
 
+impl<C> Shared<C> {
+    /// One callback less is due.
+    fn over(&self) {
+        if self.due.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.quiet.set();
+        }
+    }
+}
+
 impl<C: Sync> Drop for Timer<C> {
     fn drop(&mut self) {
-        if !self.cancel() && self.shared.armed.load(Ordering::Acquire) {
+        self.cancel();
+        while self.shared.due.load(Ordering::Acquire) != 0 {
+            // Whoever ends the last one signals; nobody arms it any more.
             self.shared.quiet.wait(); // TMR-3
+            self.shared.quiet.reset();
         }
         // SAFETY: (TMR-3) not armed, and its callback has ended.
         unsafe { NdisFreeTimerObject(self.handle) };
@@ -93,9 +110,8 @@ impl<C: Sync> Drop for Timer<C> {
 
 /// NDIS_TIMER_FUNCTION. IRQL = DISPATCH_LEVEL.
 unsafe extern "efiapi" fn expired<C: Sync>(_: PVOID, context: PVOID, _: PVOID, _: PVOID) {
-    // SAFETY: (TMR-3) the drop of the timer waits for `quiet`.
+    // SAFETY: (TMR-3) the drop of the timer waits until none is due.
     let shared = unsafe { &*context.cast::<Shared<C>>() };
     (shared.callback)(&shared.context);
-    shared.armed.store(false, Ordering::Release);
-    shared.quiet.set();
+    shared.over(); // last: the timer may go
 }
