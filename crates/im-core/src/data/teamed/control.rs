@@ -11,8 +11,8 @@
 //! armed at all. `users` is open from [`start`] to [`stop`]: whoever is inside keeps
 //! brain, timer and work item.
 
-use super::bond::{Action, Bond, Happened, MemberFacts, Members, Plan, Slot, Time};
-use super::table::{Table, bit};
+use super::bond::{Action, Bond, Happened, MemberFacts, Plan, Ranking, Slot, Time};
+use super::table::{Table, bit, slots};
 use super::{TeamState, frames, moves};
 use crate::edges::{Lower, Upper};
 use crate::facts::Link;
@@ -81,10 +81,12 @@ struct Core<T: Bond> {
     working: bool,
     /// What is planned.
     plan: Plan,
-    /// What of it is done that is done at once.
+    /// What of it was shown above.
     shown: Plan,
     /// What lists are spread by.
     adopted: Plan,
+    /// A member's gate may have opened or closed since.
+    again: bool,
     /// When the timer was armed for.
     armed: Option<Time>,
 }
@@ -196,7 +198,10 @@ fn happened<T: Bond>(team: &Team<T>, what: Happened<'_, T::Adapter>) {
         T::happened(brain, port, now, what, &mut |action| todo.push(&action));
         let plan = T::plan(&core.brain);
         core.plan = plan;
-        let in_line = same_way(plan, core.adopted);
+        // At once, and in the order of the plans: both take leaf locks at most.
+        state(team).set_alive(plan.alive);
+        state(team).set_collect(plan.collect);
+        let in_line = core.is_in_line();
         drop(core);
         if !in_line {
             running.worker.queue();
@@ -204,6 +209,13 @@ fn happened<T: Bond>(team: &Team<T>, what: Happened<'_, T::Adapter>) {
         work_off(team, upper, running);
         arm(running);
     });
+}
+
+impl<T: Bond> Core<T> {
+    /// Whether lists are spread as it is planned.
+    fn is_in_line(&self) -> bool {
+        !self.again && same_way(self.plan, self.adopted)
+    }
 }
 
 /// Whether lists are spread alike by two plans.
@@ -229,14 +241,14 @@ fn link(speed: Option<u64>) -> Link {
 enum Next {
     /// Nothing.
     Nothing,
-    /// The plan differs from the first one by what is done at once.
+    /// The first plan is shown, the second one is to be.
     Plan(Plan, Plan),
     /// Something from the list.
     Todo(Todo),
 }
 
-/// Does at once what the plan wants at once, and what is on the list; one processor
-/// at a time, so that nothing older comes after something newer.
+/// Shows the plan's link, and does what is on the list; one processor at a time, so
+/// that nothing older comes after something newer.
 fn work_off<T: Bond>(team: &Team<T>, upper: &Upper<T>, running: &Running<T>) {
     {
         let mut core = running.core.lock();
@@ -261,8 +273,6 @@ fn work_off<T: Bond>(team: &Team<T>, upper: &Upper<T>, running: &Running<T>) {
         match next {
             Next::Nothing => return,
             Next::Plan(before, plan) => {
-                state(team).set_alive(plan.alive);
-                state(team).set_collect(plan.collect);
                 if plan.link != before.link {
                     team.set_link(link(plan.link));
                     show_link(upper);
@@ -331,32 +341,43 @@ fn carry_out<T: Bond>(team: &Team<T>) {
     control.inside(|running| {
         // SAFETY: (VMI-4) stopped before the miniport's settings go.
         let upper = unsafe { running.upper.as_ref() };
+        let mut spare = None;
         loop {
-            let plan = {
-                let core = running.core.lock();
-                if same_way(core.plan, core.adopted) {
-                    return;
-                }
-                core.plan
-            };
-            let Ok(mut table) = PoolBox::try_new(team.driver.pool(), Table::EMPTY) else {
+            if running.core.lock().is_in_line() {
+                return;
+            }
+            let fresh = || PoolBox::try_new(team.driver.pool(), Table::EMPTY);
+            let Some(mut table) = spare.take().or_else(|| fresh().ok()) else {
                 // The old one goes on: whoever died is not used by it either. The
                 // next event tries again.
                 return;
             };
-            {
+            let plan = {
                 let mut core = running.core.lock();
-                if !same_way(core.plan, plan) {
-                    continue; // not of one moment
-                }
+                let plan = core.plan;
+                table.ranking = Ranking::EMPTY;
                 T::rank(&core.brain, &mut table.ranking);
                 core.adopted = plan;
+                core.again = false;
+                plan
+            };
+            table.set_members(plan.distribute);
+            let moved = moves::adopt(upper, table, plan.alive);
+            for slot in slots(moved.late) {
+                let (kind, value) = (EventKind::FlowMoveLate, u64::from(slot));
+                team.driver.event(kind, 0, value);
             }
-            table.members = AtomicU32::new(plan.distribute);
-            table.complete();
-            let alive = running.core.lock().plan.alive;
-            moves::adopt(team, upper, table, alive);
+            spare = Some(moved.old);
         }
+    });
+}
+
+/// What lists are spread by does not fit the members any more: their gates opened or
+/// closed. IRQL <= DISPATCH_LEVEL.
+pub(super) fn look_again<T: Bond>(team: &Team<T>) {
+    state(team).control.inside(|running| {
+        running.core.lock().again = true;
+        running.worker.queue();
     });
 }
 
@@ -397,6 +418,7 @@ pub(super) fn start<T: Bond>(upper: &Upper<T>, mac: Mac) -> Result<()> {
             plan: Plan::default(),
             shown: Plan::default(),
             adopted: Plan::default(),
+            again: false,
             armed: None,
         }),
         timer: Timer::try_new(pool, Place(NonNull::from(team)), on_time::<T>)?,
@@ -496,6 +518,7 @@ pub(super) fn changed<T: Bond>(lower: &Lower<T>) {
     if is_member(lower) {
         let what = Happened::Changed(slot_of(lower), facts_of(lower));
         happened(lower.team(), what);
+        look_again(lower.team());
     }
 }
 
