@@ -41,6 +41,9 @@ unsafe fn bytes_of<S>(value: &S, length: usize) -> &[u8] {
     }
 }
 
+/// OID_GEN_VENDOR_ID of who has no number of the IEEE's.
+const NO_IEEE_NUMBER: u32 = 0x00FF_FFFF;
+
 /// Answers a request. IRQL = PASSIVE_LEVEL.
 pub(crate) fn answer<T: Topology>(upper: &Upper<T>, request: Request, local: Local) -> NDIS_STATUS {
     let number = |value: u32| request.answer(&value.to_ne_bytes());
@@ -98,6 +101,18 @@ pub(crate) fn answer<T: Topology>(upper: &Upper<T>, request: Request, local: Loc
         Local::DriverVersion => {
             number(u32::from(T::IDENTITY.major) << 16 | u32::from(T::IDENTITY.minor))
         }
+        Local::VendorId => number(NO_IEEE_NUMBER),
+        Local::VendorDescription => {
+            let mut text = [0; 32];
+            let letters = T::IDENTITY.service.iter().map(|unit| *unit as u8);
+            let room = text.len().saturating_sub(1); // it ends with a zero
+            for (to, from) in text.iter_mut().take(room).zip(letters) {
+                *to = from;
+            }
+            let length = T::IDENTITY.service.len().min(room).saturating_add(1);
+            request.answer(text.get(..length).unwrap_or(&[]))
+        }
+        Local::NetworkAddresses => request.accept_set(request.facts().length),
         Local::InterruptModeration => {
             let mut answer = NDIS_INTERRUPT_MODERATION_PARAMETERS::zeroed();
             answer.Header = header(

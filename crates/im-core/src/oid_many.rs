@@ -129,6 +129,48 @@ pub const fn one_to_many(asked: Facts, below: Below) -> Rule {
     }
 }
 
+/// The N:1 column: a team is no adapter's, so that whatever would be asked of one is
+/// answered here, too, and nothing is passed on (LBF-6).
+pub const fn many_to_one(asked: Facts, below: Below) -> Rule {
+    let query = matches!(asked.kind, Kind::Query);
+    let set = matches!(asked.kind, Kind::Set);
+    match asked.oid {
+        OID_GEN_VENDOR_ID if query => Rule::Answer(Local::VendorId),
+        OID_GEN_VENDOR_DESCRIPTION if query => Rule::Answer(Local::VendorDescription),
+        // OID-26: no member needs to know.
+        OID_GEN_NETWORK_LAYER_ADDRESSES if set => Rule::Answer(Local::NetworkAddresses),
+        _ => one_to_many(asked, below),
+    }
+}
+
+/// OIDs that a team answers (ATR-10), for [`crate::Topology::own_oids`]: there is no
+/// adapter whose list could come on top.
+pub const OWN_OF_TEAM: &[NDIS_OID] = &{
+    const MORE: [NDIS_OID; 10] = [
+        OID_GEN_VENDOR_ID,
+        OID_GEN_VENDOR_DESCRIPTION,
+        OID_GEN_NETWORK_LAYER_ADDRESSES,
+        OID_802_3_ADD_MULTICAST_ADDRESS,
+        OID_802_3_DELETE_MULTICAST_ADDRESS,
+        OID_PM_PARAMETERS,
+        OID_TCP_OFFLOAD_PARAMETERS,
+        OID_TCP_OFFLOAD_CURRENT_CONFIG,
+        OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES,
+        OID_OFFLOAD_ENCAPSULATION,
+    ];
+    let mut all = [OID_GEN_VENDOR_ID; OWN.len() + MORE.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < OWN.len() {
+            OWN[at]
+        } else {
+            MORE[at - OWN.len()]
+        };
+        at += 1;
+    }
+    all
+};
+
 /// What a miniport has of its own, for queries.
 const fn own_value(oid: NDIS_OID) -> Option<Local> {
     use Statistic as S;
@@ -182,6 +224,7 @@ mod tests {
         OID_QOS_PARAMETERS,
     };
     use proptest::prelude::*;
+    use std::vec::Vec;
 
     const ALL: Below = Below {
         pm: true,
@@ -200,6 +243,28 @@ mod tests {
     }
 
     const REFUSED: Rule = Rule::Refuse(NDIS_STATUS_NOT_SUPPORTED);
+
+    /// LBF-6, OID-23: a team passes nothing on, and answers what must be answered.
+    #[test]
+    fn a_team_answers_itself() {
+        for oid in OWN_OF_TEAM {
+            for kind in [Kind::Query, Kind::Set, Kind::Method] {
+                let (oid, length) = (*oid, 0);
+                let rule = many_to_one(Facts { oid, kind, length }, ALL);
+                assert!(!matches!(rule, Rule::Forward(_)), "{oid:?}");
+            }
+        }
+        for oid in [OID_GEN_VENDOR_ID, OID_GEN_VENDOR_DESCRIPTION] {
+            let (kind, length) = (Kind::Query, 0);
+            let rule = many_to_one(Facts { oid, kind, length }, NONE);
+            assert!(matches!(rule, Rule::Answer(_)));
+            assert!(OWN_OF_TEAM.contains(&oid) && !OWN.contains(&oid));
+        }
+        let mut all: Vec<u32> = OWN_OF_TEAM.iter().map(|oid| oid.0).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), OWN_OF_TEAM.len(), "each of them once");
+    }
 
     /// OID-25: nothing that a miniport sets changes the adapter for the others.
     #[test]

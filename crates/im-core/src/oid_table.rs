@@ -4,7 +4,7 @@
 //! depend on the OID, on query, set or method, and on what the adapter below
 //! has; nothing else.
 
-pub use crate::oid_many::one_to_many;
+pub use crate::oid_many::{many_to_one, one_to_many};
 use im_control::RuleCode;
 use ndis::oid::{Facts, Kind};
 use ndis::sys::{
@@ -69,6 +69,12 @@ pub enum Local {
     LinkState,
     /// The version of this driver.
     DriverVersion,
+    /// OID_GEN_VENDOR_ID of a miniport that is no adapter's.
+    VendorId,
+    /// OID_GEN_VENDOR_DESCRIPTION of it.
+    VendorDescription,
+    /// OID_GEN_NETWORK_LAYER_ADDRESSES, which nobody below needs (OID-26).
+    NetworkAddresses,
     /// There is no interrupt to moderate.
     InterruptModeration,
     /// The VLAN that the miniport stands in.

@@ -4,7 +4,7 @@
 use crate::oid_table::Below;
 use ndis::sys::{
     NDIS_STATUS, NDIS_STATUS_CURRENT_MAC_ADDRESS_CHANGE, NDIS_STATUS_LINK_STATE,
-    NDIS_STATUS_OPER_STATUS, NDIS_STATUS_PM_CAPABILITIES_CHANGE,
+    NDIS_STATUS_NETWORK_CHANGE, NDIS_STATUS_OPER_STATUS, NDIS_STATUS_PM_CAPABILITIES_CHANGE,
     NDIS_STATUS_PM_HARDWARE_CAPABILITIES, NDIS_STATUS_PM_OFFLOAD_REJECTED,
     NDIS_STATUS_PM_WOL_PATTERN_REJECTED, NDIS_STATUS_RESET_END, NDIS_STATUS_RESET_START,
     NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG, NDIS_STATUS_TASK_OFFLOAD_HARDWARE_CAPABILITIES,
@@ -85,6 +85,17 @@ pub const fn one_to_many(code: NDIS_STATUS, below: Below) -> StatusRule {
     }
 }
 
+/// The column of one virtual miniport on many adapters: what one of them says is
+/// about that one. The team hears of link, reset, address and offload, and says what
+/// follows for itself (LBF-1, LBF-2, LBF-7); that the network behind a member is
+/// another one is news for all.
+pub const fn many_to_one(code: NDIS_STATUS, below: Below) -> StatusRule {
+    match one_to_many(code, below) {
+        StatusRule::PassOn if code.0 != NDIS_STATUS_NETWORK_CHANGE.0 => StatusRule::Keep,
+        rule => rule,
+    }
+}
+
 /// Status of features that the miniport does not show: receive filters, NIC
 /// switch, QoS, GFT, header-data split.
 const fn unexposed(code: NDIS_STATUS) -> bool {
@@ -106,8 +117,7 @@ mod tests {
     use super::*;
     use ndis::sys::{
         NDIS_STATUS_GFT_OFFLOAD_CURRENT_CAPABILITIES, NDIS_STATUS_MEDIA_SPECIFIC_INDICATION,
-        NDIS_STATUS_NETWORK_CHANGE, NDIS_STATUS_NIC_SWITCH_CURRENT_CAPABILITIES,
-        NDIS_STATUS_QOS_OPERATIONAL_PARAMETERS_CHANGE,
+        NDIS_STATUS_NIC_SWITCH_CURRENT_CAPABILITIES, NDIS_STATUS_QOS_OPERATIONAL_PARAMETERS_CHANGE,
         NDIS_STATUS_RECEIVE_FILTER_CURRENT_CAPABILITIES,
     };
 
@@ -194,6 +204,26 @@ mod tests {
             NDIS_STATUS_OPER_STATUS,
         ] {
             assert_eq!(one_to_many(code, ALL), one_to_one(code, ALL));
+        }
+    }
+
+    /// One member's words are not the team's.
+    #[test]
+    fn a_team_says_its_own() {
+        for (code, rule) in [
+            (NDIS_STATUS_LINK_STATE, StatusRule::Link),
+            (NDIS_STATUS_RESET_START, StatusRule::ResetStart),
+            (NDIS_STATUS_RESET_END, StatusRule::ResetEnd),
+            (NDIS_STATUS_CURRENT_MAC_ADDRESS_CHANGE, StatusRule::Address),
+            (
+                NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG,
+                StatusRule::OwnOffload,
+            ),
+            (NDIS_STATUS_PM_HARDWARE_CAPABILITIES, StatusRule::Keep),
+            (NDIS_STATUS_MEDIA_SPECIFIC_INDICATION, StatusRule::Keep),
+            (NDIS_STATUS_NETWORK_CHANGE, StatusRule::PassOn),
+        ] {
+            assert_eq!(many_to_one(code, ALL), rule, "{code:?}");
         }
     }
 

@@ -4,118 +4,14 @@
 //! Pure; PASSIVE_LEVEL.
 
 use crate::settings::Mode;
-use ethernet::{Mac, TAG_BYTES};
+use ethernet::TAG_BYTES;
 use ndis::header::Zeroed;
 use ndis::sys::{
     NDIS_ENCAPSULATION_IEEE_802_3_P_AND_Q, NDIS_ENCAPSULATION_IEEE_802_3_P_AND_Q_IN_OOB,
-    NDIS_OFFLOAD, NDIS_PACKET_TYPE_ALL_MULTICAST, NDIS_PACKET_TYPE_BROADCAST,
-    NDIS_PACKET_TYPE_DIRECTED, NDIS_PACKET_TYPE_MULTICAST, NDIS_PACKET_TYPE_PROMISCUOUS,
-    NDIS_PM_CAPABILITIES, NdisDeviceStateUnspecified,
+    NDIS_OFFLOAD, NDIS_PM_CAPABILITIES, NdisDeviceStateUnspecified,
 };
 
-/// Filters that mean something on Ethernet, and that ports can share.
-const SHARED: u32 = NDIS_PACKET_TYPE_DIRECTED
-    | NDIS_PACKET_TYPE_MULTICAST
-    | NDIS_PACKET_TYPE_ALL_MULTICAST
-    | NDIS_PACKET_TYPE_BROADCAST
-    | NDIS_PACKET_TYPE_PROMISCUOUS;
-
-/// What one port asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Ask<'a> {
-    /// The port's address.
-    pub mac: Mac,
-    /// Its packet filter; zero: nothing.
-    pub filter: u32,
-    /// Its multicast list.
-    pub groups: &'a [Mac],
-}
-
-/// What the adapter can be asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Able {
-    /// Its address.
-    pub mac: Mac,
-    /// The packet filters that it has.
-    pub filters: u32,
-}
-
-/// What it is asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Together {
-    /// The packet filter.
-    pub filter: u32,
-    /// How many addresses of the list are used.
-    pub groups: usize,
-    /// More groups than the list has room for: all of them are asked for.
-    pub overflow: bool,
-    /// Promiscuous, though no port asked for that: a port's address is not the
-    /// adapter's, and its frames come no other way.
-    pub promiscuous: bool,
-}
-
-/// Puts an address into the sorted beginning of a list; false if it is full.
-fn put(list: &mut [Mac], used: &mut usize, mac: Mac) -> bool {
-    let Some(sorted) = list.get(..*used) else {
-        return false;
-    };
-    let Err(at) = sorted.binary_search(&mac) else {
-        return true;
-    };
-    let Some(moved) = list.get_mut(at..used.saturating_add(1)) else {
-        return false;
-    };
-    // Each one moves up by a place, the last one into the free place.
-    let mut carried = mac;
-    for place in moved {
-        core::mem::swap(place, &mut carried);
-    }
-    *used = used.saturating_add(1);
-    true
-}
-
-/// Everybody's filters and groups in one (OID-25). `list` is as long as the
-/// adapter's multicast list.
-pub fn together<'a>(able: Able, asks: impl Iterator<Item = Ask<'a>>, list: &mut [Mac]) -> Together {
-    let mut union = 0;
-    let mut foreign = false;
-    let mut used = 0;
-    let mut overflow = false;
-    for ask in asks {
-        union |= ask.filter & SHARED;
-        foreign |= ask.filter & NDIS_PACKET_TYPE_DIRECTED != 0 && ask.mac != able.mac;
-        if ask.filter & NDIS_PACKET_TYPE_MULTICAST != 0 {
-            for group in ask.groups.iter().filter(|mac| mac.is_multicast()) {
-                overflow |= !put(list, &mut used, *group);
-            }
-        }
-    }
-    let everything = |filter: u32| filter & NDIS_PACKET_TYPE_PROMISCUOUS != 0;
-    let all_groups = NDIS_PACKET_TYPE_ALL_MULTICAST | NDIS_PACKET_TYPE_PROMISCUOUS;
-    // Whoever gets all groups anyway needs no list.
-    let overflow = overflow && union & all_groups == 0;
-    let promiscuous = foreign && !everything(union);
-    if overflow {
-        union |= NDIS_PACKET_TYPE_ALL_MULTICAST;
-    }
-    if union & NDIS_PACKET_TYPE_ALL_MULTICAST & !able.filters != 0 {
-        union |= NDIS_PACKET_TYPE_PROMISCUOUS; // the next wider one
-    }
-    if foreign {
-        union |= NDIS_PACKET_TYPE_PROMISCUOUS;
-    }
-    if union & all_groups != 0 {
-        used = 0;
-    }
-    // A filter that the adapter does not have would have it refuse the rest.
-    let filter = union & able.filters;
-    Together {
-        filter,
-        groups: used,
-        overflow,
-        promiscuous: promiscuous && everything(filter),
-    }
-}
+pub use im_core::merge::{Able, Ask, together};
 
 /// How the tags that a port puts on its frames get to the adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,13 @@
 //! Merging against the plain union.
 
 use super::*;
-use ndis::sys::{NDIS_ENCAPSULATION_IEEE_802_3, NDIS_PACKET_TYPE_MAC_FRAME, NdisDeviceStateD2};
+use ethernet::Mac;
+use im_core::merge::Merged;
+use ndis::sys::{
+    NDIS_ENCAPSULATION_IEEE_802_3, NDIS_PACKET_TYPE_ALL_MULTICAST, NDIS_PACKET_TYPE_BROADCAST,
+    NDIS_PACKET_TYPE_DIRECTED, NDIS_PACKET_TYPE_MAC_FRAME, NDIS_PACKET_TYPE_MULTICAST,
+    NDIS_PACKET_TYPE_PROMISCUOUS, NdisDeviceStateD2,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -20,7 +26,7 @@ fn group(number: u64) -> Mac {
     Mac::from_number(0x0100_5E00_0000 + number)
 }
 
-fn merged(filters: u32, asks: &[(Mac, u32, Vec<Mac>)], room: usize) -> (Together, Vec<Mac>) {
+fn merged(filters: u32, asks: &[(Mac, u32, Vec<Mac>)], room: usize) -> (Merged, Vec<Mac>) {
     let mut list = std::vec![Mac::ZERO; room];
     let able = Able { mac: OWN, filters };
     let asks = asks.iter().map(|(mac, filter, groups)| Ask {

@@ -301,13 +301,7 @@ impl Topology for Mux {
             },
             groups: wish.groups,
         });
-        let together = merge::together(able, asks, groups);
-        Merged {
-            filter: together.filter,
-            groups: together.groups,
-            overflow: together.overflow,
-            promiscuous: together.promiscuous,
-        }
+        merge::together(able, asks, groups)
     }
 
     fn link(port: &Port, below: Link) -> Link {
