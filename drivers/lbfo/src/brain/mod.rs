@@ -239,6 +239,7 @@ impl<M: Memory> Brain<M> {
     /// Lets everything act until nothing has anything to do at this moment.
     fn settle(&mut self, todo: Todo<'_>) {
         let is_lacp = self.settings.mode == Mode::Lacp;
+        let due = self.due(0);
         let members = &mut self.members;
         let mut told = [None; MAX_MEMBERS];
         members.run(&self.settings, self.now, &mut |slot, what| {
@@ -254,7 +255,9 @@ impl<M: Memory> Brain<M> {
         self.choose();
         self.make_plan(todo);
         self.announce(todo);
-        self.probe(todo);
+        // And on members that came up just now.
+        let due = self.due(due);
+        self.probe(due, todo);
     }
 
     fn tell_members(&self, told: &[Option<Told>; MAX_MEMBERS], todo: Todo<'_>) {
@@ -417,19 +420,31 @@ impl<M: Memory> Brain<M> {
             && matches!(member.state, State::UpDelay | State::Probing | State::Ready)
     }
 
-    /// Sends the probes that are due.
-    fn probe(&mut self, todo: Todo<'_>) {
-        let targets = self.settings.targets.len();
-        let mut sent = 0;
+    /// Counts what was not answered on members whose probes are due, and says on which
+    /// they go out. What has no room now is due still.
+    fn due(&mut self, before: Members) -> Members {
+        let most = (PROBES_AT_ONCE / self.settings.targets.len().max(1)).max(1);
+        let mut due = before;
         for slot in 0..MAX_MEMBERS as Slot {
-            let due = self.members.get(slot).is_some_and(|member| {
+            let is_due = self.members.get(slot).is_some_and(|member| {
                 self.is_asked(member) && member.hearing.next.is_some_and(|next| next <= self.now)
             });
-            if !due || (sent > 0 && sent + targets > PROBES_AT_ONCE) {
-                continue;
-            }
-            if let Some(member) = self.members.get_mut(slot) {
+            if is_due
+                && (due.count_ones() as usize) < most
+                && let Some(member) = self.members.get_mut(slot)
+            {
                 member.hearing.begin(&self.settings, self.now);
+                due |= bit(slot);
+            }
+        }
+        due
+    }
+
+    /// Sends probes.
+    fn probe(&self, due: Members, todo: Todo<'_>) {
+        for (slot, member) in self.members.all() {
+            if due & bit(slot) == 0 || !self.is_asked(member) {
+                continue;
             }
             let Some(asker) = self.asker(slot) else {
                 continue;
@@ -445,7 +460,6 @@ impl<M: Memory> Brain<M> {
                 let question = monitor::question(asker, target, &self.settings, learnt);
                 todo(Action::Send(slot, question.frame().bytes()));
             }
-            sent += targets;
         }
     }
 

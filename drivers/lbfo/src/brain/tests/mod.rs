@@ -1,4 +1,6 @@
 //! The brain in virtual time.
 
 mod active_backup;
+mod members;
+mod monitor;
 mod team;
