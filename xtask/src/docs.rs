@@ -1,6 +1,8 @@
 //! What the pages of the documentation refer to is there: other pages and their
 //! headings, rules of the contract, commands.
 
+pub mod tables;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

@@ -3,9 +3,9 @@
 //! bring them into one.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use super::*;
+use crate::docs::tables;
 use crate::inf::parameters::{self, Parameter};
 
 /// In which key a value lies, as a data file tells them apart.
@@ -235,24 +235,12 @@ fn a_difference_is_seen() {
     assert!(declared(&row("MacMode"), &fewer).is_err());
 }
 
-/// The tables in the documentation. After a wanted change, run the test with
-/// `UPDATE_APPROVED=1`.
 #[test]
 fn the_documentation_lists_what_the_driver_reads() {
     for table in [mux(), lbfo()] {
         let page = format!("docs/{}.md", table.driver);
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(&page);
-        let text = std::fs::read_to_string(&path).unwrap();
-        let begin = format!("<!-- table: drivers/{}/src/settings.rs -->", table.driver);
-        let end = "<!-- end of table -->";
-        let (head, rest) = text.split_once(&begin).expect("the page has a table");
-        let (shown, tail) = rest.split_once(end).expect("the table ends");
-        let wanted = documented(&table.rows);
-        if std::env::var_os("UPDATE_APPROVED").is_some() {
-            std::fs::write(&path, format!("{head}{begin}\n\n{wanted}\n{end}{tail}")).unwrap();
-        } else {
-            assert_eq!(shown.trim(), wanted.trim(), "{page}");
-        }
+        let source = format!("drivers/{}/src/settings.rs", table.driver);
+        tables::keep(&page, &source, &documented(&table.rows));
     }
 }
 
