@@ -3,4 +3,5 @@
 mod active_backup;
 mod members;
 mod monitor;
+mod notice;
 mod team;
