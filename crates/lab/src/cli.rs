@@ -63,6 +63,8 @@ pub enum Command {
     Imports(Imports),
     /// Measure what a frame costs with 1 to 4,094 ports, in ratio to a driver with one
     BenchPorts(BenchPorts),
+    /// Run drivers of different topologies through one script, side by side, on one page
+    Compare(Compare),
     /// Try the child's confinement; prints messages as JSON lines
     #[command(name = "__probe", hide = true)]
     Probe {
@@ -174,6 +176,32 @@ pub struct BenchPorts {
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,
+}
+
+/// `lab compare`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes:\n  0  compared, whatever the figures are\n  1  a driver lost frames that the script does not explain, or left something behind\n  2  wrong usage or bad input\n  4  the lab itself or a driver in it failed"
+)]
+pub struct Compare {
+    /// Package of a driver with one virtual miniport on an adapter
+    #[arg(long, value_name = "DIR")]
+    pub one: Option<PathBuf>,
+    /// Package of a driver with many virtual miniports on an adapter
+    #[arg(long, value_name = "DIR")]
+    pub many: Option<PathBuf>,
+    /// Package of a driver with one virtual miniport on many adapters
+    #[arg(long, value_name = "DIR")]
+    pub team: Option<PathBuf>,
+    /// Where compare.html and compare.json go
+    #[arg(long, value_name = "DIR", overrides_with = "out")]
+    pub out: PathBuf,
+    /// Seed of every choice
+    #[arg(long, value_name = "N", value_parser = seed, default_value_t = DEFAULT_SEED)]
+    pub seed: u64,
+    /// Passes of each measurement; figures are medians of them
+    #[arg(long, value_name = "N", default_value_t = 41, value_parser = clap::value_parser!(u32).range(1..))]
+    pub passes: u32,
 }
 
 fn ports(text: &str) -> Result<usize, String> {

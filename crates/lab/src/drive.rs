@@ -8,6 +8,7 @@ use std::sync::Arc;
 use lab_host::report::{Event, Sink};
 use lab_host::{Host, RunEnd};
 
+use crate::compare;
 use crate::crash::handler;
 use crate::host::{Witness, config, load_trouble};
 use crate::process::{FileUse, Reporter, RunJob};
@@ -64,6 +65,9 @@ pub fn drive(
         .map_err(|_| Trouble::host("a driver was loaded before in this process"))?;
     if job.scenario.as_deref() == Some(LOAD) {
         return load(host, job);
+    }
+    if compare::life::is_mine(job.scenario.as_deref()) {
+        return compare::life::run(host, job);
     }
     scenario::run(host, job, files)
 }

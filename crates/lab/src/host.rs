@@ -10,6 +10,7 @@ use lab_host::{
 };
 
 use crate::{
+    compare::life::COST,
     crash::{
         handler::{self, ASK, Faults, whose},
         record::{REGISTER_NAMES, Where},
@@ -95,7 +96,7 @@ fn count(number: usize) -> String {
 pub fn config(job: &RunJob) -> Config {
     let lab = &job.topology.lab;
     let real = lab.engine == Engine::RealTime;
-    let bare = matches!(job.scenario.as_deref(), Some("bench" | BENCH_PORTS));
+    let bare = matches!(job.scenario.as_deref(), Some("bench" | BENCH_PORTS | COST));
     // A page for every allocation of thousands of ports is more than there is.
     let crowded = job.scenario.as_deref() == Some("all-vlans");
     let small = |number: u16| u8::try_from(number).unwrap_or(u8::MAX);

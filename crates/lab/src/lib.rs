@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod cli;
+pub mod compare;
 pub mod crash;
 pub mod drive;
 pub mod exit;

@@ -18,7 +18,7 @@ mod mux;
 mod oids;
 mod pnp;
 mod stage;
-mod tour;
+pub(crate) mod tour;
 
 use lab_host::Host;
 use lab_host::report::Event;
