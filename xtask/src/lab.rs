@@ -43,8 +43,7 @@ fn compare(cx: &Context, args: &[OsString]) -> Result<Command> {
     let mut cmd = Command::new(binary(cx)?);
     cmd.arg("compare");
     for (option, name) in [("--one", ONE), ("--many", MANY), ("--team", TEAM)] {
-        cmd.arg(option)
-            .arg(package(cx, &drivers::find(cx, name)?)?);
+        cmd.arg(option).arg(package(cx, &drivers::find(cx, name)?)?);
     }
     cmd.arg("--out").arg(cx.target.join("compare")).args(args);
     Ok(cmd)
