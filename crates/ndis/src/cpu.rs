@@ -4,8 +4,8 @@
 use crate::Result;
 use crate::memory::{CACHE_LINE, Pool, PoolArray};
 use ndis_sys::{
-    KeGetCurrentProcessorNumberEx, KeQueryActiveProcessorCountEx, KeQueryPerformanceCounter,
-    KeQueryUnbiasedInterruptTime, LARGE_INTEGER,
+    KeGetCurrentProcessorNumberEx, KeQueryActiveProcessorCountEx, KeQueryInterruptTimePrecise,
+    KeQueryUnbiasedInterruptTime,
 };
 
 const ALL_PROCESSOR_GROUPS: u16 = 0xFFFF;
@@ -30,44 +30,12 @@ pub fn interrupt_time() -> u64 {
     unsafe { KeQueryUnbiasedInterruptTime() }
 }
 
-/// A clock for short times, of the performance counter.
-#[derive(Clone, Copy, Debug)]
-pub struct Clock {
-    /// Ticks in a second.
-    frequency: u64,
-}
-
-impl Clock {
-    /// The machine's. Any IRQL.
-    pub fn new() -> Self {
-        let mut frequency = LARGE_INTEGER { QuadPart: 0 };
-        // SAFETY: (IRQ-11) the counter itself is of no interest here.
-        let _now = unsafe { KeQueryPerformanceCounter(&raw mut frequency) };
-        Self {
-            frequency: frequency.QuadPart.unsigned_abs().max(1),
-        }
-    }
-
-    /// Units of 100 nanoseconds since some moment. Any IRQL.
-    pub fn now(self) -> u64 {
-        const UNITS: u64 = 10_000_000;
-        // SAFETY: (IRQ-11) the frequency is optional.
-        let counter = unsafe { KeQueryPerformanceCounter(core::ptr::null_mut()) };
-        let ticks = counter.QuadPart as u64;
-        if self.frequency == UNITS {
-            return ticks; // what Windows uses on nearly every machine
-        }
-        let (seconds, rest) = (ticks / self.frequency, ticks % self.frequency);
-        seconds.wrapping_mul(UNITS).wrapping_add(
-            rest.saturating_mul(UNITS) / self.frequency, // rest < frequency
-        )
-    }
-}
-
-impl Default for Clock {
-    fn default() -> Self {
-        Self::new()
-    }
+/// The same, precise: for times shorter than the clock's tick. Any IRQL.
+pub fn precise_time() -> u64 {
+    let mut counter = 0;
+    // SAFETY: (IRQ-11) the counter that belongs to the time is written, and of no
+    // interest.
+    unsafe { KeQueryInterruptTimePrecise(&raw mut counter) }
 }
 
 /// A value per processor, each on cache lines of its own.

@@ -12,6 +12,7 @@ pub mod teamed;
 
 pub use fanout::{Fanout, Switch};
 pub use straight::Straight;
+pub use teamed::Teamed;
 
 use crate::edges::{Lower, Upper};
 use crate::gate::Gate;

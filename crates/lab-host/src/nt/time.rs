@@ -27,6 +27,14 @@ api! { exports:
         host.now() / 100
     }
 
+    /// 100 ns units of uptime, and the counter of that moment.
+    "ntoskrnl.exe" 0..=15 "IRQ-11"
+    fn KeQueryInterruptTimePrecise(host, stamp: u64) -> u64 {
+        let now = host.now() / 100;
+        host.put(stamp, now, "QpcTimeStamp");
+        now
+    }
+
     /// Wall-clock time in 100 ns units since 1601.
     "ntoskrnl.exe" 0..=15 "IRQ-11"
     fn KeQuerySystemTimePrecise(host, time: u64) {

@@ -141,7 +141,7 @@ pub struct Plan {
 }
 
 /// A topology of many members under one miniport.
-pub trait Bond: Topology {
+pub trait Bond: Topology<Data = super::Teamed> {
     /// The state machines of one team.
     type Brain: Send;
 

@@ -362,7 +362,7 @@ fn carry_out<T: Bond>(team: &Team<T>) {
                 plan
             };
             table.set_members(plan.distribute);
-            let moved = moves::adopt(upper, table, plan.alive);
+            let moved = moves::adopt(upper, table);
             for slot in slots(moved.late) {
                 let (kind, value) = (EventKind::FlowMoveLate, u64::from(slot));
                 team.driver.event(kind, 0, value);

@@ -30,12 +30,12 @@ pub(super) fn is_slow(head: &[u8]) -> bool {
     type_at(head, 12) == Some(SLOW) && Mac::from_slice(head) == Some(SLOW_GROUP)
 }
 
-/// Whether a frame is ARP or asks or answers for a neighbour in IPv6, behind up to
-/// two tags.
+/// Whether a frame is ARP or neighbour discovery, behind up to two tags.
 pub(super) fn is_neighbour(head: &[u8]) -> bool {
     const ICMPV6: u8 = 58;
-    const SOLICITATION: u8 = 135;
-    const ADVERTISEMENT: u8 = 136;
+    /// Router and neighbour solicitations and advertisements.
+    const FIRST: u8 = 133;
+    const LAST: u8 = 136;
     let mut at = 12;
     let mut kind = type_at(head, at);
     for _ in 0..2 {
@@ -49,7 +49,7 @@ pub(super) fn is_neighbour(head: &[u8]) -> bool {
         Some(ARP) => true,
         Some(IPV6) => {
             head.get(packet + 6) == Some(&ICMPV6)
-                && matches!(head.get(packet + 40), Some(&(SOLICITATION | ADVERTISEMENT)))
+                && matches!(head.get(packet + 40), Some(&(FIRST..=LAST)))
         }
         _ => false,
     }
@@ -155,7 +155,7 @@ mod tests {
         ipv6[6] = 58;
         for tags in 0..=2 {
             assert!(is_neighbour(&frame(tags, ARP, &[0; 28])));
-            for (kind, is) in [(134, false), (135, true), (136, true), (137, false)] {
+            for (kind, is) in [(132, false), (133, true), (136, true), (137, false)] {
                 ipv6[40] = kind;
                 assert_eq!(is_neighbour(&frame(tags, IPV6, &ipv6)), is);
             }

@@ -100,6 +100,11 @@ impl Table {
         self.members.load(Ordering::Acquire)
     }
 
+    /// Says whom lists are sent on, before the table is published.
+    pub fn set_members(&mut self, members: Members) {
+        *self.members.get_mut() = members;
+    }
+
     /// Makes share and turns from ranking and members.
     pub fn complete(&mut self) {
         let members = self.members();
