@@ -16,7 +16,7 @@
 //!
 //! Nothing else is shared: counts are per processor and member.
 
-use super::bond::{BUCKETS, MAX_MEMBERS, Members, Slot};
+use super::bond::{BUCKETS, MAX_MEMBERS, Members, Slot, Spread};
 use super::flowlet::Flowlet;
 use super::frames::Stock;
 use super::look::{MAX_MULTICAST, Wanted};
@@ -28,7 +28,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use ethernet::Mac;
 use ndis::Result;
-use ndis::cpu::PerCpu;
+use ndis::cpu::{self, PerCpu};
 use ndis::event::Event;
 use ndis::lock::{Irql, SpinLock};
 use ndis::memory::{Pool, PoolArray, PoolBox};
@@ -285,6 +285,34 @@ impl Route {
     pub(super) fn wait_for_readers(&self) {
         let _waiting = self.waiting.lock();
         self.readers.wait();
+    }
+
+    /// The members that lists are sent on now, for showing. IRQL <= DISPATCH_LEVEL.
+    pub fn carrying(&self) -> Members {
+        let inside = self.readers.enter(cpu::current_index());
+        self.view(&inside).members()
+    }
+
+    /// The buckets that wait now, for showing. IRQL <= DISPATCH_LEVEL.
+    pub fn waiting_buckets(&self) -> Buckets {
+        let mut found = Buckets::NONE;
+        for bucket in (0..=u8::MAX).filter(|bucket| self.is_held(*bucket)) {
+            found.add(bucket);
+        }
+        found
+    }
+
+    /// The member that carries a bucket now, for showing. None where lists are not
+    /// spread by buckets, too. IRQL <= DISPATCH_LEVEL.
+    pub fn carrier(&self, spread: Spread, bucket: u8) -> Option<Slot> {
+        let inside = self.readers.enter(cpu::current_index());
+        let view = self.view(&inside);
+        match spread {
+            Spread::One => view.table.ranking.member(0, view.members()),
+            Spread::Buckets => view.table.ranking.member(bucket, view.members()),
+            Spread::Flowlets(_) => self.flowlet(bucket)?.read().0,
+            Spread::Turns | Spread::All => None,
+        }
     }
 
     // What follows is the mover's, under its lock. IRQL = PASSIVE_LEVEL.
