@@ -498,4 +498,4 @@ pub fn accepts(shown: &Shown, member: &Facts) -> Result<(), MemberRefusal> {
 
 #[cfg(test)]
 #[path = "merge_tests.rs"]
-mod tests;
+pub(crate) mod tests;

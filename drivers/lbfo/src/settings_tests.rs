@@ -19,6 +19,7 @@ pub(crate) enum Value {
 pub(crate) struct Key {
     values: BTreeMap<String, Value>,
     pub(crate) address: Option<Vec<u8>>,
+    device: Vec<u16>,
 }
 
 impl Key {
@@ -46,6 +47,11 @@ impl Key {
 
     pub(crate) fn address(mut self, bytes: &[u8]) -> Self {
         self.address = Some(bytes.to_vec());
+        self
+    }
+
+    pub(crate) fn device(mut self, name: &[u16]) -> Self {
+        self.device = name.to_vec();
         self
     }
 
@@ -81,6 +87,10 @@ impl Values for Key {
 
     fn network_address(&self) -> Option<&[u8]> {
         self.address.as_deref()
+    }
+
+    fn device_name(&self) -> &[u16] {
+        &self.device
     }
 }
 
