@@ -13,6 +13,7 @@
 //! | What does the team show of its members? Who may be one? | [`merge`] |
 //! | Who is up, who carries frames, who is told? | [`brain`] |
 //! | Which member carries which flow? | [`ranking`] |
+//! | How does im-core ask all that? | [`topology`] |
 //!
 //! What is meant to come later has its place: hashing of inner headers would be a
 //! further [`settings::Id::HashPolicy`], balancing of what is received (a member's
@@ -27,3 +28,8 @@ pub mod brain;
 pub mod merge;
 pub mod ranking;
 pub mod settings;
+pub mod topology;
+
+#[cfg(windows)]
+#[allow(unsafe_code)]
+mod kernel;
