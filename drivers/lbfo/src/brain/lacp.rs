@@ -10,6 +10,10 @@
 //! | MemberIndex, MemberPriority | Port number, port priority |
 //! | The core wants to know what has arrived | Marker generator |
 //! | The receive machine is in EXPIRED | The member counts as dead: left at once |
+//!
+//! Members that have no partner serve as in active-backup, unless `Strict` is set. The
+//! machines use one of them at a time, but let two seconds pass before another one
+//! takes over; the choice of active-backup does not, and is made instead.
 
 use super::members::{Member, Table, bit};
 use super::table::State;
@@ -68,8 +72,11 @@ pub(super) struct Masks {
     pub(super) collect: Members,
     /// Their partner has not been heard for too long.
     pub(super) expired: Members,
-    /// One member without a partner serves: active-backup.
-    pub(super) individual: bool,
+    /// Nobody has a partner and that is no reason to stand still: these can serve, one
+    /// at a time, as in active-backup.
+    pub(super) fallback: Option<Members>,
+    /// One member serves by itself: without a partner, or with one that wants no more.
+    pub(super) one: bool,
 }
 
 const fn address(mac: Mac) -> MacAddress {
@@ -354,18 +361,28 @@ impl<M: Memory> Glue<M> {
         let Some(system) = &self.system else {
             return Masks::default();
         };
-        let expired = system
-            .ports()
-            .filter(|port| port.receive_state() == Receive::Expired)
-            .fold(0, |mask, port| mask | bit(port.index()));
+        let mask = |is: &dyn Fn(&Port) -> bool| {
+            let ports = system.ports().filter(|port| is(port));
+            ports.fold(0, |mask, port| mask | bit(port.index()))
+        };
+        let active = system.active().and_then(|active| system.aggregator(active));
+        let partner = active.is_some_and(|aggregator| !aggregator.partner_system.address.is_null());
+        let falls_back = system.config().fallback == Fallback::Individual && !partner;
+        let fallback = falls_back.then(|| {
+            mask(&|port| {
+                let known = matches!(
+                    port.receive_state(),
+                    Receive::Defaulted | Receive::LacpDisabled
+                );
+                known && port.is_enabled() && !port.is_looped() && !port.is_withdrawn()
+            })
+        });
         Masks {
             distribute: system.distributing(),
             collect: system.collecting(),
-            expired,
-            individual: system
-                .active()
-                .and_then(|active| system.aggregator(active))
-                .is_some_and(|aggregator| aggregator.individual),
+            expired: mask(&|port| port.receive_state() == Receive::Expired),
+            fallback,
+            one: falls_back || active.is_some_and(|aggregator| aggregator.individual),
         }
     }
 

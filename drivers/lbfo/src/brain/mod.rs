@@ -37,7 +37,7 @@ use im_control::EventKind;
 use im_core::data::teamed::{
     Action, Happened, MAX_MEMBERS, MemberFacts, Members, NOBODY, Plan, Ranking, Slot, Time,
 };
-use lacp::Glue;
+use lacp::{Glue, Masks};
 use members::{Table, Told, bit};
 use monitor::Asker;
 use ndis::Result;
@@ -110,9 +110,12 @@ pub struct Brain<M: Memory> {
     lacp: Glue<M>,
     notice: Notice<M>,
     owners: Owners,
-    /// The order of active-backup; what is left over is [`NOBODY`].
+    /// The order where one carries everything, the active one first; what is left over
+    /// is [`NOBODY`].
     order: [Slot; MAX_MEMBERS],
     active: Option<Slot>,
+    /// One carries everything: the active one.
+    one: bool,
     /// The last one that was active.
     last_active: Option<Slot>,
     /// When another member takes over.
@@ -142,6 +145,7 @@ impl<M: Memory> Brain<M> {
             owners: Owners::EMPTY,
             order: [NOBODY; MAX_MEMBERS],
             active: None,
+            one: false,
             last_active: None,
             failback: None,
             plan: Plan::default(),
@@ -226,7 +230,7 @@ impl<M: Memory> Brain<M> {
     /// In whose name a member's probes are sent; none are if that would do harm.
     fn asker(&self, slot: Slot) -> Option<Asker> {
         let member = self.members.get(slot)?;
-        let distribute = self.plan.distribute;
+        let distribute = self.carriers();
         if distribute == bit(slot) {
             Some(Asker::Team(self.team))
         } else if member.facts.mac == self.team && distribute & !bit(slot) != 0 {
@@ -252,8 +256,9 @@ impl<M: Memory> Brain<M> {
         }
         self.lacp
             .settle(&self.members, self.settings.lacp_key, self.now, todo);
-        self.choose();
-        self.make_plan(todo);
+        let masks = self.lacp.masks();
+        self.choose(&masks);
+        self.make_plan(&masks, todo);
         self.announce(todo);
         // And on members that came up just now.
         let due = self.due(due);
@@ -274,24 +279,25 @@ impl<M: Memory> Brain<M> {
         }
     }
 
-    /// Whether one member carries everything: active-backup, or LACP without a partner.
-    fn is_one(&self) -> bool {
-        match self.settings.mode {
-            Mode::ActiveBackup => true,
-            Mode::Lacp => self.lacp.masks().individual,
-            Mode::Hash | Mode::RoundRobin | Mode::Broadcast | Mode::Dynamic => false,
-        }
-    }
-
-    fn choose(&mut self) {
-        if self.settings.mode != Mode::ActiveBackup {
-            let one = self.lacp.masks().distribute;
-            self.active = (self.is_one() && one != 0).then(|| one.trailing_zeros() as Slot);
-            return;
-        }
+    /// Chooses who carries everything, where one does.
+    fn choose(&mut self, masks: &Masks) {
+        let among = match self.settings.mode {
+            Mode::ActiveBackup => Members::MAX,
+            Mode::Lacp => match masks.fallback {
+                Some(among) => among,
+                None => {
+                    let one = masks.distribute;
+                    self.active = (masks.one && one != 0).then(|| one.trailing_zeros() as Slot);
+                    self.failback = None;
+                    return;
+                }
+            },
+            Mode::Hash | Mode::RoundRobin | Mode::Broadcast | Mode::Dynamic => return,
+        };
+        let candidates = self.members.candidates();
         let choice = backup::choose(
             self.active,
-            self.members.candidates(),
+            candidates.filter(|candidate| among & bit(candidate.slot) != 0),
             self.settings.failback,
             milliseconds(self.settings.failback_delay),
             self.now,
@@ -300,36 +306,33 @@ impl<M: Memory> Brain<M> {
         self.failback = choice.deadline;
     }
 
-    fn make_plan(&mut self, todo: Todo<'_>) {
+    /// Where one member carries everything, all that could do so distribute: the
+    /// ranking says who does, and who is next at a death, in the next batch.
+    fn make_plan(&mut self, masks: &Masks, todo: Todo<'_>) {
         let in_use = self.members.mask(|member| member.state.is_in_use());
-        let mut alive = self.members.mask(Member::is_alive);
-        let (distribute, collect) = match self.settings.mode {
-            Mode::ActiveBackup => {
-                let active = self.active.map_or(0, bit);
-                (active, active)
+        let ready = self.members.mask(|member| member.state == State::Ready);
+        let active = self.active.map_or(0, bit);
+        let alive = self.members.mask(Member::is_alive) & !masks.expired;
+        let (distribute, collect) = match (self.settings.mode, masks.fallback) {
+            (Mode::ActiveBackup, _) => (ready | active, active),
+            (Mode::Lacp, Some(among)) => (among & ready | active, active),
+            (Mode::Lacp, None) => (masks.distribute & in_use, masks.collect & in_use),
+            (Mode::Hash | Mode::RoundRobin | Mode::Broadcast | Mode::Dynamic, _) => {
+                (in_use, in_use)
             }
-            Mode::Lacp => {
-                let masks = self.lacp.masks();
-                alive &= !masks.expired;
-                (masks.distribute & in_use, masks.collect & in_use)
-            }
-            Mode::Hash | Mode::RoundRobin | Mode::Broadcast | Mode::Dynamic => (in_use, in_use),
         };
         if self.settings.mode == Mode::Lacp {
             self.tell_distributing(distribute, todo);
         }
-        // One that serves alone has the others behind it.
-        let links = match self.settings.mode {
-            Mode::Lacp if !self.is_one() => distribute,
-            _ => in_use,
-        };
-        let carries = distribute != 0 && links.count_ones() >= u32::from(self.settings.min_links);
+        self.one = self.settings.mode == Mode::ActiveBackup || masks.one;
+        let carriers = if self.one { active } else { distribute };
+        let enough = distribute.count_ones() >= u32::from(self.settings.min_links);
         let speeds = self
             .members
             .all()
-            .filter(|(slot, _)| distribute & bit(*slot) != 0);
+            .filter(|(slot, _)| carriers & bit(*slot) != 0);
         let speeds = speeds.map(|(_, member)| member.speed);
-        let link = carries.then(|| plan::speed(self.settings.link_speed, speeds));
+        let link = (enough && carriers != 0).then(|| plan::speed(self.settings.link_speed, speeds));
         if self.plan.link != link {
             todo(Action::Tell(None, EventKind::TeamLink, link.unwrap_or(0)));
         }
@@ -373,22 +376,34 @@ impl<M: Memory> Brain<M> {
 
     /// Brings the order of the members up to date; says whether it has changed.
     fn order_changes(&mut self) -> bool {
+        let mut changes = false;
         if self.settings.mode != Mode::ActiveBackup {
-            return self.owners.update(&self.members.weights());
+            changes |= self.owners.update(&self.members.weights());
         }
-        let failback = self.settings.failback;
         let mut order = [NOBODY; MAX_MEMBERS];
-        for (place, candidate) in order.iter_mut().zip(self.members.candidates()) {
-            *place = candidate.slot;
+        if self.one {
+            let failback = self.settings.failback;
+            for (place, candidate) in order.iter_mut().zip(self.members.candidates()) {
+                *place = candidate.slot;
+            }
+            order.sort_unstable_by_key(|slot| {
+                let member = self.members.get(*slot);
+                let place = member.map(|member| member.candidate(*slot).place(failback));
+                (Some(*slot) != self.active, place.is_none(), place)
+            });
         }
-        order.sort_unstable_by_key(|slot| {
-            self.members.get(*slot).map_or((true, None), |member| {
-                (false, Some(member.candidate(*slot).place(failback)))
-            })
-        });
-        let changes = order != self.order;
+        changes |= order != self.order;
         self.order = order;
         changes
+    }
+
+    /// Those that frames go out on while nobody dies.
+    fn carriers(&self) -> Members {
+        if self.one {
+            self.active.map_or(0, bit)
+        } else {
+            self.plan.distribute
+        }
     }
 
     /// Tells peers who is active now, if it is another than before.
@@ -491,7 +506,7 @@ impl<M: Memory> Brain<M> {
 
     /// Writes every bucket's members in their order. All that joined are in it.
     pub fn rank(&self, ranking: &mut Ranking) {
-        if self.settings.mode == Mode::ActiveBackup {
+        if self.one {
             let slots = self.order.iter().copied();
             rank_alike(slots.take_while(|slot| *slot != NOBODY), ranking);
         } else {

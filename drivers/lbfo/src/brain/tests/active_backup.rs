@@ -30,7 +30,7 @@ fn the_first_that_is_up_is_active_and_an_idle_team_has_no_deadline() {
     );
     team.join(0);
     team.join(1);
-    assert_eq!(team.plan().distribute, 0b01);
+    assert_eq!(team.plan().distribute, 0b11);
     assert_eq!(team.plan().collect, 0b01);
     assert_eq!(team.plan().alive, 0b11);
     assert_eq!(team.plan().link, Some(GIGABIT));
@@ -41,21 +41,63 @@ fn the_first_that_is_up_is_active_and_an_idle_team_has_no_deadline() {
     assert_eq!(team.told(EventKind::ActiveMember), [(Some(0), 100)]);
 }
 
+/// The data path does not wait for the brain: it takes the next of the ranking that can
+/// be used. That has to be who the brain chooses then.
 #[test]
-fn a_dead_member_is_left_at_once_and_the_order_stays() {
+fn a_dead_member_is_left_at_once_and_the_ranking_knew_who_is_next() {
     let mut team = Team::with(&settings(Mode::ActiveBackup), 3);
-    let before = team.plan().ranking;
+    let plan = team.plan();
+    assert_eq!(team.carrier(plan.distribute & !0b001), Some(1));
     team.link(0, false);
-    assert_eq!((team.plan().distribute, team.plan().alive), (0b010, 0b110));
-    assert_eq!(team.plan().ranking, before);
+    assert_eq!((team.plan().distribute, team.plan().alive), (0b110, 0b110));
+    assert_eq!(team.brain.active(), Some(1));
+    assert_eq!(team.carrier(team.plan().distribute), Some(1));
     team.gone(1);
-    assert_eq!(team.plan().distribute, 0b100);
+    assert_eq!(
+        (team.plan().distribute, team.brain.active()),
+        (0b100, Some(2))
+    );
     team.link(2, false);
     assert_eq!((team.plan().distribute, team.plan().link), (0, None));
     assert_eq!(
         team.told(EventKind::ActiveMember),
         [(Some(0), 100), (Some(1), 101), (Some(2), 102)]
     );
+}
+
+#[test]
+fn a_backup_that_may_be_down_is_no_runner_up() {
+    let mut team = Team::with(
+        &TeamSettings {
+            down_delay: 1000,
+            ..settings(Mode::ActiveBackup)
+        },
+        3,
+    );
+    team.link(1, false);
+    assert_eq!(
+        team.plan().distribute,
+        0b101,
+        "it waits, and carries nothing"
+    );
+    team.link(0, false);
+    assert_eq!(team.plan().distribute, 0b101, "it waits, and carries on");
+    team.run(SECOND);
+    assert_eq!(team.brain.active(), Some(2));
+}
+
+#[test]
+fn a_change_of_the_active_member_is_another_ranking() {
+    let mut team = Team::with(&settings(Mode::ActiveBackup), 2);
+    team.link(0, false);
+    let before = team.plan().ranking;
+    team.link(0, true);
+    assert_eq!(
+        (team.brain.active(), team.plan().distribute),
+        (Some(0), 0b11)
+    );
+    assert_ne!(team.plan().ranking, before);
+    assert_eq!(team.ranking().0[0][..2], [0, 1]);
 }
 
 #[test]
@@ -91,7 +133,11 @@ fn primary_comes_before_priority_and_priority_before_number() {
         team.join_as(slot, facts(slot), settings);
         assert_eq!(team.brain.active(), order.first().copied());
         for bucket in &team.ranking().0 {
-            assert_eq!(bucket[..order.len()], order);
+            assert_eq!(
+                bucket[..order.len()],
+                order,
+                "active first, the others in order"
+            );
             assert!(bucket[order.len()..].iter().all(|slot| *slot == NOBODY));
         }
         expected = order;
@@ -126,7 +172,7 @@ fn failback_comes_after_its_delay_and_only_if_the_member_stays_up() {
     team.run(1);
     assert_eq!(team.brain.active(), Some(0));
     // In order: the old one lives.
-    assert_eq!((team.plan().distribute, team.plan().alive), (0b01, 0b11));
+    assert_eq!((team.plan().collect, team.plan().alive), (0b01, 0b11));
 }
 
 #[test]
@@ -212,7 +258,7 @@ fn min_links_counts_those_that_are_ready() {
         },
         1,
     );
-    assert_eq!((team.plan().distribute, team.plan().link), (1, None));
+    assert_eq!((team.brain.active(), team.plan().link), (Some(0), None));
     team.join(1);
     assert_eq!(team.plan().link, Some(GIGABIT));
     team.link(1, false);
@@ -376,7 +422,10 @@ proptest! {
             }
             model.look(team.now);
             prop_assert_eq!(team.brain.active(), model.active);
-            prop_assert_eq!(team.plan().distribute, model.active.map_or(0, |slot| 1 << slot));
+            let usable = model.members.iter()
+                .filter(|member| member.up_since.is_some() && !member.leaving)
+                .fold(0, |usable, member| usable | 1 << member.slot);
+            prop_assert_eq!(team.plan().distribute, usable);
         }
     }
 }

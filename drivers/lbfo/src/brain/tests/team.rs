@@ -136,6 +136,13 @@ impl Team {
         }
         let leaving = self.brain.members.mask(|member| member.leaves);
         assert_eq!(plan.distribute & leaving, 0, "told to leave");
+        // Where one carries everything it is the first that can, and who would be next
+        // is the next one's choice.
+        if self.brain.one {
+            let slots = plan.distribute;
+            assert_eq!(self.carrier(slots), self.brain.active());
+            assert_eq!(plan.collect, self.brain.active().map_or(0, bit));
+        }
     }
 
     /// Lets time pass.
@@ -172,6 +179,11 @@ impl Team {
 
     pub fn gone(&mut self, slot: Slot) {
         self.event(Happened::Left(slot));
+    }
+
+    /// Who carries bucket 0 (and any other, where one carries everything).
+    pub fn carrier(&self, usable: Members) -> Option<Slot> {
+        self.ranking().member(0, usable)
     }
 
     pub fn plan(&self) -> Plan {
