@@ -20,7 +20,7 @@ use crate::pause::{drain_miniports, give_up_held};
 use crate::status::show_link;
 use crate::topology::Topology;
 use ethernet::Mac;
-use im_control::DropReason;
+use im_control::{DropReason, Kind, ReplyWriter};
 use ndis::Result;
 use ndis::memory::Pool;
 use ndis::nbl::{Chain, FromAbove, FromBelow, Lent};
@@ -165,6 +165,10 @@ pub trait DataPath<T: Topology>: Sized + 'static {
     /// processor is about to give it anything. Unable to fail.
     /// IRQL = PASSIVE_LEVEL, one call per binding at a time.
     fn withdraw(upper: &Upper<T>);
+
+    /// Writes what the control device shows of a miniport's team, if the data path
+    /// knows teams. IRQL = PASSIVE_LEVEL, and the miniport is held.
+    fn show(_index: u32, _upper: &Upper<T>, _kind: Kind, _writer: &mut ReplyWriter<'_>) {}
 
     /// Whether nobody looks at a miniport any more when [`DataPath::withdraw`]
     /// has returned, so that it can be freed while the binding lives. Else it is

@@ -5,7 +5,7 @@
 
 use crate::topology::Topology;
 use ethernet::Mac;
-use im_control::EventKind;
+use im_control::{EventKind, LacpCounter, LacpRecord, MemberStateCode, TeamModeCode};
 use ndis::Result;
 use ndis::memory::{Pool, PoolBox};
 
@@ -140,6 +140,25 @@ pub struct Plan {
     pub ranking: u32,
 }
 
+/// What a brain says of a member, for showing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// Its MemberIndex, or the number it was given, which is its LACP port number.
+    pub number: u16,
+    /// Where it is.
+    pub state: MemberStateCode,
+    /// Its priority.
+    pub priority: u16,
+    /// Its weight; zero: by link speed.
+    pub weight: u16,
+    /// It comes before all that are not.
+    pub primary: bool,
+    /// It carries everything.
+    pub active: bool,
+    /// Bits per second, as they were known last.
+    pub speed: u64,
+}
+
 /// A topology of many members under one miniport.
 pub trait Bond: Topology<Data = super::Teamed> {
     /// The state machines of one team.
@@ -188,4 +207,21 @@ pub trait Bond: Topology<Data = super::Teamed> {
 
     /// Whether groups' frames of members that do not collect go up all the same.
     fn keeps_duplicates(port: &Self::Port) -> bool;
+
+    // What follows is for the control device, which shows it.
+
+    /// The mode of the team. IRQL <= DISPATCH_LEVEL.
+    fn mode(port: &Self::Port) -> TeamModeCode;
+
+    /// A member that joined. IRQL <= DISPATCH_LEVEL, under the team's lock.
+    fn describe(brain: &Self::Brain, slot: Slot) -> Option<Described>;
+
+    /// LACP's active aggregator. IRQL <= DISPATCH_LEVEL, under the team's lock.
+    fn aggregator(brain: &Self::Brain) -> Option<u8>;
+
+    /// LACP on a member. IRQL <= DISPATCH_LEVEL, under the team's lock.
+    fn lacp(brain: &Self::Brain, slot: Slot) -> Option<LacpRecord>;
+
+    /// A counter of LACP on a member. IRQL <= DISPATCH_LEVEL, under the team's lock.
+    fn lacp_counter(brain: &Self::Brain, slot: Slot, counter: LacpCounter) -> Option<u64>;
 }

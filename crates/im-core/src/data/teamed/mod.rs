@@ -13,6 +13,7 @@
 //! | what a frame is to a team | `look` |
 //! | buckets from member to member, in order | `moves` |
 //! | frames of the team's own | `frames` |
+//! | what the control device shows | `show` |
 //!
 //! # Concurrency
 //!
@@ -35,13 +36,14 @@ mod moves;
 mod receive;
 mod route;
 mod send;
+mod show;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use bond::{
-    Action, BUCKETS, Bond, Happened, MAX_MEMBERS, MemberFacts, Members, NOBODY, Plan, Ranking,
-    Slot, Spread, Time,
+    Action, BUCKETS, Bond, Described, Happened, MAX_MEMBERS, MemberFacts, Members, NOBODY, Plan,
+    Ranking, Slot, Spread, Time,
 };
 pub use look::MAX_MULTICAST;
 pub use member::Member;
@@ -58,7 +60,7 @@ use core::sync::atomic::Ordering;
 use crew::Crew;
 use ethernet::Mac;
 use frames::Stock;
-use im_control::DropReason;
+use im_control::{DropReason, Kind, ReplyWriter};
 use ndis::Result;
 use ndis::memory::{Pool, PoolBox, Tag};
 use ndis::nbl::{Chain, FromAbove, FromBelow, Lent};
@@ -324,6 +326,10 @@ impl<T: Bond> DataPath<T> for Teamed {
         // Without anything to publish no memory is taken.
         let withdrawn = upper.route().publish(upper.driver.pool(), None);
         debug_assert!(withdrawn.is_ok());
+    }
+
+    fn show(index: u32, upper: &Upper<T>, kind: Kind, writer: &mut ReplyWriter<'_>) {
+        show::show(index, upper, kind, writer);
     }
 
     // A receive may be about to count itself in on the miniport.

@@ -188,7 +188,7 @@ pub fn left(ranking: &Ranking, members: Members, buckets: &Buckets) -> Members {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::boxed::Box;

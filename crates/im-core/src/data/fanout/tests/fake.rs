@@ -293,7 +293,7 @@ unsafe extern "efiapi" fn NdisAdvanceNetBufferDataStart(
 #[unsafe(no_mangle)]
 unsafe extern "efiapi" fn NdisAllocateCloneNetBufferList(
     original: *mut NET_BUFFER_LIST,
-    _lists: NDIS_HANDLE,
+    lists: NDIS_HANDLE,
     _buffers: NDIS_HANDLE,
     flags: u32,
 ) -> *mut NET_BUFFER_LIST {
@@ -301,6 +301,7 @@ unsafe extern "efiapi" fn NdisAllocateCloneNetBufferList(
     // original's bytes.
     unsafe {
         let mut list: NET_BUFFER_LIST = zeroed();
+        list.NdisPoolHandle = lists;
         let mut link = &raw mut list.FirstNetBuffer;
         let mut next = (*original).FirstNetBuffer;
         while !next.is_null() {
