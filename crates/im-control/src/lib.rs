@@ -28,6 +28,6 @@ pub use record::{
 pub use team::{
     BucketRecord, LacpChurnCode, LacpCounter, LacpCounterRecord, LacpMuxCode, LacpPeriodicCode,
     LacpReceiveCode, LacpRecord, LacpSelectedCode, MemberFlag, MemberRecord, MemberRefusal,
-    NO_SLOT, TeamModeCode, TeamRecord,
+    MemberStateCode, NO_SLOT, TeamModeCode, TeamRecord,
 };
 pub use wire::{Error, FORMAT, IOCTL_QUERY, Kind, Replies, Reply, ReplyWriter, Request};

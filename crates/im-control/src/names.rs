@@ -215,7 +215,8 @@ named! {
         MemberRefused = 31 "member-refused",
         /// A member can be used; value: its link speed.
         MemberUp = 32 "member-up",
-        /// A member cannot be used; value: 1 no link, 2 the monitor, 3 it leaves.
+        /// A member cannot be used; value: 1 no link, 2 the monitor, 3 it leaves,
+        /// 4 LACP took it out.
         MemberDown = 33 "member-down",
         /// A member carries everything from now on; value: its interface index.
         ActiveMember = 34 "active-member",

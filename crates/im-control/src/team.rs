@@ -42,8 +42,8 @@ named! {
         Primary = 16 "primary",
         /// It is asked for all frames, because its address is not the team's.
         Promiscuous = 32 "promiscuous",
-        /// It is about to leave.
-        Leaving = 64 "leaving",
+        /// It carries everything, where one member does.
+        Active = 64 "active",
     }
 }
 
@@ -51,6 +51,24 @@ impl MemberFlag {
     /// Whether it is among these.
     pub const fn is_in(self, flags: u32) -> bool {
         flags & self.code() != 0
+    }
+}
+
+named! {
+    /// Where a member is.
+    MemberStateCode {
+        /// The cable is out, or the adapter sleeps or is paused.
+        Down = 0 "down",
+        /// The cable is in; it has to stay so for a while.
+        UpDelay = 1 "up-delay",
+        /// The targets of the monitor do not answer (yet).
+        Probing = 2 "probing",
+        /// It can be used.
+        Ready = 3 "ready",
+        /// The cable is out; it may come back in a while.
+        DownDelay = 4 "down-delay",
+        /// It is about to leave alive.
+        Leaving = 5 "leaving",
     }
 }
 
@@ -247,6 +265,8 @@ record! {
         if_index: u32,
         /// What is true of it, see [`MemberFlag`].
         flags: u32,
+        /// Where it is, see [`MemberStateCode`].
+        state: u32,
         /// State of the binding, see [`crate::LowerStateCode`].
         lower_state: u32,
         /// Connect state of its link.
@@ -363,7 +383,7 @@ mod tests {
     #[test]
     fn lengths() {
         assert_eq!(TeamRecord::BYTES, 13 * 4 + 2 * 8 + 2 * NAME_UNITS);
-        assert_eq!(MemberRecord::BYTES, 9 * 4 + 10 * 8);
+        assert_eq!(MemberRecord::BYTES, 10 * 4 + 10 * 8);
         assert_eq!(LacpRecord::BYTES, 8 * 4 + 4 * 2 + 8 + 2 + 4 * 2 + 2 * 8);
         assert_eq!(LacpCounterRecord::BYTES, 16);
         assert_eq!(BucketRecord::BYTES, 12);

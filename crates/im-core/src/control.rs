@@ -5,6 +5,7 @@
 //! by its run-down, never by a lock. The wire format is `im_control`'s: one
 //! code, METHOD_BUFFERED, every length checked there.
 
+use crate::data::DataPath;
 use crate::driver::Driver;
 use crate::edges::{Lower, Upper};
 use crate::flow::Slot;
@@ -15,7 +16,7 @@ use core::sync::atomic::Ordering;
 use ethernet::Mac;
 use im_control::{
     BucketRecord, Counter, CounterRecord, DropReason, DropRecord, EventRecord, IOCTL_QUERY, Kind,
-    LacpCounterRecord, LacpRecord, MemberRecord, NAME_UNITS, PortRecord, ReplyWriter,
+    LacpCounterRecord, LacpRecord, MemberRecord, NAME_UNITS, PortRecord, Record, ReplyWriter,
     Request as Query, RequestRecord, TeamRecord, VersionRecord,
 };
 use ndis::Result;
@@ -185,13 +186,28 @@ fn answer<T: Topology>(query: Query, output: &mut [u8]) -> Option<usize> {
             });
             writer
         }
-        Kind::Teams => ReplyWriter::new::<TeamRecord>(query.kind, output)?,
-        Kind::Members => ReplyWriter::new::<MemberRecord>(query.kind, output)?,
-        Kind::Lacp => ReplyWriter::new::<LacpRecord>(query.kind, output)?,
-        Kind::LacpCounters => ReplyWriter::new::<LacpCounterRecord>(query.kind, output)?,
-        Kind::Buckets => ReplyWriter::new::<BucketRecord>(query.kind, output)?,
+        Kind::Teams => {
+            let mut writer = ReplyWriter::new::<TeamRecord>(query.kind, output)?;
+            each_port(driver, |index, _, upper| {
+                T::Data::show(index, upper, query.kind, &mut writer);
+            });
+            writer
+        }
+        Kind::Members => of_team::<T, MemberRecord>(query, output)?,
+        Kind::Lacp => of_team::<T, LacpRecord>(query, output)?,
+        Kind::LacpCounters => of_team::<T, LacpCounterRecord>(query, output)?,
+        Kind::Buckets => of_team::<T, BucketRecord>(query, output)?,
     };
     Some(writer.finish())
+}
+
+/// What the data path shows of the team of the virtual miniport with an index.
+fn of_team<T: Topology, R: Record>(query: Query, output: &mut [u8]) -> Option<ReplyWriter<'_>> {
+    let mut writer = ReplyWriter::new::<R>(query.kind, output)?;
+    at_port(T::driver(), query.index, |_, upper| {
+        T::Data::show(query.index, upper, query.kind, &mut writer);
+    });
+    Some(writer)
 }
 
 /// Whether a binding is the one under which its team's miniports are shown: the

@@ -13,6 +13,7 @@
 //! | What does the team show of its members? Who may be one? | [`merge`] |
 //! | Who is up, who carries frames, who is told? | [`brain`] |
 //! | Which member carries which flow? | [`ranking`] |
+//! | What does the control device show? | `show` |
 //! | How does im-core ask all that? | [`topology`] |
 //!
 //! What is meant to come later has its place: hashing of inner headers would be a
@@ -28,6 +29,7 @@ pub mod brain;
 pub mod merge;
 pub mod ranking;
 pub mod settings;
+mod show;
 pub mod topology;
 
 #[cfg(windows)]

@@ -6,11 +6,13 @@
 
 use crate::brain::{self, Brain};
 use crate::settings::{LinkSpeed, MemberSettings, Mode, Monitor, TeamSettings};
-use crate::{address, merge};
+use crate::{address, merge, show};
 use ethernet::flow::{self, Flow, FlowHash, Policy};
 use ethernet::{Mac, OutOfBand};
-use im_control::MemberRefusal;
-use im_core::data::teamed::{Action, Bond, Happened, Plan, Ranking, Slot, Spread, Teamed, Time};
+use im_control::{LacpCounter, LacpRecord, MemberRefusal, TeamModeCode};
+use im_core::data::teamed::{
+    Action, Bond, Described, Happened, Plan, Ranking, Slot, Spread, Teamed, Time,
+};
 use im_core::facts::MAX_MAC;
 use im_core::merge::{Able, Ask, Merged, Wish, together};
 use im_core::oid_many;
@@ -301,6 +303,36 @@ impl Bond for Lbfo {
 
     fn keeps_duplicates(port: &Team) -> bool {
         port.settings.keep_duplicates
+    }
+
+    fn mode(port: &Team) -> TeamModeCode {
+        match port.settings.mode {
+            Mode::ActiveBackup => TeamModeCode::ActiveBackup,
+            Mode::Hash => TeamModeCode::Hash,
+            Mode::Lacp => TeamModeCode::Lacp,
+            Mode::RoundRobin => TeamModeCode::RoundRobin,
+            Mode::Broadcast => TeamModeCode::Broadcast,
+            Mode::Dynamic => TeamModeCode::Dynamic,
+        }
+    }
+
+    fn describe(brain: &Self::Brain, slot: Slot) -> Option<Described> {
+        brain
+            .member(slot)
+            .map(|member| show::member(member, brain.active() == Some(slot)))
+    }
+
+    fn aggregator(brain: &Self::Brain) -> Option<u8> {
+        brain.lacp()?.active()
+    }
+
+    fn lacp(brain: &Self::Brain, slot: Slot) -> Option<LacpRecord> {
+        brain.lacp()?.port(slot).map(show::port)
+    }
+
+    fn lacp_counter(brain: &Self::Brain, slot: Slot, counter: LacpCounter) -> Option<u64> {
+        let port = brain.lacp()?.port(slot)?;
+        Some(port.counters().get(show::counter(counter)))
     }
 }
 
