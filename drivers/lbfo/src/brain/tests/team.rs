@@ -94,12 +94,17 @@ pub struct Team {
 
 impl Team {
     pub fn new(settings: &TeamSettings) -> Self {
+        Self::named(settings, TEAM)
+    }
+
+    /// With this address.
+    pub fn named(settings: &TeamSettings, mac: Mac) -> Self {
         let mut team = Self {
             brain: Brain::try_new(&Heap, settings).expect("memory"),
             now: 0,
             done: Vec::new(),
         };
-        team.event(Happened::Started(TEAM));
+        team.event(Happened::Started(mac));
         team
     }
 
