@@ -19,7 +19,7 @@ use core::sync::atomic::{AtomicI64, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 use ndis::Result;
 use ndis::cpu::PerCpu;
 use ndis::lock::SpinLock;
-use ndis::memory::Pool;
+use ndis::memory::{Pool, PoolBox};
 use ndis::nbl::BindingHandle;
 use ndis::sys::VOID;
 
@@ -73,7 +73,7 @@ pub struct Member {
     /// The phase that counts what is handed over now.
     turn: AtomicUsize,
     /// Bytes that it has, where flowlets ask for that.
-    load: Line,
+    load: PoolBox<Line>,
 }
 
 impl Member {
@@ -85,7 +85,7 @@ impl Member {
             owner: AtomicPtr::new(core::ptr::null_mut()),
             phases: [Phase::try_new(pool)?, Phase::try_new(pool)?],
             turn: AtomicUsize::new(0),
-            load: Line::default(),
+            load: PoolBox::try_new(pool, Line::default())?,
         })
     }
 
