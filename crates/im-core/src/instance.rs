@@ -318,10 +318,11 @@ fn configure<T: Topology>(
     adapter: &T::Adapter,
     facts: &crate::Facts,
 ) -> Result<T::Port> {
-    // SAFETY: (CFG-2) the miniport's handle, inside MiniportInitializeEx.
     // Without its settings a miniport might stand where it must not: no defaults.
+    // SAFETY: (CFG-2) the miniport's handle, inside MiniportInitializeEx.
+    let configuration = unsafe { Configuration::open(handle.0) }?;
     let registry = Registry {
-        configuration: Some(unsafe { Configuration::open(handle.0) }?),
+        configuration: Some(configuration),
         device: &upper.name,
     };
     let position = upper.position.load(Ordering::Relaxed);

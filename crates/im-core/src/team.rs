@@ -151,13 +151,9 @@ impl<T: Topology> Team<T> {
             return Err(MemberRefusal::Twice);
         }
         let places = core.members.get_mut(..most).unwrap_or(&mut []);
-        let slot = match wanted {
-            Some(slot) => usize::from(slot),
-            None => {
-                let free = places.iter().position(Option::is_none);
-                free.ok_or(MemberRefusal::TooMany)?
-            }
-        };
+        let free = places.iter().position(Option::is_none);
+        let slot = wanted.map(usize::from).or(free);
+        let slot = slot.ok_or(MemberRefusal::TooMany)?;
         match places.get_mut(slot) {
             Some(place @ None) => *place = Some(NonNull::from(lower)),
             Some(Some(_)) => return Err(MemberRefusal::Number),
@@ -188,16 +184,6 @@ impl<T: Topology> Team<T> {
     pub(crate) fn only(&self) -> Option<&Lower<T>> {
         // SAFETY: (BND-14) the one binding lives as long as its team is used.
         unsafe { self.only.load(Ordering::Acquire).as_ref() }
-    }
-
-    /// Calls `visit` for every member, under the lock: it takes no lock that comes
-    /// before it, and calls nobody. IRQL <= DISPATCH_LEVEL.
-    pub(crate) fn each_member(&self, mut visit: impl FnMut(&Lower<T>)) {
-        let core = self.core.lock();
-        for member in core.members.iter().flatten() {
-            // SAFETY: (BND-14) seated, hence alive: unseated under this lock.
-            visit(unsafe { member.as_ref() });
-        }
     }
 
     /// The member at a place, held by its run-down. IRQL <= DISPATCH_LEVEL.
