@@ -56,8 +56,8 @@ fn exercise(cx: &Context, args: &[OsString]) -> Result<Command> {
         packages = package(cx, &driver)?.parent().map(Path::to_owned);
     }
     let mut cmd = Command::new(binary(cx)?);
-    cmd.arg("exercise").args(args);
-    cmd.arg("--packages").args(packages);
+    cmd.arg("exercise").arg("--packages").args(packages);
+    cmd.args(args);
     Ok(cmd)
 }
 
