@@ -15,3 +15,5 @@ mod panics;
 mod pe;
 #[path = "artifact/rebuild.rs"]
 mod rebuild;
+#[path = "artifact/stack.rs"]
+mod stack;
