@@ -134,7 +134,7 @@ impl Partners {
                 v6: host.ipv6.map(|(address, _)| address),
                 port: match &host.on {
                     Place::Miniport(port) => Some(port.clone()),
-                    Place::Wire(_) | Place::Adapter(_) => None,
+                    Place::Wire(_) | Place::Adapter(_) | Place::Switch(_) => None,
                 },
             });
         }

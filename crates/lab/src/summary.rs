@@ -25,6 +25,12 @@ pub struct Summary {
     pub steps: Vec<Step>,
     /// Who heard whom, and who should have.
     pub matrices: Vec<Matrix>,
+    /// Teams under load: who carried what, and how fast.
+    pub teams: Vec<TeamRun>,
+    /// What became of frames when a member of a team left or came.
+    pub changes: Vec<TeamChange>,
+    /// What the driver shows of its teams.
+    pub shown: Vec<TeamShown>,
     /// Each OID of the lower adapters.
     pub oids: Vec<Oid>,
     /// What the software NICs really did.
@@ -125,6 +131,167 @@ pub struct MatrixRow {
     pub heard: Vec<String>,
     /// What each should have heard.
     pub expected: Vec<String>,
+}
+
+/// A team under a load of many flows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TeamRun {
+    /// How it spreads frames.
+    pub mode: String,
+    /// Link speed of each member in Mbit/s.
+    pub speeds: Vec<u64>,
+    /// Flows.
+    pub flows: u64,
+    /// Frames of these.
+    pub frames: u64,
+    /// Flows that went over each member; one that went over two counts on both.
+    pub member_flows: Vec<u64>,
+    /// Frames that each member carried.
+    pub member_frames: Vec<u64>,
+    /// Flows that each member has by the same hash on paper; none where the hash does
+    /// not decide.
+    pub paper_flows: Option<Vec<u64>>,
+    /// Flows that went over another member than on paper.
+    pub strayed: u64,
+    /// How far from its share of the flows a member may be by chance.
+    pub bound: f64,
+    /// How far the farthest is.
+    pub farthest: f64,
+    /// What arrived in ratio to what all links together can carry in that time.
+    pub goodput: f64,
+    /// The same as it must be: of the hash on paper, of one member, of all.
+    pub expected: f64,
+    /// The least that is accepted.
+    pub least: f64,
+    /// Virtual nanoseconds from the first frame sent to the last that arrived.
+    pub ns: u64,
+    /// Frames overtaken by a later one of their flow.
+    pub reordered: u64,
+    /// Frames that arrived more than once, each time counted.
+    pub duplicated: u64,
+    /// Frames that did not arrive.
+    pub lost: u64,
+    /// Whether all that is as it must be.
+    pub ok: bool,
+}
+
+/// A member leaves or comes back under a load.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TeamChange {
+    /// How the team spreads frames.
+    pub mode: String,
+    /// Members at first.
+    pub members: u64,
+    /// What happened, to which member.
+    pub what: String,
+    /// Batches from then until a frame of the flows concerned went by the new member: 1 is
+    /// the next one.
+    pub batches: u64,
+    /// Virtual nanoseconds until then.
+    pub ns: u64,
+    /// Frames that the member had at that moment.
+    pub outstanding: u64,
+    /// Frames that were lost.
+    pub lost: u64,
+    /// Frames handed to the member in batches that were begun after the driver had been
+    /// told.
+    pub late: u64,
+    /// Frames overtaken by a later one of their flow.
+    pub reordered: u64,
+    /// Frames that arrived more than once.
+    pub duplicated: u64,
+    /// Whether all that is as it must be.
+    pub ok: bool,
+    /// What is not.
+    pub note: String,
+}
+
+/// A team as the driver's control device shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TeamShown {
+    /// When it was asked.
+    pub when: String,
+    /// Device name of its miniport.
+    pub name: String,
+    /// How it spreads frames.
+    pub mode: String,
+    /// Bits per second of the link that it shows; 0: none.
+    pub speed: u64,
+    /// Its address.
+    pub mac: String,
+    /// Buckets whose frames are held.
+    pub held: u32,
+    /// LACP's active aggregator, if there is one.
+    pub aggregator: Option<u32>,
+    /// Its members.
+    pub members: Vec<MemberShown>,
+    /// Slot of each bucket's member.
+    pub buckets: Vec<Option<u32>>,
+}
+
+/// A member as the driver's control device shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemberShown {
+    /// Its place.
+    pub slot: u32,
+    /// Its number.
+    pub number: u32,
+    /// Interface index of its adapter.
+    pub if_index: u32,
+    /// What is true of it, in words.
+    pub flags: Vec<String>,
+    /// Bits per second of its link.
+    pub speed: u64,
+    /// Its own address.
+    pub mac: String,
+    /// Frames handed to it.
+    pub sent: u64,
+    /// Frames from it that went up.
+    pub received: u64,
+    /// Lists of it, or for it, that were dropped.
+    pub dropped: u64,
+    /// Lists that it has.
+    pub outstanding: u64,
+    /// Buckets that it carries.
+    pub buckets: u32,
+    /// LACP on it.
+    pub lacp: Option<LacpShown>,
+}
+
+/// LACP on a member.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LacpShown {
+    /// States of the machines, by machine.
+    pub states: Vec<(String, String)>,
+    /// System priority, system, key, port priority, port and state of the actor.
+    pub actor: LacpEnd,
+    /// The same of the partner.
+    pub partner: LacpEnd,
+    /// Counters that are not zero.
+    pub counters: Vec<(String, u64)>,
+}
+
+/// One end of a link under LACP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LacpEnd {
+    /// System priority.
+    pub system_priority: u16,
+    /// System address.
+    pub system: String,
+    /// Key.
+    pub key: u16,
+    /// Port priority.
+    pub port_priority: u16,
+    /// Port number.
+    pub port: u16,
+    /// The state octet.
+    pub state: u8,
 }
 
 /// What the driver did with an OID.
@@ -273,6 +440,28 @@ impl Summary {
         }
         for step in self.steps.iter().filter(|step| !step.ok) {
             failures.push(format!("{}: {}", step.name, step.detail));
+        }
+        for run in self.teams.iter().filter(|run| !run.ok) {
+            failures.push(format!(
+                "{} with {} members: goodput {:.3} (least {:.3}), {} flows strayed, farthest {:.0} \
+                 (bound {:.0}), {} overtaken, {} doubled, {} lost",
+                run.mode,
+                run.speeds.len(),
+                run.goodput,
+                run.least,
+                run.strayed,
+                run.farthest,
+                run.bound,
+                run.reordered,
+                run.duplicated,
+                run.lost
+            ));
+        }
+        for change in self.changes.iter().filter(|change| !change.ok) {
+            failures.push(format!(
+                "{} with {} members, {}: {}",
+                change.mode, change.members, change.what, change.note
+            ));
         }
         for oid in self.oids.iter().filter(|oid| !oid.ok) {
             failures.push(format!(

@@ -84,9 +84,17 @@ impl Host {
         });
     }
 
+    fn nic_gone(&self, nic: usize) {
+        let now = self.now();
+        self.ndis(|n| {
+            n.nics[nic].gone = true;
+            n.nics[nic].cut(now);
+        });
+    }
+
     /// The adapter vanishes, as [`Host::surprise_remove`] with every virtual miniport on it.
     pub fn surprise_remove_adapter(&self, nic: usize, binding: u64) {
-        self.ndis(|n| n.nics[nic].gone = true);
+        self.nic_gone(nic);
         for miniport in self.miniports_of(binding) {
             self.device_event(miniport, ndis_sys::NdisDevicePnPEventSurpriseRemoved.0, &[]);
         }
@@ -95,7 +103,7 @@ impl Host {
 
     /// The adapter vanishes: what it holds fails, the virtual miniport is told, the binding goes.
     pub fn surprise_remove(&self, nic: usize, binding: u64, miniport: Option<u64>) {
-        self.ndis(|n| n.nics[nic].gone = true);
+        self.nic_gone(nic);
         if let Some(miniport) = miniport {
             self.device_event(miniport, ndis_sys::NdisDevicePnPEventSurpriseRemoved.0, &[]);
         }

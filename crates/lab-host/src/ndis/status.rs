@@ -86,9 +86,13 @@ impl Host {
 
     /// Pulls or plugs a NIC's cable, and says so.
     pub fn set_link(&self, nic: usize, connected: bool) {
+        let now = self.now();
         let config = self.ndis(|n| {
             let x = &mut n.nics[nic];
             x.config.connected = connected;
+            if !connected {
+                x.cut(now);
+            }
             x.config.clone()
         });
         // SAFETY: plain data of the ABI; all zero is a value of it.

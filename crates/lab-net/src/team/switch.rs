@@ -115,7 +115,7 @@ pub struct Uplink {
     pub frames_out: u64,
     /// PDUs that arrived.
     pub pdus_in: u64,
-    /// The most PDUs that arrived within one second.
+    /// The most LACPDUs that arrived within one second.
     pub pdus_a_second: u64,
     /// PDUs sent.
     pub pdus_out: u64,
@@ -543,7 +543,10 @@ impl Switch {
     fn pdu_arrives(&mut self, now: u64, port: usize, frame: &[u8]) {
         let wire = &mut self.wires[port];
         wire.counts.pdus_in += 1;
-        wire.heard.push_back(now);
+        // Subtype 1 is LACP.
+        if frame.get(14) == Some(&1) {
+            wire.heard.push_back(now);
+        }
         while wire.heard.front().is_some_and(|&at| at + SECOND <= now) {
             wire.heard.pop_front();
         }

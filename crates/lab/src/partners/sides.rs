@@ -71,7 +71,7 @@ fn number(value: Option<&ConfigValue>) -> u16 {
 pub fn vlan(topology: &Topology, host: &Host) -> u16 {
     match &host.on {
         Place::Miniport(port) => number(property(topology, port, VLAN_ID)),
-        Place::Wire(_) | Place::Adapter(_) => host.tag.map_or(0, |tag| tag.vlan),
+        Place::Wire(_) | Place::Adapter(_) | Place::Switch(_) => host.tag.map_or(0, |tag| tag.vlan),
     }
 }
 
@@ -94,7 +94,7 @@ fn wire_below<'a>(topology: &'a Topology, host: &'a Host) -> Option<&'a str> {
     match &host.on {
         Place::Wire(wire) => Some(wire),
         Place::Miniport(_) => topology.bottom(&host.on)?.wire.as_deref(),
-        Place::Adapter(_) => None,
+        Place::Adapter(_) | Place::Switch(_) => None,
     }
 }
 

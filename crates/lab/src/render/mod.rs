@@ -6,6 +6,7 @@
 mod crash;
 mod finding;
 mod table;
+mod team;
 mod verdict;
 
 use std::{

@@ -13,6 +13,7 @@ impl Screen {
     pub fn summary(&mut self, summary: &Summary) {
         self.traffic(summary);
         self.matrices(summary);
+        self.teams(summary);
         self.steps(summary);
         self.oids(summary);
         self.nics(summary);
@@ -23,7 +24,7 @@ impl Screen {
         }
     }
 
-    fn section(&mut self, title: &str, table: &Table) {
+    pub(super) fn section(&mut self, title: &str, table: &Table) {
         if !table.is_empty() {
             let title = self.paint(&Style::new().bold(), title);
             self.print(&format!("{title}\n{}", table.render("  ")));

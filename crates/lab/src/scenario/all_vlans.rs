@@ -41,6 +41,7 @@ fn all_vlans(from: &Topology) -> Topology {
             Miniport {
                 name: name(vlan),
                 fold_tags: false,
+                window: None,
                 properties: BTreeMap::from([(VLAN_ID.to_owned(), value)]),
             }
         })

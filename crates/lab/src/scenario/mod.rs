@@ -12,12 +12,14 @@ mod churn;
 mod control;
 mod cycles;
 mod driver_entry;
+mod lbfo;
 mod linux;
 mod malformed;
 mod mux;
 mod oids;
 mod pnp;
 mod stage;
+mod teams;
 pub(crate) mod tour;
 
 use lab_host::Host;
@@ -32,7 +34,7 @@ pub use linux::{DROPPED, INDICATED};
 pub use stage::{Files, Stage, device};
 
 /// Names of the scenarios, the default first.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 14] = [
     "tour",
     "cycles",
     "surprise",
@@ -45,6 +47,8 @@ pub const NAMES: [&str; 12] = [
     "all-vlans",
     "churn",
     BENCH_PORTS,
+    lbfo::NAME,
+    lbfo::CHURN,
 ];
 
 /// Runs the job's scenario on a loaded driver; the results go out as events.
@@ -67,6 +71,8 @@ pub fn run(host: &Host, job: &RunJob, files: Files) -> Result<(), Trouble> {
         "all-vlans" => all_vlans::run(host, job, &mut summary)?,
         "churn" => churn::run(host, job, &mut summary)?,
         "mux" => mux::run(host, job, files, &mut summary)?,
+        lbfo::NAME => lbfo::run(host, job, files, &mut summary)?,
+        lbfo::CHURN => lbfo::churn::run(host, job, &mut summary)?,
         _ => one_life(host, job, files, name, &mut summary)?,
     }
     if !host.crashed() {

@@ -11,9 +11,10 @@ use lab_host::Host;
 use lab_host::ndis::{BindRequest, InstanceStart, Medium, NicConfig, Split, UpperConfig, Value};
 use lab_net::host::IpHost;
 use lab_net::hub::Hub;
-use lab_net::lock;
 use lab_net::pcap::{Direction, Interface, PcapError, Recorder, Replay};
 use lab_net::tap::{Tap, TapEndpoint, TapWatch};
+use lab_net::team::{self, Bond, Lacp, Switch, SwitchConfig};
+use lab_net::{Endpoint, lock};
 
 use crate::process::{FileUse, RunJob};
 use crate::summary::{Counter, NicMix, Summary, Udp};
@@ -26,6 +27,34 @@ pub type Files = Vec<(FileUse, OwnedFd)>;
 
 /// Recorders, and the first error of any.
 type Captures = Arc<Mutex<(Vec<Recorder<File>>, Option<PcapError>)>>;
+
+/// Who sees each frame go by: when, which adapter, up?, the frame.
+type Watch = Box<dyn FnMut(u64, usize, bool, &[u8]) + Send>;
+type Watcher = Arc<Mutex<Option<Watch>>>;
+
+/// Records what is on an adapter's wire, and shows it.
+fn listen(host: &Host, nic: usize, captures: Captures, watcher: Watcher) {
+    host.listen(
+        nic,
+        Box::new(move |now, up, frame| {
+            let direction = if up {
+                Direction::Inbound
+            } else {
+                Direction::Outbound
+            };
+            {
+                let (recorders, lost) = &mut *lock(&captures);
+                for recorder in recorders {
+                    let done = recorder.record(nic, now, direction, frame, None);
+                    *lost = lost.take().or(done.err());
+                }
+            }
+            if let Some(watch) = &mut *lock(&watcher) {
+                watch(now, nic, up, frame);
+            }
+        }),
+    );
+}
 
 /// Everything a scenario acts on.
 pub struct Stage {
@@ -42,6 +71,8 @@ pub struct Stage {
     uppers: BTreeMap<String, usize>,
     /// TAP devices, and who is to be told when one has something.
     watches: Vec<(TapWatch, Speaker)>,
+    /// What several wires lead to, by name.
+    switches: BTreeMap<String, team::Shared>,
 }
 
 /// Who lets an endpoint speak.
@@ -188,33 +219,39 @@ impl Stage {
         };
         let mut speakers = Vec::new();
         let mut uppers = BTreeMap::new();
+        let mut switches = BTreeMap::new();
+        for switch in &topology.switches {
+            let mut made = Switch::new(switch_config(switch, seed));
+            if let Some(inside) = hub(&Place::Switch(switch.name.clone())) {
+                *made.inside() = inside;
+            }
+            switches.insert(switch.name.clone(), made.shared());
+        }
+        let mut fars: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (index, adapter) in topology.adapters.iter().enumerate() {
-            let place = Place::Wire(adapter.wire.clone().unwrap_or_default());
-            let far = hub(&place).unwrap_or_else(Hub::new);
+            let wire = adapter.wire.clone().unwrap_or_default();
+            let port = topology.switch_of(&wire).and_then(|switch| {
+                let port = switch.wires.iter().position(|known| *known == wire)?;
+                fars.entry(&switch.name).or_default().push(index);
+                Some(Switch::port(switches.get(&switch.name)?, port))
+            });
+            let place = Place::Wire(wire);
+            let far: Box<dyn Endpoint> = match port {
+                Some(port) => Box::new(port),
+                None => Box::new(hub(&place).unwrap_or_else(Hub::new)),
+            };
             let config = NicConfig {
                 rough,
                 ..nic_config(adapter, index)
             };
-            let nic = host.add_nic(config, Box::new(far));
+            let nic = host.add_nic(config, far);
             speakers.push((place, Speaker::Nic(nic)));
-            let captures = Arc::clone(&captures);
             if !lock(&captures).0.is_empty() {
-                host.listen(
-                    nic,
-                    Box::new(move |now, up, frame| {
-                        let direction = if up {
-                            Direction::Inbound
-                        } else {
-                            Direction::Outbound
-                        };
-                        let (recorders, lost) = &mut *lock(&captures);
-                        for recorder in recorders {
-                            let done = recorder.record(nic, now, direction, frame, None);
-                            *lost = lost.take().or(done.err());
-                        }
-                    }),
-                );
+                listen(host, nic, Arc::clone(&captures), Arc::default());
             }
+        }
+        for nics in fars.values() {
+            host.share_far(nics);
         }
         for miniport in &topology.miniports {
             let place = Place::Miniport(miniport.name.clone());
@@ -226,6 +263,9 @@ impl Stage {
                 device: name,
                 rough,
                 fold_tags: miniport.fold_tags,
+                window: miniport
+                    .window
+                    .unwrap_or_else(|| UpperConfig::default().window),
                 ..UpperConfig::default()
             };
             let upper = host.add_upper(config, Box::new(above));
@@ -238,6 +278,7 @@ impl Stage {
         });
         Ok(Self {
             watches: watches.collect(),
+            switches,
             uppers,
             topology: topology.clone(),
             started: Instant::now(),
@@ -247,9 +288,27 @@ impl Stage {
         })
     }
 
+    /// Shows every frame on every wire as the adapter sends or takes it: when, which
+    /// adapter, up?, the frame.
+    pub fn watch(
+        &self,
+        host: &Host,
+        watcher: impl FnMut(u64, usize, bool, &[u8]) + Send + 'static,
+    ) {
+        let watcher: Watcher = Arc::new(Mutex::new(Some(Box::new(watcher))));
+        for nic in 0..self.topology.adapters.len() {
+            listen(host, nic, Arc::clone(&self.captures), Arc::clone(&watcher));
+        }
+    }
+
     /// TAP devices, and who is to be told when one has something.
     pub fn watches(&self) -> &[(TapWatch, Speaker)] {
         &self.watches
+    }
+
+    /// The switch of a name.
+    pub fn switch(&self, name: &str) -> Option<&team::Shared> {
+        self.switches.get(name)
     }
 
     /// Embedded hosts with what the topology says of them.
@@ -409,6 +468,30 @@ pub(super) fn values(list: &BTreeMap<String, ConfigValue>) -> Vec<(String, Value
         .collect()
 }
 
+fn switch_config(switch: &topology::Switch, seed: u64) -> SwitchConfig {
+    let bond = match switch.bond {
+        topology::Bond::Bridge => Bond::Bridge,
+        topology::Bond::Static => Bond::Static,
+        topology::Bond::Lacp => Bond::Lacp(vec![partner(&switch.partner)]),
+    };
+    SwitchConfig {
+        seed,
+        ..SwitchConfig::new(switch.wires.len(), bond)
+    }
+}
+
+/// The partner that a topology describes.
+pub(super) const fn partner(partner: &topology::Partner) -> Lacp {
+    Lacp {
+        priority: partner.priority,
+        system: partner.system,
+        key: partner.key,
+        active: partner.active,
+        fast: partner.fast,
+        ports: Vec::new(),
+    }
+}
+
 fn nic_config(adapter: &topology::Adapter, index: usize) -> NicConfig {
     let can = |c: Capability| adapter.capabilities.contains(&c);
     NicConfig {
@@ -438,6 +521,7 @@ fn nic_config(adapter: &topology::Adapter, index: usize) -> NicConfig {
         } else {
             Split::Deep
         },
+        paced: adapter.paced,
         ..NicConfig::default()
     }
 }

@@ -39,8 +39,13 @@ pub(super) fn pairs(stage: &Stage) -> Vec<Pair> {
         let wire = stage
             .nic_of(miniport)
             .and_then(|n| stage.topology.adapters[n].wire.clone());
-        for (far, below) in stage.hosts() {
-            if far.on != Place::Wire(wire.clone().unwrap_or_default())
+        let wire = wire.unwrap_or_default();
+        let below = match stage.topology.switch_of(&wire) {
+            Some(switch) => Place::Switch(switch.name.clone()),
+            None => Place::Wire(wire),
+        };
+        for (far, other) in stage.hosts() {
+            if far.on != below
                 || far.tag.map_or(0, |tag| tag.vlan) != stage.topology.vlan_of(miniport)
             {
                 continue;
@@ -48,7 +53,7 @@ pub(super) fn pairs(stage: &Stage) -> Vec<Pair> {
             let mut add = |to_below, to_above| {
                 pairs.push(Pair {
                     above: Arc::clone(above),
-                    below: Arc::clone(below),
+                    below: Arc::clone(other),
                     to_below,
                     to_above,
                     names: (h.name.clone(), far.name.clone()),

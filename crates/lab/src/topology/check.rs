@@ -16,7 +16,8 @@ use super::problem::Report;
 use super::raw::{self, ConfigValueText, File};
 use super::{
     Adapter, Binding, Capability, Carrier, ConfigValue, Engine, Generator, Host, Lab, Medium,
-    Miniport, NdisVersion, Place, Replay, Sink, Stack, Topology, Wire, ports, stacking, timeline,
+    Miniport, NdisVersion, Place, Replay, Sink, Stack, Topology, Wire, ports, stacking, teams,
+    timeline,
 };
 
 /// Versions that the host can pretend to be.
@@ -75,7 +76,7 @@ const CARRIERS: [(&str, Carrier); 2] = [("private", Carrier::Private), ("udp", C
 
 const MEDIA: [(&str, Medium); 2] = [("ethernet", Medium::Ethernet), ("wifi", Medium::Wifi)];
 
-const PLACES: [&str; 3] = ["miniport", "wire", "adapter"];
+const PLACES: [&str; 4] = ["miniport", "wire", "adapter", "switch"];
 
 /// RFC 8200 asks for 1280; the upper end is the largest jumbo frame in use.
 const MTU: RangeInclusive<i64> = 1280..=16_110;
@@ -92,6 +93,7 @@ pub(super) enum Kind {
     Generator,
     Sink,
     Replay,
+    Switch,
 }
 
 impl Kind {
@@ -104,6 +106,7 @@ impl Kind {
             Self::Generator => "generator",
             Self::Sink => "sink",
             Self::Replay => "replay",
+            Self::Switch => "switch",
         }
     }
 
@@ -304,6 +307,7 @@ impl Field<'_> {
             "miniport" => (Kind::Miniport, Place::Miniport(name.to_owned())),
             "wire" => (Kind::Wire, Place::Wire(name.to_owned())),
             "adapter" => (Kind::Adapter, Place::Adapter(name.to_owned())),
+            "switch" => (Kind::Switch, Place::Switch(name.to_owned())),
             _ => {
                 let what = format!(
                     "`on` = \"{text}\" in {} is no place, as in \"wire:w0\"",
@@ -350,6 +354,7 @@ impl<K: PartialEq> Once<K> {
 
 pub(super) fn check(file: &Path, mut raw: File, report: &mut Report) -> Topology {
     ports::expand(&mut raw, report);
+    let teams = teams::expand(&mut raw, report);
     let mut names = Names {
         known: BTreeMap::new(),
         incomplete: raw.incomplete,
@@ -374,6 +379,12 @@ pub(super) fn check(file: &Path, mut raw: File, report: &mut Report) -> Topology
             );
         }
     }
+    let switches = teams::switches(&raw.switches, &names, report);
+    let places = raw.hosts.iter().map(|host| &host.on);
+    let places = places.chain(raw.generators.iter().map(|generator| &generator.on));
+    let places = places.chain(raw.sinks.iter().map(|sink| &sink.on));
+    let places = places.chain(raw.replays.iter().map(|replay| &replay.on));
+    teams::check_places(&switches, places, report);
     let hosts = hosts(&raw.hosts, &names, &mut macs, report);
     let generators = raw
         .generators
@@ -385,6 +396,8 @@ pub(super) fn check(file: &Path, mut raw: File, report: &mut Report) -> Topology
         timeline: timeline::check(&mut raw.timeline, &names, report),
         lab,
         adapters,
+        teams,
+        switches,
         hosts,
         generators,
         sinks: raw
@@ -419,6 +432,10 @@ pub(super) fn check(file: &Path, mut raw: File, report: &mut Report) -> Topology
             .map(|miniport| Miniport {
                 name: miniport.name.into_inner(),
                 fold_tags: miniport.fold_tags.unwrap_or(false),
+                window: miniport.window.as_ref().map(|window| {
+                    let mut field = Field(report, "[[miniport]]");
+                    field.number("window", Some(window), 1..=1 << 16, 256) as u64
+                }),
                 properties: values(miniport.properties),
             })
             .collect(),
@@ -456,6 +473,7 @@ fn declarations(raw: &File) -> Vec<(Kind, &Spanned<String>)> {
     );
     list.extend(raw.sinks.iter().map(|item| (Kind::Sink, &item.name)));
     list.extend(raw.replays.iter().map(|item| (Kind::Replay, &item.name)));
+    list.extend(raw.switches.iter().map(|item| (Kind::Switch, &item.name)));
     // In the order of the file, so that "taken by" names the earlier one.
     list.sort_by_key(|(_, name)| name.span().start);
     list
@@ -508,6 +526,7 @@ fn tag(
 ) -> Option<Tag> {
     if let Some(text) = vlan
         && !on.get_ref().starts_with("wire:")
+        && !on.get_ref().starts_with("switch:")
     {
         let what = format!(
             "`vlan` in {title} is for endpoints on a wire: on {} the driver puts the tag",
@@ -571,6 +590,7 @@ fn adapters(
             medium: field.choice_or("medium", raw.medium.as_ref(), &MEDIA, Medium::Ethernet),
             read_only_ratio: field.ratio("read_only_ratio", raw.read_only_ratio.as_ref(), 0.0),
             split_headers: raw.split_headers.unwrap_or(false),
+            paced: raw.paced.unwrap_or(false),
         });
         if let (Some(mac), Some(text)) = (mac, &raw.mac) {
             claim_mac(macs, mac, text, report);
@@ -617,7 +637,7 @@ fn hosts(raw: &[raw::Host], names: &Names, macs: &mut Once<Mac>, report: &mut Re
             report.add(&raw.name.span(), what);
         }
         if let (Some(mac), Some(text)) = (mac, &raw.mac) {
-            if matches!(on, Place::Wire(_)) {
+            if matches!(on, Place::Wire(_) | Place::Switch(_)) {
                 claim_mac(macs, mac, text, report);
             } else {
                 let what =

@@ -128,7 +128,7 @@ impl Endpoints {
             let taker = oracle::Sink::new(&endpoints.ledger, mac, &mine);
             // On a wire the address is the sink's alone; above an adapter it is
             // the adapter's, and hosts have it too.
-            let alone = matches!(sink.on, Place::Wire(_));
+            let alone = matches!(sink.on, Place::Wire(_) | Place::Switch(_));
             let taker = if alone { taker.strict() } else { taker };
             endpoints.place(topology, &sink.on, sink.tag, mac, taker);
         }
@@ -344,6 +344,10 @@ impl Topology {
     pub fn bottom(&self, place: &Place) -> Option<&super::Adapter> {
         let mut name = match place {
             Place::Wire(wire) => return self.adapter_on_wire(wire),
+            Place::Switch(switch) => {
+                let switch = self.switches.iter().find(|known| known.name == *switch)?;
+                return self.adapter_on_wire(switch.wires.first()?);
+            }
             Place::Adapter(name) | Place::Miniport(name) => name,
         };
         // A checked topology has no cycle; the count holds for one made by hand.
@@ -367,6 +371,17 @@ impl Topology {
         let Some(adapter) = self.bottom(&place) else {
             return 1_500;
         };
+        if let Some(team) = self.team(miniport) {
+            // As much as every member carries.
+            let members = team.members.iter().filter_map(|name| {
+                let place = match self.adapter(name) {
+                    Some(adapter) => return Some(adapter.mtu),
+                    None => Place::Miniport(name.clone()),
+                };
+                Some(self.mtu_above(place.name()))
+            });
+            return members.min().unwrap_or(1_500);
+        }
         let known = self.miniports.iter().find(|known| known.name == miniport);
         let binding = self
             .bindings
@@ -398,6 +413,11 @@ impl Topology {
         each.min().unwrap_or(u32::MAX)
     }
 
+    /// The address of whoever stands at a place that gives one.
+    pub fn mac_above(&self, place: &Place) -> Mac {
+        self.station(place, None, HOST, 0).mac
+    }
+
     /// The address that a miniport is configured with, if it is.
     fn above(&self, place: &Place) -> Option<Mac> {
         let Place::Miniport(name) = place else {
@@ -425,7 +445,9 @@ impl Topology {
             mtu: match place {
                 Place::Miniport(name) => self.mtu_above(name),
                 // What it sends with a tag must fit where it arrives.
-                Place::Wire(_) if tag.is_some_and(|tag| tag.vlan != 0) => in_band,
+                Place::Wire(_) | Place::Switch(_) if tag.is_some_and(|tag| tag.vlan != 0) => {
+                    in_band
+                }
                 _ => full,
             },
         }

@@ -59,6 +59,7 @@ pub mod ports;
 mod problem;
 mod raw;
 mod stacking;
+pub mod teams;
 pub mod timeline;
 
 use std::collections::BTreeMap;
@@ -72,6 +73,7 @@ use lab_net::vlan::Tag;
 use serde::{Deserialize, Serialize};
 
 pub use problem::{BadTopology, Problem};
+pub use teams::{Bond, Partner, Switch, Team};
 pub use timeline::{Action, Event, When};
 
 /// A topology: everything a file says, with defaults filled in and references
@@ -100,6 +102,10 @@ pub struct Topology {
     pub replays: Vec<Replay>,
     /// What happens under traffic, in the order of the file.
     pub timeline: Vec<Event>,
+    /// Which of the miniports are teams.
+    pub teams: Vec<Team>,
+    /// What several wires lead to.
+    pub switches: Vec<Switch>,
 }
 
 /// `[lab]`: settings of the run. The command line overrides each.
@@ -197,6 +203,8 @@ pub struct Adapter {
     pub read_only_ratio: f64,
     /// Whether it cuts frames into MDLs anywhere within their headers.
     pub split_headers: bool,
+    /// Whether a send is complete only when its frame has left at the link's speed.
+    pub paced: bool,
 }
 
 /// `[[wire]]`: what one adapter is plugged into. Endpoints at the far end name
@@ -248,6 +256,8 @@ pub struct Miniport {
     pub name: String,
     /// Whether the protocol above has tags beside its frames and not in them.
     pub fold_tags: bool,
+    /// Lists that the protocol above may have under way.
+    pub window: Option<u64>,
     /// Values of its configuration.
     pub properties: BTreeMap<String, ConfigValue>,
 }
@@ -293,12 +303,15 @@ pub enum Place {
     Wire(String),
     /// A protocol above an adapter, beside the driver.
     Adapter(String),
+    /// Behind a switch.
+    Switch(String),
 }
 
 impl Place {
     /// The name of what it stands on.
     pub fn name(&self) -> &str {
-        let (Self::Miniport(name) | Self::Wire(name) | Self::Adapter(name)) = self;
+        let (Self::Miniport(name) | Self::Wire(name) | Self::Adapter(name) | Self::Switch(name)) =
+            self;
         name
     }
 }
@@ -309,6 +322,7 @@ impl fmt::Display for Place {
             Self::Miniport(_) => "miniport",
             Self::Wire(_) => "wire",
             Self::Adapter(_) => "adapter",
+            Self::Switch(_) => "switch",
         };
         write!(f, "{kind}:{}", self.name())
     }
@@ -472,3 +486,5 @@ impl Topology {
 mod tests;
 #[cfg(test)]
 mod tests_many;
+#[cfg(test)]
+mod tests_teams;

@@ -94,6 +94,7 @@ fn miniports(ports: &Ports, file: &mut File, report: &mut Report) -> Vec<Spanned
         file.miniports.push(Miniport {
             name: name.clone(),
             fold_tags: None,
+            window: None,
             properties,
         });
         names.push(name);

@@ -52,6 +52,7 @@ pub(super) struct Adapter {
     pub medium: Text,
     pub read_only_ratio: Ratio,
     pub split_headers: Option<bool>,
+    pub paced: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +67,7 @@ pub(super) struct Wire {
 pub(super) struct Miniport {
     pub name: Spanned<String>,
     pub fold_tags: Option<bool>,
+    pub window: Number,
     #[serde(default)]
     pub properties: BTreeMap<String, ConfigValueText>,
 }
@@ -80,6 +82,39 @@ pub(super) struct Ports {
     pub vlan_from: Number,
     #[serde(default)]
     pub properties: BTreeMap<String, ConfigValueText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Team {
+    pub name: Spanned<String>,
+    #[serde(default)]
+    pub member: Vec<Member>,
+    pub fold_tags: Option<bool>,
+    pub window: Number,
+    #[serde(default)]
+    pub properties: BTreeMap<String, ConfigValueText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Member {
+    pub adapter: Spanned<String>,
+    #[serde(default)]
+    pub values: BTreeMap<String, ConfigValueText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Switch {
+    pub name: Spanned<String>,
+    pub wires: Spanned<Vec<Spanned<String>>>,
+    pub bond: Text,
+    pub priority: Number,
+    pub system: Text,
+    pub key: Number,
+    pub active: Option<bool>,
+    pub fast: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -208,11 +243,13 @@ pub(super) struct File {
     pub sinks: Vec<Sink>,
     pub replays: Vec<Replay>,
     pub timeline: Vec<Event>,
+    pub teams: Vec<Team>,
+    pub switches: Vec<Switch>,
     /// A table could not be read at all: what refers to it is not at fault.
     pub incomplete: bool,
 }
 
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 13] = [
     "lab",
     "adapter",
     "wire",
@@ -224,6 +261,8 @@ const SECTIONS: [&str; 11] = [
     "sink",
     "replay",
     "timeline",
+    "team",
+    "switch",
 ];
 
 /// Reads the file's tables. Returns nothing if the text is no TOML: what a
@@ -261,6 +300,8 @@ pub(super) fn read(text: &str, report: &mut Report) -> Option<File> {
             "miniport" => file.miniports = tables_of(section, &place, &value, report),
             "ports" => file.ports = tables_of(section, &place, &value, report),
             "timeline" => file.timeline = tables_of(section, &place, &value, report),
+            "team" => file.teams = tables_of(section, &place, &value, report),
+            "switch" => file.switches = tables_of(section, &place, &value, report),
             "binding" => file.bindings = tables_of(section, &place, &value, report),
             "host" => file.hosts = tables_of(section, &place, &value, report),
             "generator" => file.generators = tables_of(section, &place, &value, report),
@@ -283,7 +324,9 @@ pub(super) fn read(text: &str, report: &mut Report) -> Option<File> {
         + file.sinks.len()
         + file.replays.len()
         + file.ports.len()
-        + file.timeline.len();
+        + file.timeline.len()
+        + file.teams.len()
+        + file.switches.len();
     file.incomplete = tables < tables_before;
     Some(file)
 }

@@ -85,6 +85,7 @@ fn defaults_are_filled_in() {
             medium: Medium::Ethernet,
             read_only_ratio: 0.0,
             split_headers: false,
+            paced: false,
         }]
     );
     assert_eq!(topology.hosts[1].on, Place::Wire("w0".to_owned()));
@@ -235,7 +236,7 @@ fn a_file_that_cannot_be_read() {
 fn messages_begin_with_the_file() {
     let bad = parse("a = 1\nb = 2\n").expect_err("unknown sections");
     let sections =
-        "lab, adapter, wire, miniport, ports, binding, host, generator, sink, replay, timeline";
+        "lab, adapter, wire, miniport, ports, binding, host, generator, sink, replay, timeline, team, switch";
     assert_eq!(
         bad.to_string(),
         format!(
@@ -257,7 +258,7 @@ fn unknown_section_and_key() {
     assert_eq!(
         changed("[[adapter]]", "[[adaptor]]")[0],
         "2:3: unknown section `adaptor`; did you mean `adapter`? (allowed: lab, adapter, wire, \
-         miniport, ports, binding, host, generator, sink, replay, timeline)"
+         miniport, ports, binding, host, generator, sink, replay, timeline, team, switch)"
     );
     assert_eq!(
         changed("wire = \"w0\"", "wire = \"w0\"\nmtuu = 1500"),
@@ -396,7 +397,7 @@ fn dangling_names() {
         changed("on = \"wire:w0\"", "on = \"wires:w0\""),
         [
             "23:6: `on` = \"wires:w0\" in [[host]] is no place, as in \"wire:w0\"; did you mean `wire`? \
-             (allowed: miniport, wire, adapter)"
+             (allowed: miniport, wire, adapter, switch)"
         ]
     );
     assert_eq!(

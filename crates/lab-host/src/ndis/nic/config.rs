@@ -36,6 +36,10 @@ pub struct NicConfig {
     pub resources: f64,
     /// Whether pended sends complete out of order.
     pub out_of_order: bool,
+    /// Whether a send is complete only when its frame has left at the link's speed, as with
+    /// an adapter that has a ring: every send pends, and what a driver has outstanding is its
+    /// load. A frame that has not left when the cable is pulled is lost, and its list fails.
+    pub paced: bool,
     /// Largest receive batch.
     pub batch: u64,
     /// Data backfill it wants of senders.
@@ -111,6 +115,7 @@ impl Default for NicConfig {
             pend: 0.5,
             resources: 0.1,
             out_of_order: true,
+            paced: false,
             batch: 32,
             data_backfill: 0,
             context_backfill: 0,

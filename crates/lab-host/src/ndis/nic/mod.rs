@@ -50,6 +50,8 @@ pub struct NicMix {
     pub batches: u64,
     /// Frames dropped: link down, paused, filtered, no receive list.
     pub dropped: u64,
+    /// Of them frames that a paced NIC had taken to send and lost with its cable.
+    pub cut: u64,
     /// Of them because nobody asked for them: packet filter and multicast list.
     pub filtered: u64,
     /// Frames sent with a MAC address that is not the adapter's, and dropped for it.
@@ -84,6 +86,8 @@ pub struct Nic {
     far_due: Option<u64>,
     /// Other NICs on the same wire.
     peers: Vec<usize>,
+    /// Other NICs whose far ends are ports of the same device.
+    beside: Vec<usize>,
     /// Removed by surprise.
     pub(crate) gone: bool,
     /// Keeps every send until told otherwise.
@@ -139,6 +143,7 @@ impl Host {
                 serial: 0,
                 far_due: None,
                 peers: Vec::new(),
+                beside: Vec::new(),
                 gone: false,
                 stuck: false,
                 resetting: None,
@@ -155,6 +160,17 @@ impl Host {
         self.ndis(|n| {
             n.nics[one].peers.push(other);
             n.nics[other].peers.push(one);
+        });
+    }
+
+    /// The far ends of these NICs are ports of one device: what comes in by one may go out by
+    /// any, so all are polled then.
+    pub fn share_far(&self, nics: &[usize]) {
+        self.ndis(|n| {
+            for &nic in nics {
+                let others = nics.iter().copied().filter(|&other| other != nic);
+                n.nics[nic].beside = others.collect();
+            }
         });
     }
 

@@ -22,6 +22,18 @@ pub(super) struct Pending {
     cpu: u32,
     serial: u64,
     fail: bool,
+    /// When its last frame has left, on a paced NIC.
+    due: u64,
+}
+
+impl Pending {
+    /// The cable is out: what has not left never will.
+    pub(super) fn cut(&mut self, now: u64) {
+        if self.due > now {
+            self.due = now;
+            self.fail = true;
+        }
+    }
 }
 
 /// What becomes of a frame with this information beside it.
@@ -33,31 +45,32 @@ fn tagged(config: &NicConfig, frame: &mut Vec<u8>, tag: Tag) -> bool {
 }
 
 impl Nic {
-    /// Takes a frame to the wire; a line for the log when it drops it for its sender.
-    fn take_frame(&mut self, now: u64, mut frame: Vec<u8>, tag: Tag) -> Option<String> {
+    /// Takes a frame to the wire; when it has left, or a line for the log when it is dropped
+    /// for its sender.
+    fn take_frame(&mut self, now: u64, mut frame: Vec<u8>, tag: Tag) -> (u64, Option<String>) {
         if !self.config.connected || self.gone {
             self.mix.dropped += 1;
-            return None;
+            return (now, None);
         }
         let from = frame.get(6..12);
         if self.config.medium == Medium::Wifi && from.is_some_and(|from| from != self.config.mac) {
             self.mix.foreign += 1;
             self.mix.dropped += 1;
             let say = self.mix.foreign <= NAMED;
-            return say.then(|| {
+            let line = say.then(|| {
                 format!(
                     "a frame from {:02x?} is dropped: this adapter has one address only",
                     from.unwrap_or_default()
                 )
             });
+            return (now, line);
         }
         self.mix.tags_inserted += u64::from(tagged(&self.config, &mut frame, tag));
         self.mix.bytes_sent += frame.len() as u64;
         if let Some(tap) = &mut self.tap {
             tap(now, false, &frame);
         }
-        self.transmit(Way::Down, now, frame);
-        None
+        (self.transmit(Way::Down, now, frame), None)
     }
 }
 
@@ -81,11 +94,14 @@ impl Host {
                 x.mix.sends += 1;
                 let up = x.config.connected && !x.gone;
                 let mut said = Vec::new();
+                let mut due = now;
                 for frame in frames {
-                    said.extend(x.take_frame(now, frame, tag));
+                    let (left, line) = x.take_frame(now, frame, tag);
+                    due = due.max(left);
+                    said.extend(line);
                 }
                 x.serial += 1;
-                if pend || x.stuck {
+                if pend || x.stuck || x.config.paced {
                     x.mix.pended += 1;
                     x.pending.push(Pending {
                         list,
@@ -93,6 +109,7 @@ impl Host {
                         cpu,
                         serial: x.serial,
                         fail: !up,
+                        due,
                     });
                 } else {
                     x.mix.completed_inside += 1;
@@ -184,10 +201,12 @@ impl Host {
             let x = &mut n.nics[nic];
             let start = !x.completing && !x.pending.is_empty() && !x.stuck;
             x.completing |= start;
-            start
+            let first = x.pending.iter().map(|p| p.due).min();
+            start.then(|| first.filter(|_| x.config.paced))
         });
-        if start {
-            let delay = 500 + self.engine().random(20_000);
+        if let Some(first) = start {
+            let moderation = 500 + self.engine().random(20_000);
+            let delay = first.map_or(0, |due| due.saturating_sub(self.now())) + moderation;
             self.spawn_after(
                 delay,
                 Job::dpc("NIC send completion", move |host| {
@@ -201,6 +220,7 @@ impl Host {
         let order = self.engine().random(2) == 0;
         let pick = self.engine().random(1 << 30);
         let cpu = self.vp().index;
+        let now = self.now();
         let (binding, chain) = self.ndis(|n| {
             let x = &mut n.nics[nic];
             x.completing = false;
@@ -210,12 +230,15 @@ impl Host {
             let Some(binding) = x.pending.first().map(|p| p.binding) else {
                 return (0, Vec::new());
             };
+            let paced = x.config.paced;
             let shuffle = x.config.out_of_order && order;
             let mut due: Vec<Pending> = Vec::new();
             let mut keep = Vec::new();
             for (i, p) in x.pending.drain(..).enumerate() {
                 // Out of order: about half of them, the later ones first.
-                let take = p.binding == binding && (!shuffle || (pick >> (i % 29)) & 1 == 0);
+                let due_now = !paced || p.due <= now;
+                let take =
+                    p.binding == binding && due_now && (!shuffle || (pick >> (i % 29)) & 1 == 0);
                 if take {
                     due.push(p);
                 } else {

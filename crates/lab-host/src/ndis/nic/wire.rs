@@ -32,14 +32,39 @@ impl Lane {
 }
 
 impl Nic {
-    /// Puts a frame on the wire at the link's speed.
-    pub(super) fn transmit(&mut self, way: Way, now: u64, frame: Vec<u8>) {
+    /// Puts a frame on the wire at the link's speed; when it has left.
+    pub(super) fn transmit(&mut self, way: Way, now: u64, frame: Vec<u8>) -> u64 {
         let bits = 8 * (frame.len() as u64 + 24);
         let time = bits.saturating_mul(1_000_000_000) / self.config.link_speed.max(1);
         let lane = &mut self.lanes[way as usize];
         lane.free_at = lane.free_at.max(now) + time;
-        let due = lane.free_at + self.config.latency;
-        lane.frames.push_back((due, frame));
+        let left = lane.free_at;
+        lane.frames.push_back((left + self.config.latency, frame));
+        left
+    }
+
+    /// The cable of a paced adapter is out, or it is gone: what has not left is lost, and so
+    /// is what was on its way up.
+    pub(crate) fn cut(&mut self, now: u64) {
+        if !self.config.paced {
+            return;
+        }
+        let latency = self.config.latency;
+        let [down, up] = &mut self.lanes;
+        self.mix.dropped += up.frames.len() as u64;
+        up.frames.clear();
+        let before = down.frames.len();
+        down.frames
+            .retain(|(due, _)| due.saturating_sub(latency) <= now);
+        let lost = (before - down.frames.len()) as u64;
+        self.mix.dropped += lost;
+        self.mix.cut += lost;
+        for lane in &mut self.lanes {
+            lane.free_at = lane.free_at.min(now);
+        }
+        for pending in &mut self.pending {
+            pending.cut(now);
+        }
     }
 
     /// A frame arrives at the host.
@@ -122,8 +147,25 @@ impl Host {
         self.far_poll(nic);
     }
 
-    /// Lets the far end send, and comes back when it wants to.
+    /// Lets the far end send, and comes back when it wants to; so it does with the others
+    /// that are ports of the same device.
     pub(crate) fn far_poll(&self, nic: usize) {
+        self.far_poll_one(nic);
+        let others = self.ndis(|n| n.nics[nic].beside.clone());
+        for other in others {
+            let now = self.now();
+            let wants = self.ndis(|n| {
+                let far = n.nics[other].far.as_mut();
+                far.and_then(|far| far.next_poll(now))
+                    .is_some_and(|at| at <= now)
+            });
+            if wants {
+                self.far_poll_one(other);
+            }
+        }
+    }
+
+    fn far_poll_one(&self, nic: usize) {
         let now = self.now();
         let (next, peers) = self.ndis(|n| {
             let x = &mut n.nics[nic];

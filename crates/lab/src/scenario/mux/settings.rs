@@ -42,6 +42,7 @@ fn with_port(
     topology.miniports.push(Miniport {
         name: EXTRA.to_owned(),
         fold_tags: false,
+        window: None,
         properties,
     });
     if let Some(binding) = topology.bindings.first_mut() {
