@@ -8,7 +8,7 @@
 //!
 //! | Question | File |
 //! |---|---|
-//! | What may the registry say? | [`settings`] |
+//! | What may the registry say? | [`settings`], [`station`] |
 //! | Which MAC address has a team? | [`address`] |
 //! | What does the team show of its members? Who may be one? | [`merge`] |
 //! | Who is up, who carries frames, who is told? | [`brain`] |
@@ -30,6 +30,7 @@ pub mod merge;
 pub mod ranking;
 pub mod settings;
 mod show;
+pub mod station;
 pub mod topology;
 
 #[cfg(windows)]

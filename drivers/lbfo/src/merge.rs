@@ -86,6 +86,8 @@ pub struct Row {
 
 /// How the rules are carried out. `begin` takes over the first member's field, `meet`
 /// lets the team's meet that of a further member.
+// What the macro calls is the same for every rule, whatever the field's type.
+#[allow(clippy::trivially_copy_pass_by_ref)]
 mod ways {
     use super::{LinkSpeed, Parts};
     use core::ops::{BitAnd, BitOr};
@@ -249,8 +251,7 @@ impl Parts for Option<NDIS_OFFLOAD> {
                 meet_offload(&mut team, member, policy);
                 Some(team)
             }
-            (Some(alone), None) => Some(nothing(alone)),
-            (None, Some(alone)) => Some(nothing(alone)),
+            (Some(alone), None) | (None, Some(alone)) => Some(nothing(alone)),
             (None, None) => None,
         };
     }

@@ -6,13 +6,13 @@
 //! out then, or the team's miniport fails to initialise. All at PASSIVE_LEVEL, when
 //! an adapter is bound or the team's miniport is initialised.
 
-use arrayvec::{ArrayString, ArrayVec};
-use core::net::IpAddr;
+use ethernet::Mac;
 use ethernet::flow::Policy;
-use ethernet::{Mac, Vlan};
 use im_core::settings::{Reason, Refused, Values};
 use ndis::multi_sz;
 use ndis::string::wide;
+
+pub use crate::station::{MOST_STATIONS, Station, Stations};
 
 /// Where a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,9 +97,6 @@ macro_rules! settings {
 }
 
 const NO_YES: &[&str] = &["no", "yes"];
-
-/// Largest number of [`Id::MonitorTargets`] and of [`Id::MonitorSource`].
-pub const MOST_STATIONS: usize = 16;
 
 /// An hour in milliseconds: the longest delay.
 const HOUR: u32 = 3_600_000;
@@ -259,18 +256,6 @@ pub enum MacChoice {
     FirstMember,
 }
 
-/// An IP address on a VLAN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Station {
-    /// The address, of one station.
-    pub address: IpAddr,
-    /// The VLAN, or none.
-    pub vlan: Vlan,
-}
-
-/// Stations, in the order in which they were written.
-pub type Stations = ArrayVec<Station, MOST_STATIONS>;
-
 /// What is set for a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemberSettings {
@@ -341,40 +326,6 @@ pub struct TeamSettings {
     pub mac: MacChoice,
 }
 
-impl Station {
-    /// Reads `192.0.2.1`, `2001:db8::1`, and either with a VLAN: `192.0.2.1%20`.
-    /// `None` for anything else, and for addresses that no station has.
-    pub fn from_text(text: &[u16]) -> Option<Self> {
-        let mut parts = text.splitn(2, |unit| *unit == u16::from(b'%'));
-        let mut letters = ArrayString::<45>::new(); // the longest form of an address
-        for unit in parts.next()? {
-            let letter = char::from(u8::try_from(*unit).ok()?);
-            letters.try_push(letter).ok()?;
-        }
-        let address: IpAddr = letters.parse().ok()?;
-        let vlan = match parts.next() {
-            None => Vlan::NONE,
-            Some(digits) => vlan(digits)?,
-        };
-        let broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
-        let nobody = address.is_unspecified() || address.is_multicast() || broadcast;
-        (!nobody && !address.is_loopback()).then_some(Self { address, vlan })
-    }
-}
-
-/// A VLAN in decimal digits, and nothing else; 1 to 4094.
-fn vlan(digits: &[u16]) -> Option<Vlan> {
-    if digits.is_empty() {
-        return None;
-    }
-    let number = digits.iter().try_fold(0_u16, |number, unit| {
-        let digit = char::from_u32(u32::from(*unit))?.to_digit(10)?;
-        let digit = u16::try_from(digit).ok()?;
-        number.checked_mul(10)?.checked_add(digit)
-    })?;
-    Vlan::new(number).filter(|vlan| !vlan.is_none() && !vlan.is_reserved())
-}
-
 impl Id {
     /// The row.
     pub fn setting(self) -> Option<&'static Setting> {
@@ -438,9 +389,9 @@ impl Id {
             if stations.contains(&station) {
                 return Err(self.refused(Reason::Duplicate));
             }
-            stations
-                .try_push(station)
-                .map_err(|_| self.refused(Reason::OutOfRange))?;
+            if !stations.push(station) {
+                return Err(self.refused(Reason::OutOfRange));
+            }
         }
         Ok(stations)
     }
