@@ -27,7 +27,7 @@ pub use record::{
 };
 pub use team::{
     BucketRecord, LacpChurnCode, LacpCounter, LacpCounterRecord, LacpMuxCode, LacpPeriodicCode,
-    LacpReceiveCode, LacpRecord, LacpSelectedCode, MemberFlag, MemberRecord, MemberRefusal,
-    MemberStateCode, NO_SLOT, TeamModeCode, TeamRecord,
+    LacpReceiveCode, LacpRecord, LacpSelectedCode, MemberDropRecord, MemberFlag, MemberRecord,
+    MemberRefusal, MemberStateCode, NO_SLOT, TeamModeCode, TeamRecord,
 };
 pub use wire::{Error, FORMAT, IOCTL_QUERY, Kind, Replies, Reply, ReplyWriter, Request};

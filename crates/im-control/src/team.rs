@@ -373,6 +373,18 @@ record! {
     }
 }
 
+record! {
+    /// How often lists of a member, or for it, were dropped for a reason.
+    MemberDropRecord {
+        /// The member's slot.
+        slot: u32,
+        /// Which, see [`crate::DropReason`].
+        id: u32,
+        /// Lists dropped for it.
+        lists: u64,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -387,6 +399,7 @@ mod tests {
         assert_eq!(LacpRecord::BYTES, 8 * 4 + 4 * 2 + 8 + 2 + 4 * 2 + 2 * 8);
         assert_eq!(LacpCounterRecord::BYTES, 16);
         assert_eq!(BucketRecord::BYTES, 12);
+        assert_eq!(MemberDropRecord::BYTES, 16);
     }
 
     #[test]

@@ -50,6 +50,9 @@ pub enum Kind {
     LacpCounters = 10,
     /// The [`crate::BucketRecord`]s of the team that `index` names.
     Buckets = 11,
+    /// A [`crate::MemberDropRecord`] per member of the team that `index` names and
+    /// reason for which lists of it, or for it, were dropped.
+    MemberDrops = 12,
 }
 
 impl Kind {
@@ -67,6 +70,7 @@ impl Kind {
         Self::Lacp,
         Self::LacpCounters,
         Self::Buckets,
+        Self::MemberDrops,
     ];
 
     /// The kind with this number.
@@ -83,6 +87,7 @@ impl Kind {
             9 => Some(Self::Lacp),
             10 => Some(Self::LacpCounters),
             11 => Some(Self::Buckets),
+            12 => Some(Self::MemberDrops),
             _ => None,
         }
     }

@@ -16,8 +16,8 @@ use core::sync::atomic::Ordering;
 use ethernet::Mac;
 use im_control::{
     BucketRecord, Counter, CounterRecord, DropReason, DropRecord, EventRecord, IOCTL_QUERY, Kind,
-    LacpCounterRecord, LacpRecord, MemberRecord, NAME_UNITS, PortRecord, Record, ReplyWriter,
-    Request as Query, RequestRecord, TeamRecord, VersionRecord,
+    LacpCounterRecord, LacpRecord, MemberDropRecord, MemberRecord, NAME_UNITS, PortRecord, Record,
+    ReplyWriter, Request as Query, RequestRecord, TeamRecord, VersionRecord,
 };
 use ndis::Result;
 use ndis::device::{Device, MajorFunctions, Request};
@@ -197,6 +197,7 @@ fn answer<T: Topology>(query: Query, output: &mut [u8]) -> Option<usize> {
         Kind::Lacp => of_team::<T, LacpRecord>(query, output)?,
         Kind::LacpCounters => of_team::<T, LacpCounterRecord>(query, output)?,
         Kind::Buckets => of_team::<T, BucketRecord>(query, output)?,
+        Kind::MemberDrops => of_team::<T, MemberDropRecord>(query, output)?,
     };
     Some(writer.finish())
 }

@@ -11,8 +11,8 @@ use crate::status::link_of;
 use core::sync::atomic::Ordering;
 use ethernet::Mac;
 use im_control::{
-    BucketRecord, DropReason, Kind, LacpCounter, LacpCounterRecord, MemberFlag, MemberRecord,
-    NAME_UNITS, NO_SLOT, ReplyWriter, TeamRecord,
+    BucketRecord, DropReason, Kind, LacpCounter, LacpCounterRecord, MemberDropRecord, MemberFlag,
+    MemberRecord, NAME_UNITS, NO_SLOT, ReplyWriter, TeamRecord,
 };
 use ndis::sys::{
     MediaConnectStateConnected, NDIS_LINK_SPEED_UNKNOWN, NDIS_PACKET_TYPE_PROMISCUOUS,
@@ -43,6 +43,11 @@ pub(super) fn show<T: Bond>(
         }
         Kind::LacpCounters => lacp_counters(upper, writer),
         Kind::Buckets => buckets(upper, writer),
+        Kind::MemberDrops => {
+            for lower in upper.team().members() {
+                drops(&lower, writer);
+            }
+        }
         _ => {}
     }
 }
@@ -180,6 +185,17 @@ fn member<T: Bond>(upper: &Upper<T>, lower: &Lower<T>) -> MemberRecord {
         received_bytes: received[2],
         dropped: drops.fold(0, u64::wrapping_add),
         outstanding: path.outstanding(),
+    }
+}
+
+fn drops<T: Bond>(lower: &Lower<T>, writer: &mut ReplyWriter<'_>) {
+    let slot = lower.slot.load(Ordering::Relaxed).into();
+    for reason in DropReason::ALL {
+        let lists = lower.data.path.drops(*reason);
+        if lists != 0 {
+            let id = reason.code();
+            writer.push(&MemberDropRecord { slot, id, lists });
+        }
     }
 }
 
