@@ -468,10 +468,11 @@ pub fn fold(policy: LinkSpeed, members: &mut dyn Iterator<Item = (u8, Facts)>) -
         });
     }
     let (_, mut team) = folded?;
-    for offload in [&mut team.offload, &mut team.offload_hardware] {
-        if let Some(offload) = offload {
-            tidy(offload);
-        }
+    for offload in [&mut team.offload, &mut team.offload_hardware]
+        .into_iter()
+        .flatten()
+    {
+        tidy(offload);
     }
     Some(team)
 }

@@ -351,7 +351,7 @@ fn tags_in_the_frame_and_beside_it() {
     for policy in 0..4 {
         let team = team(&mode(1).number("HashPolicy", policy));
         let plain = udp(A, B, [1, 2], 0);
-        let tag = Tag::from_tci(0x6000 | 20);
+        let tag = Tag::from_tci(0x6014);
         let mut tagged = plain[..12].to_vec();
         tagged.extend([0x81, 0, 0x60, 20]);
         tagged.extend(&plain[12..]);
