@@ -1,5 +1,6 @@
 //! What a frame is to a team: control, neighbours, groups, and who wants it. Pure.
 
+use crate::list::sort_by;
 use arrayvec::ArrayVec;
 use ethernet::Mac;
 use ndis::sys::{
@@ -102,7 +103,7 @@ impl Wanted {
         for group in groups {
             let _kept = kept.try_push(*group); // the list was measured when it was set
         }
-        kept.sort_unstable_by_key(|group| group.number());
+        sort_by(&mut kept, |a, b| a.number().cmp(&b.number()));
         Self {
             filter,
             address,

@@ -35,8 +35,6 @@ const UNITS_PER_MILLISECOND: u64 = 10_000;
 pub struct Moved {
     /// The table from before, to be used again.
     pub old: PoolBox<Table>,
-    /// Buckets that waited.
-    pub buckets: u32,
     /// Members whose lists did not come back within the limit.
     pub late: Members,
 }
@@ -92,6 +90,9 @@ pub(super) fn adopt<C: Crew>(crew: &C, mut table: PoolBox<Table>) -> Moved {
             break;
         }
     }
+    route
+        .moved
+        .fetch_add(u64::from(held.count()), Ordering::Relaxed);
     let old = route.exchange(table);
     release(crew);
     route.wait_for_readers();
@@ -99,7 +100,6 @@ pub(super) fn adopt<C: Crew>(crew: &C, mut table: PoolBox<Table>) -> Moved {
         // SAFETY: (MEM-2) `exchange` took it from where a box put it, and nobody reads
         // it any more.
         old: unsafe { PoolBox::from_raw(old) },
-        buckets: held.count(),
         late: this.late,
     }
 }

@@ -66,6 +66,8 @@ pub struct Route {
     pub(super) mover: Mutex<()>,
     /// Held by whoever waits for the readers.
     waiting: Mutex<()>,
+    /// Buckets that were moved in order.
+    pub(super) moved: AtomicU64,
     /// Set when the mover may have less to wait for.
     pub(super) woken: Event,
     /// The team's address.
@@ -122,6 +124,7 @@ impl Route {
             markers: AtomicU32::new(0),
             mover: Mutex::new(()),
             waiting: Mutex::new(()),
+            moved: AtomicU64::new(0),
             woken: Event::new(),
             address: AtomicU64::new(0),
             stock: AtomicPtr::new(core::ptr::null_mut()),
@@ -291,6 +294,11 @@ impl Route {
     pub fn carrying(&self) -> Members {
         let inside = self.readers.enter(cpu::current_index());
         self.view(&inside).members()
+    }
+
+    /// How many buckets went from a living member to another one, for showing.
+    pub fn moves(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
     }
 
     /// The buckets that wait now, for showing. IRQL <= DISPATCH_LEVEL.

@@ -345,14 +345,13 @@ impl<C: Crew> Batch<'_, C> {
                 table.turn(self.turn, usable)
             }
         };
-        match slot.and_then(|slot| self.route.member(slot, self.inside)) {
-            Some(member) => self.join(list, member, bucket),
-            None => {
-                if slot.is_some() {
-                    self.undo(bucket);
-                }
-                self.refuse(list, NDIS_STATUS_FAILURE, DropReason::SendNoMember);
+        if let Some(member) = slot.and_then(|slot| self.route.member(slot, self.inside)) {
+            self.join(list, member, bucket);
+        } else {
+            if slot.is_some() {
+                self.undo(bucket);
             }
+            self.refuse(list, NDIS_STATUS_FAILURE, DropReason::SendNoMember);
         }
     }
 
@@ -426,17 +425,14 @@ impl<C: Crew> Batch<'_, C> {
             source: list.source(),
             path: way.to_word(),
         };
-        match push(&mut list, saved, C::TAG) {
-            Ok(room) => {
-                self.allocated += u64::from(room == Room::Allocated);
-                list.set_source(member.path.binding().0); // SND-6
-                run.load.add(load);
-                run.queue.push(list);
-            }
-            Err(_) => {
-                self.undo(bucket);
-                self.refuse(list, NDIS_STATUS_RESOURCES, DropReason::SendNoContext);
-            }
+        if let Ok(room) = push(&mut list, saved, C::TAG) {
+            self.allocated += u64::from(room == Room::Allocated);
+            list.set_source(member.path.binding().0); // SND-6
+            run.load.add(load);
+            run.queue.push(list);
+        } else {
+            self.undo(bucket);
+            self.refuse(list, NDIS_STATUS_RESOURCES, DropReason::SendNoContext);
         }
     }
 
@@ -483,7 +479,7 @@ impl<C: Crew> Batch<'_, C> {
     }
 
     /// Hands everything over. The call is still counted.
-    fn finish(mut self) {
+    fn finish(&mut self) {
         let (call, path) = (self.call, self.call.crew.path());
         if !call.again && self.lists != 0 {
             let told = path.change_on(call.slot, self.lists);
