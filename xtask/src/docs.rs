@@ -215,7 +215,13 @@ fn scenarios_and_keys_of_the_lab_are_explained() {
     let scenarios = source("scenario/mod.rs");
     let (_, list) = scenarios.split_once("pub const NAMES").unwrap();
     let (list, _) = list.split_once("];").unwrap();
-    let names: Vec<_> = list.split('"').skip(1).step_by(2).collect();
+    let (_, list) = list.split_once("= [").unwrap();
+    let names: Vec<_> = list
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(|item| scenario(item, &scenarios))
+        .collect();
     // `    pub key: Type,` of the tables as they stand in a file.
     let raw = source("topology/raw.rs");
     let (tables, _) = raw
@@ -228,10 +234,30 @@ fn scenarios_and_keys_of_the_lab_are_explained() {
     assert!(names.len() > 5 && keys.len() > 20, "{names:?} {keys:?}");
     let missing: Vec<_> = names
         .into_iter()
-        .chain(keys)
+        .chain(keys.into_iter().map(str::to_owned))
         .filter(|name| !page.contains(&format!("`{name}`")))
         .collect();
     assert!(missing.is_empty(), "docs/lab.md lacks {missing:?}");
+}
+
+/// The name of a scenario in the lab's list: a string, or a constant of its module.
+fn scenario(item: &str, list: &str) -> String {
+    if let Some(name) = item.strip_prefix('"') {
+        return name.trim_end_matches('"').to_owned();
+    }
+    // `pub use module::NAME as ITEM;`
+    let alias = format!(" as {item};");
+    let used = list.lines().find_map(|line| line.strip_suffix(&alias));
+    let path = used.map_or(item, |line| line.trim_start_matches("pub use "));
+    let (module, constant) = path.split_once("::").unwrap();
+    let folder = root().join("crates/lab/src/scenario");
+    let file = folder.join(format!("{module}.rs"));
+    let text = std::fs::read_to_string(&file)
+        .or_else(|_| std::fs::read_to_string(folder.join(module).join("mod.rs")));
+    let start = format!("pub const {constant}: &str = \"");
+    let text = text.unwrap();
+    let (_, value) = text.split_once(&start).expect("the constant's value");
+    value.split('"').next().unwrap().to_owned()
 }
 
 #[test]
