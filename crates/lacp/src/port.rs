@@ -178,9 +178,10 @@ impl Port {
         self.timers.get(id as usize).copied().unwrap_or_default()
     }
 
-    pub(crate) fn timer_mut(&mut self, id: TimerId) -> &mut Timer {
-        // Each id is below COUNT, which `run` asserts: the check goes away.
-        &mut self.timers[id as usize]
+    pub(crate) fn set_timer(&mut self, id: TimerId, timer: Timer) {
+        if let Some(place) = self.timers.get_mut(id as usize) {
+            *place = timer;
+        }
     }
 
     pub(crate) fn start(
@@ -196,7 +197,7 @@ impl Port {
             Period::Window => self.lacpdus_sent.free_at().saturating_sub(now),
             fixed => fixed.fixed(short).unwrap_or(0),
         };
-        self.timer_mut(timer).start(now, length);
+        self.set_timer(timer, Timer::Running(now.saturating_add(length)));
     }
 
     /// Whether the partner of the selection is known: see the rule `KNOWN_PARTNER`.

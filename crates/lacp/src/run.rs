@@ -80,11 +80,11 @@ impl Port {
                 held: from_any,
             };
             if let Some(timer) = machine.timer {
-                *self.timer_mut(timer) = Timer::Stopped;
+                self.set_timer(timer, Timer::Stopped);
             }
             self.enter::<S>(transition.to, context, out);
             if let (true, Some(timer)) = (from_any, machine.timer) {
-                *self.timer_mut(timer) = Timer::Stopped;
+                self.set_timer(timer, Timer::Stopped);
             }
             if machine.id == MachineId::Mux {
                 self.mux_reason = Some(number as u8);
@@ -173,7 +173,7 @@ impl Port {
                 self.lacpdu = None;
             }
             Action::Start(timer, period) => self.start(timer, period, now, system),
-            Action::Stop(timer) => *self.timer_mut(timer) = Timer::Stopped,
+            Action::Stop(timer) => self.set_timer(timer, Timer::Stopped),
             // With LACP off NTT is FALSE (6.4.16).
             Action::SetNtt(value) => self.ntt = value && self.config.lacp_enabled,
             Action::AttachMux => self.tell_attached(true, out),

@@ -8,17 +8,18 @@
 //! |---|---|
 //! | First members | Exact quotas: each member has its weight's share of the buckets, rounded down or up (largest remainder) |
 //! | Second members | The buckets of each member are shared by the others in the same way, so one death leaves everybody within two buckets of its share |
-//! | Third members | The same for the buckets of each pair |
+//! | Third members | The same for the buckets of each pair, where a pair has many |
 //! | The rest | Weighted rendezvous: the order of a hash of bucket and slot |
 //! | Join, leave, another weight | A member gives away only what it has above its new quota: as few buckets move as with these quotas can. What a member leaves behind goes to the second member of the bucket as far as its quota allows, so what moved at its death stays where it is |
 //!
-//! Integers only, no memory: the longest, [`Owners::rank`], is some hundred thousand
-//! simple steps with 32 members, done when members come and go. IRQL <=
+//! Integers only, no memory. The longest, [`Owners::rank`], hashes every bucket with
+//! every member and sorts; it is done when members come and go. IRQL <=
 //! DISPATCH_LEVEL.
 
 use im_core::data::teamed::{BUCKETS, MAX_MEMBERS, NOBODY, Ranking, Slot};
+use im_core::list::sort_by;
 
-/// Members by rank that [`Owners`] has quotas for; the others are in hash order.
+/// The place of the third member in an order.
 const THIRD: usize = 2;
 
 /// What each slot's member weighs; zero: nobody is there.
@@ -79,13 +80,33 @@ const fn minus_log2(numerator: u32) -> u64 {
     (32 << 16_u64) - if log > 32 << 16 { 32 << 16 } else { log }
 }
 
-/// How much a bucket dislikes a member: the least is the first. The minimum over
-/// members falls to each with the probability of its weight's share (weighted
-/// rendezvous hashing).
-fn dislike(bucket: usize, slot: Slot, weight: u32) -> (u64, Slot) {
-    let hash = mixed(((bucket as u64) << 8) | u64::from(slot));
-    let cost = (minus_log2((hash >> 32) as u32) << 40) / u64::from(weight.max(1));
-    (cost, slot)
+/// How much buckets dislike members: the least is the first. The minimum over members
+/// falls to each with the probability of its weight's share (weighted rendezvous
+/// hashing).
+struct Dislike {
+    /// One by the weight, in parts of 2^42; zero: nobody is there.
+    inverse: [u64; MAX_MEMBERS],
+}
+
+impl Dislike {
+    fn new(weights: &Weights) -> Self {
+        let inverse = |weight: u32| (1_u64 << 42).checked_div(u64::from(weight));
+        Self {
+            inverse: weights.0.map(|weight| inverse(weight).unwrap_or(0)),
+        }
+    }
+
+    fn of(&self, bucket: u8, slot: Slot) -> (u64, Slot) {
+        let inverse = self.inverse.get(usize::from(slot)).copied().unwrap_or(0);
+        // Below 2^22 times 2^42: there is room.
+        let cost = minus_log2((hash(bucket, slot) >> 32) as u32).wrapping_mul(inverse);
+        (cost, slot)
+    }
+}
+
+/// What is between a bucket and a slot.
+const fn hash(bucket: u8, slot: Slot) -> u64 {
+    mixed(((bucket as u64) << 8) | slot as u64)
 }
 
 /// Shares out `seats` by weight: rounded down, and the rest to the largest
@@ -130,18 +151,47 @@ fn quotas(weights: &Weights, seats: usize, group: u64) -> [u16; MAX_MEMBERS] {
 }
 
 /// Takes the one of those with a quota left whom the bucket dislikes least.
-fn take(bucket: usize, weights: &Weights, quotas: &mut [u16; MAX_MEMBERS]) -> Slot {
+fn take(bucket: u8, dislike: &Dislike, quotas: &mut [u16; MAX_MEMBERS]) -> Slot {
     let best = quotas
         .iter_mut()
         .zip(0..)
         .filter(|(quota, _)| **quota > 0)
-        .min_by_key(|(_, slot)| dislike(bucket, *slot, weights.of(*slot)));
+        .min_by_key(|(_, slot)| dislike.of(bucket, *slot));
     match best {
         Some((quota, slot)) => {
             *quota -= 1;
             slot
         }
         None => NOBODY,
+    }
+}
+
+/// The buckets sorted by their group: runs of equal ones, `NO_GROUP` left out.
+struct Groups([u32; BUCKETS]);
+
+/// A bucket of no group.
+const NO_GROUP: u16 = u16::MAX;
+
+impl Groups {
+    fn new(group: impl Fn(u8) -> u16) -> Self {
+        let mut sorted = [0; BUCKETS];
+        for (place, bucket) in sorted.iter_mut().zip(0..=u8::MAX) {
+            *place = u32::from(group(bucket)) << 8 | u32::from(bucket);
+        }
+        sort_by(&mut sorted, Ord::cmp);
+        Self(sorted)
+    }
+
+    /// Each group with its buckets.
+    fn each(&self) -> impl Iterator<Item = (u16, impl ExactSizeIterator<Item = u8> + '_)> {
+        let group = |entry: u32| (entry >> 8) as u16;
+        self.0
+            .chunk_by(move |a, b| group(*a) == group(*b))
+            .filter_map(move |run| {
+                let number = group(*run.first()?);
+                let buckets = run.iter().map(|entry| *entry as u8);
+                (number != NO_GROUP).then_some((number, buckets))
+            })
     }
 }
 
@@ -196,52 +246,65 @@ impl Owners {
         // Whoever has too little takes what suits it best: ownerless buckets, or those
         // of others that have too many.
         for (slot, quota) in (0..).zip(&quotas) {
-            let missing = counts
-                .get(usize::from(slot))
-                .map_or(0, |count| quota.saturating_sub(*count));
-            for _ in 0..missing {
-                self.give(slot, &quotas, &mut counts);
+            let has = counts.get(usize::from(slot)).copied().unwrap_or(0);
+            if has < *quota {
+                self.give(slot, *quota - has, &quotas, &mut counts);
             }
         }
         self.fill_second();
         true
     }
 
-    /// Gives a bucket to a member that has too few.
-    fn give(&mut self, to: Slot, quotas: &[u16; MAX_MEMBERS], counts: &mut [u16; MAX_MEMBERS]) {
-        let weight = self.weights.of(to);
-        let free = |owner: Slot| {
-            let place = usize::from(owner);
-            match counts.get(place).zip(quotas.get(place)) {
-                Some((count, quota)) => count > quota,
-                None => true,
-            }
-        };
-        let best = self
-            .first
-            .iter_mut()
-            .enumerate()
-            .filter(|(_, owner)| free(**owner))
-            .min_by_key(|(bucket, owner)| (**owner != NOBODY, dislike(*bucket, to, weight)));
-        if let Some((_, owner)) = best {
-            for (slot, up) in [(*owner, false), (to, true)] {
-                if let Some(count) = counts.get_mut(usize::from(slot)) {
-                    *count = if up { *count + 1 } else { *count - 1 };
+    /// Gives `missing` buckets to a member that has too few.
+    fn give(
+        &mut self,
+        to: Slot,
+        mut missing: u16,
+        quotas: &[u16; MAX_MEMBERS],
+        counts: &mut [u16; MAX_MEMBERS],
+    ) {
+        // Those that it is liked by first.
+        let mut order = [0; BUCKETS];
+        for (place, bucket) in order.iter_mut().zip(0..=u8::MAX) {
+            *place = (!hash(bucket, to) & !0xFF) | u64::from(bucket);
+        }
+        sort_by(&mut order, Ord::cmp);
+        for wants_owner in [false, true] {
+            for entry in order {
+                let Some(owner) = self.first.get_mut(entry as usize & 0xFF) else {
+                    continue;
+                };
+                let place = usize::from(*owner);
+                match counts.get_mut(place).zip(quotas.get(place)) {
+                    _ if missing == 0 => return,
+                    None if !wants_owner => {}
+                    Some((count, quota)) if wants_owner && *count > *quota => *count -= 1,
+                    _ => continue,
+                }
+                *owner = to;
+                missing -= 1;
+                if let Some(count) = counts.get_mut(usize::from(to)) {
+                    *count = count.saturating_add(1);
                 }
             }
-            *owner = to;
         }
     }
 
     fn fill_second(&mut self) {
         self.second = [NOBODY; BUCKETS];
-        for slot in (0..MAX_MEMBERS as Slot).filter(|slot| self.weights.has(*slot)) {
-            let others = self.weights.without(&[slot]);
-            let size = self.first.iter().filter(|owner| **owner == slot).count();
-            let mut quotas = quotas(&others, size, u64::from(slot));
-            let places = self.first.iter().zip(&mut self.second).enumerate();
-            for (bucket, (_, second)) in places.filter(|(_, (owner, _))| **owner == slot) {
-                *second = take(bucket, &others, &mut quotas);
+        let dislike = Dislike::new(&self.weights);
+        let owner = |bucket: u8| self.first.get(usize::from(bucket)).copied();
+        let groups = Groups::new(|bucket| match owner(bucket) {
+            Some(owner) if owner != NOBODY => u16::from(owner),
+            _ => NO_GROUP,
+        });
+        for (group, buckets) in groups.each() {
+            let others = self.weights.without(&[group as Slot]);
+            let mut quotas = quotas(&others, buckets.len(), u64::from(group));
+            for bucket in buckets {
+                if let Some(second) = self.second.get_mut(usize::from(bucket)) {
+                    *second = take(bucket, &dislike, &mut quotas);
+                }
             }
         }
     }
@@ -254,45 +317,52 @@ impl Owners {
             let [one, two, ..] = order;
             (*one, *two) = (*first, *second);
         }
-        self.fill_third(ranking);
-        for (bucket, order) in ranking.0.iter_mut().enumerate() {
+        let dislike = Dislike::new(&self.weights);
+        self.fill_third(&dislike, ranking);
+        for (order, bucket) in ranking.0.iter_mut().zip(0..=u8::MAX) {
             let mut rest = self.weights;
             let mut used = 0;
-            for slot in order.iter().filter(|slot| **slot != NOBODY) {
+            for slot in order.iter().take_while(|slot| **slot != NOBODY) {
                 rest.set(*slot, 0);
                 used += 1;
             }
             let mut keys = [(u64::MAX, NOBODY); MAX_MEMBERS];
+            let mut count = 0;
             let members = (0..).zip(&rest.0).filter(|(_, weight)| **weight > 0);
-            for (key, (slot, weight)) in keys.iter_mut().zip(members) {
-                *key = dislike(bucket, slot, *weight);
+            for (key, (slot, _)) in keys.iter_mut().zip(members) {
+                *key = dislike.of(bucket, slot);
+                count += 1;
             }
-            keys.sort_unstable();
+            let keys = keys.get_mut(..count).unwrap_or_default();
+            sort_by(keys, Ord::cmp);
             let places = order.get_mut(used..).unwrap_or_default();
             for (place, (_, slot)) in places.iter_mut().zip(keys) {
-                *place = slot;
+                *place = *slot;
             }
         }
     }
 
-    /// Thirds: the buckets of each pair are shared by the others.
-    fn fill_third(&self, ranking: &mut Ranking) {
-        let slots = || (0..MAX_MEMBERS as Slot).filter(|slot| self.weights.has(*slot));
-        for one in slots() {
-            for two in slots().filter(|two| *two > one) {
-                let is_pair = |order: &[Slot; MAX_MEMBERS]| matches!(order, [a, b, ..] if (*a == one && *b == two) || (*a == two && *b == one));
-                let size = ranking.0.iter().filter(|order| is_pair(order)).count();
-                if size == 0 {
-                    continue;
-                }
-                let others = self.weights.without(&[one, two]);
-                let group = 0x100 + (u64::from(one) << 8) + u64::from(two);
-                let mut quotas = quotas(&others, size, group);
-                let places = ranking.0.iter_mut().enumerate();
-                for (bucket, order) in places.filter(|(_, order)| is_pair(order)) {
-                    if let Some(third) = order.get_mut(THIRD) {
-                        *third = take(bucket, &others, &mut quotas);
-                    }
+    /// Thirds: the buckets of each pair are shared by the others, if there are enough
+    /// of them to share.
+    fn fill_third(&self, dislike: &Dislike, ranking: &mut Ranking) {
+        let members = self.weights.0.iter().filter(|weight| **weight > 0).count();
+        let pair = |bucket: u8| match ranking.0.get(usize::from(bucket)) {
+            Some([one, two, ..]) if *two != NOBODY => {
+                u16::from(*one.min(two)) << 8 | u16::from(*one.max(two))
+            }
+            _ => NO_GROUP,
+        };
+        for (group, buckets) in Groups::new(pair).each() {
+            if buckets.len() * 2 < members {
+                continue;
+            }
+            let [one, two] = group.to_be_bytes();
+            let others = self.weights.without(&[one, two]);
+            let mut quotas = quotas(&others, buckets.len(), u64::from(group) + (1 << 16));
+            for bucket in buckets {
+                let order = ranking.0.get_mut(usize::from(bucket));
+                if let Some(third) = order.and_then(|order| order.get_mut(THIRD)) {
+                    *third = take(bucket, dislike, &mut quotas);
                 }
             }
         }

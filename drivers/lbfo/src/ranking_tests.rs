@@ -1,3 +1,9 @@
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::naive_bytecount,
+    reason = "a few hundred of each"
+)]
+
 use super::*;
 use im_core::data::teamed::Members;
 use proptest::prelude::*;

@@ -61,7 +61,7 @@ pub struct Choice {
 /// Chooses the active member. `active` was it before, `delay` is that of the failback.
 pub fn choose(
     active: Option<Slot>,
-    candidates: impl Iterator<Item = Candidate> + Clone,
+    candidates: &(impl Iterator<Item = Candidate> + Clone),
     failback: Failback,
     delay: Time,
     now: Time,

@@ -140,6 +140,7 @@ impl Question {
 
 /// The address that a station has on its link without asking anybody (RFC 4291,
 /// appendix A).
+#[expect(clippy::many_single_char_names, reason = "bytes in their order")]
 pub fn link_local(mac: Mac) -> Ipv6Addr {
     let [a, b, c, d, e, f] = mac.0;
     let word = |high, low| u16::from_be_bytes([high, low]);

@@ -287,14 +287,13 @@ impl<M: Memory> Glue<M> {
             self.markers.pending |= bit(slot);
             let asked = self.run(todo, |system, sink| system.request_marker(now, slot, sink));
             match asked {
-                Some(Ok(_)) => {}
+                // One that is on its way already comes back and counts for this one.
+                Some(Ok(_) | Err(Error::MarkerPending)) => {}
                 Some(Err(Error::MarkerLimit)) => {
                     self.markers.pending &= !bit(slot);
                     let free = self.port(slot).map(Port::marker_free_at);
                     self.markers.retry = self.markers.retry.into_iter().chain(free).min();
                 }
-                // Its own end comes and counts for this one.
-                Some(Err(Error::MarkerPending)) => {}
                 Some(Err(_)) | None => {
                     self.markers.pending &= !bit(slot);
                     self.markers.wanted &= !bit(slot);

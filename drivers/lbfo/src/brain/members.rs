@@ -91,10 +91,10 @@ impl<M: Memory> Table<M> {
         &mut self,
         slot: Slot,
         facts: MemberFacts,
-        settings: &MemberSettings,
+        settings: MemberSettings,
     ) -> bool {
         if let Some(member) = self.get_mut(slot) {
-            member.settings = *settings;
+            member.settings = settings;
             member.leaves = false;
             member.change(facts);
             return true;
@@ -105,7 +105,7 @@ impl<M: Memory> Table<M> {
         };
         *place = Some(Member {
             facts,
-            settings: *settings,
+            settings,
             number,
             state: State::Down,
             speed: facts.speed,

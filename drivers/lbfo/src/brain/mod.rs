@@ -37,6 +37,7 @@ use im_control::EventKind;
 use im_core::data::teamed::{
     Action, Happened, MAX_MEMBERS, MemberFacts, Members, NOBODY, Plan, Ranking, Slot, Time,
 };
+use im_core::list::sort_by;
 use lacp::{Glue, Masks};
 use members::{Table, Told, bit};
 use monitor::Asker;
@@ -153,6 +154,10 @@ impl<M: Memory> Brain<M> {
     }
 
     /// Something happened. Time that goes back stands still.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what happened, happened once"
+    )]
     pub fn happened(&mut self, now: Time, what: Happened<'_, MemberSettings>, todo: Todo<'_>) {
         self.now = self.now.max(now);
         match what {
@@ -162,7 +167,7 @@ impl<M: Memory> Brain<M> {
                 self.lacp.start(&self.settings, mac);
             }
             Happened::Joined(slot, facts, settings) => {
-                self.members.join(slot, facts, settings);
+                self.members.join(slot, facts, *settings);
             }
             Happened::Leaving(slot) => {
                 if let Some(member) = self.members.get_mut(slot) {
@@ -283,21 +288,22 @@ impl<M: Memory> Brain<M> {
     fn choose(&mut self, masks: &Masks) {
         let among = match self.settings.mode {
             Mode::ActiveBackup => Members::MAX,
-            Mode::Lacp => match masks.fallback {
-                Some(among) => among,
-                None => {
+            Mode::Lacp => {
+                if let Some(among) = masks.fallback {
+                    among
+                } else {
                     let one = masks.distribute;
                     self.active = (masks.one && one != 0).then(|| one.trailing_zeros() as Slot);
                     self.failback = None;
                     return;
                 }
-            },
+            }
             Mode::Hash | Mode::RoundRobin | Mode::Broadcast | Mode::Dynamic => return,
         };
         let candidates = self.members.candidates();
         let choice = backup::choose(
             self.active,
-            candidates.filter(|candidate| among & bit(candidate.slot) != 0),
+            &candidates.filter(|candidate| among & bit(candidate.slot) != 0),
             self.settings.failback,
             milliseconds(self.settings.failback_delay),
             self.now,
@@ -360,10 +366,9 @@ impl<M: Memory> Brain<M> {
                 todo(Action::Tell(Some(slot), EventKind::MemberUp, speed));
             } else if before & !distribute & bit != 0 {
                 let reason = match member.map(|member| member.state) {
-                    None => Reason::Link,
                     Some(State::Leaving) => Reason::Leaves,
                     Some(state) if state.is_in_use() => Reason::Lacp,
-                    Some(_) => Reason::Link,
+                    Some(_) | None => Reason::Link,
                 };
                 todo(Action::Tell(
                     Some(slot),
@@ -383,14 +388,18 @@ impl<M: Memory> Brain<M> {
         let mut order = [NOBODY; MAX_MEMBERS];
         if self.one {
             let failback = self.settings.failback;
+            let mut count = 0;
             for (place, candidate) in order.iter_mut().zip(self.members.candidates()) {
                 *place = candidate.slot;
+                count += 1;
             }
-            order.sort_unstable_by_key(|slot| {
+            let key = |slot: &Slot| {
                 let member = self.members.get(*slot);
                 let place = member.map(|member| member.candidate(*slot).place(failback));
-                (Some(*slot) != self.active, place.is_none(), place)
-            });
+                (Some(*slot) != self.active, place)
+            };
+            let joined = order.get_mut(..count).unwrap_or_default();
+            sort_by(joined, |a, b| key(a).cmp(&key(b)));
         }
         changes |= order != self.order;
         self.order = order;

@@ -113,7 +113,7 @@ impl Net {
             if self.random.u8(0..100) < loss {
                 continue;
             }
-            for _ in 0..1 + u8::from(self.random.u8(0..100) < twice) {
+            for _ in 0..=u8::from(self.random.u8(0..100) < twice) {
                 let delay = MILLISECOND / 10 + self.random.u64(0..=delay);
                 self.number += 1;
                 let key = (self.now + delay, self.number);
@@ -787,10 +787,8 @@ fn apply(net: &mut Net, event: Event) {
     let is_there = |net: &Net, (team, slot): End| net.teams[team].brain.member(slot).is_some();
     match event {
         Event::Pull(slot) => net.pull((0, slot)),
-        Event::Plug(slot) => {
-            if !net.cables.contains_key(&(0, slot)) {
-                net.plug((0, slot), (1, slot));
-            }
+        Event::Plug(slot) if !net.cables.contains_key(&(0, slot)) => {
+            net.plug((0, slot), (1, slot));
         }
         Event::Flap(team, slot) if is_there(net, (team, slot)) => {
             net.link((team, slot), false);

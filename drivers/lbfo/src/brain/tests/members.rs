@@ -47,8 +47,11 @@ pub fn answer(team: &mut Team) {
     }
 }
 
+/// Leads to a transition.
+type Case = fn() -> Team;
+
 /// Name, and what leads to it. Each ends right behind the transition.
-const CASES: &[(&str, fn() -> Team)] = &[
+const CASES: &[(&str, Case)] = &[
     ("LINK_UP", || {
         let mut team = Team::with(&delayed(), 2);
         assert_eq!(team.state(1), State::UpDelay);
