@@ -217,11 +217,16 @@ fn join<T: Topology>(lower: &Lower<T>) -> Result<()> {
 /// promised, and is not that miniport itself.
 fn fits<T: Topology>(lower: &Lower<T>) -> core::result::Result<(), MemberRefusal> {
     let facts = lower.facts();
+    // What the miniport will show is what all members have in common.
+    let alike = || {
+        let others = lower.team().facts();
+        others.map_or(Ok(()), |others| T::is_alike(&others, &facts))
+    };
     let Some(upper) = lower.team().upper_at(0) else {
-        return Ok(());
+        return alike();
     };
     let Some(_inside) = upper.handlers.enter() else {
-        return Ok(()); // it will show what all members have in common
+        return alike();
     };
     if facts.if_index != 0 && facts.if_index == upper.if_index.load(Ordering::Relaxed) {
         return Err(MemberRefusal::Loop);
@@ -229,7 +234,7 @@ fn fits<T: Topology>(lower: &Lower<T>) -> core::result::Result<(), MemberRefusal
     let shown = *upper.shown.lock();
     match (upper.port(), shown) {
         (Some(port), Some(shown)) => T::accepts_member(port, &shown, &facts),
-        _ => Ok(()),
+        _ => alike(),
     }
 }
 

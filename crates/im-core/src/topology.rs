@@ -118,6 +118,13 @@ pub trait Topology: Sized + Send + Sync + 'static {
         members.next().map(|(_, facts)| facts)
     }
 
+    /// Whether an adapter is of the kind that those of a team are, which have this in
+    /// common, as long as their miniport has not shown anything yet. Pure;
+    /// IRQL = PASSIVE_LEVEL.
+    fn is_alike(_team: &Facts, _adapter: &Facts) -> core::result::Result<(), MemberRefusal> {
+        Ok(())
+    }
+
     /// Whether an adapter may join the team of a miniport that shows this already.
     /// Pure; IRQL = PASSIVE_LEVEL.
     fn accepts_member(

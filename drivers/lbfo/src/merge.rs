@@ -13,8 +13,9 @@ use im_core::facts::Link;
 use im_core::{Facts, Shown};
 use ndis::header::Zeroed;
 use ndis::sys::{
-    MediaConnectStateConnected, NDIS_LINK_SPEED_UNKNOWN, NDIS_MAC_OPTION_8021Q_VLAN, NDIS_OFFLOAD,
-    NDIS_OFFLOAD_FLAGS_GROUP_CHECKSUM_CAPABILITIES, NDIS_PM_CAPABILITIES,
+    MediaConnectStateConnected, NDIS_LINK_SPEED_UNKNOWN, NDIS_MAC_OPTION_8021Q_VLAN, NDIS_MEDIUM,
+    NDIS_OFFLOAD, NDIS_OFFLOAD_FLAGS_GROUP_CHECKSUM_CAPABILITIES, NDIS_PHYSICAL_MEDIUM,
+    NDIS_PM_CAPABILITIES, NET_IF_ACCESS_TYPE, NET_IF_CONNECTION_TYPE, NET_IF_DIRECTION_TYPE,
 };
 
 /// What becomes of a field when two members meet.
@@ -477,16 +478,44 @@ pub fn fold(policy: LinkSpeed, members: &mut dyn Iterator<Item = (u8, Facts)>) -
     Some(team)
 }
 
+/// What has to be the same in all members: the rows that say [`Rule::Same`].
+type Kind = (
+    (NDIS_MEDIUM, NDIS_PHYSICAL_MEDIUM, u16),
+    (
+        NET_IF_ACCESS_TYPE,
+        NET_IF_DIRECTION_TYPE,
+        NET_IF_CONNECTION_TYPE,
+    ),
+    u16,
+);
+
+const fn kind(facts: &Facts) -> Kind {
+    (
+        (facts.medium, facts.physical, facts.if_type),
+        (facts.access, facts.direction, facts.connection),
+        facts.mac_length,
+    )
+}
+
+/// Whether an adapter is of the kind that a team's members are.
+pub fn is_alike(team: &Facts, member: &Facts) -> Result<(), MemberRefusal> {
+    if kind(team) == kind(member) {
+        Ok(())
+    } else {
+        Err(MemberRefusal::Medium)
+    }
+}
+
 /// Whether an adapter can be a member of a team that shows this already: whatever
 /// cannot be changed while the team's miniport is initialised must be true of the new
 /// member, too.
 pub fn accepts(shown: &Shown, member: &Facts) -> Result<(), MemberRefusal> {
-    let kind = (shown.medium, shown.physical, shown.if_type);
-    let ways = (shown.access, shown.direction, shown.connection);
-    if (member.medium, member.physical, member.if_type) != kind
-        || (member.access, member.direction, member.connection) != ways
-        || member.mac_length != shown.mac_length
-    {
+    let of_team = (
+        (shown.medium, shown.physical, shown.if_type),
+        (shown.access, shown.direction, shown.connection),
+        shown.mac_length,
+    );
+    if kind(member) != of_team {
         return Err(MemberRefusal::Medium);
     }
     if member.mtu < shown.mtu {

@@ -298,7 +298,11 @@ fn who_can_be_a_member() {
     let refused = |change: fn(&mut Facts)| {
         let mut member = facts(2);
         change(&mut member);
-        accepts(&shown, &member).err()
+        let refusal = accepts(&shown, &member).err();
+        // Before the team shows anything, only the kind counts.
+        let kind = refusal.filter(|refusal| *refusal == MemberRefusal::Medium);
+        assert_eq!(is_alike(&team, &member).err(), kind);
+        refusal
     };
     let medium = Some(MemberRefusal::Medium);
     assert_eq!(
@@ -315,6 +319,16 @@ fn who_can_be_a_member() {
         refused(|member| member.access = NET_IF_ACCESS_TYPE(1)),
         medium
     );
+    assert_eq!(
+        refused(|member| member.direction = NET_IF_DIRECTION_TYPE(1)),
+        medium
+    );
+    assert_eq!(
+        refused(|member| member.connection = NET_IF_CONNECTION_TYPE(2)),
+        medium
+    );
+    let same = FACTS.iter().filter(|row| row.rule == Rule::Same);
+    assert_eq!(same.count(), 7, "each of them tried above");
     assert_eq!(
         refused(|member| member.mtu = 1499),
         Some(MemberRefusal::Mtu)

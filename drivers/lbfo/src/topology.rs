@@ -170,6 +170,10 @@ impl Topology for Lbfo {
         merge::fold(LinkSpeed::Sum, &mut numbered)
     }
 
+    fn is_alike(team: &Facts, adapter: &Facts) -> core::result::Result<(), MemberRefusal> {
+        merge::is_alike(team, adapter)
+    }
+
     fn accepts_member(
         _port: &Team,
         shown: &Shown,
