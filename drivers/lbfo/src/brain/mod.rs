@@ -96,12 +96,6 @@ pub fn wants_frame(settings: &TeamSettings, head: &[u8]) -> bool {
     settings.monitor != Monitor::Off && frames::is_candidate(head)
 }
 
-/// Whether the brain wants to see a frame that is sent: addresses are learnt from it.
-/// IRQL <= DISPATCH_LEVEL, no lock.
-pub fn learns_from(head: &[u8]) -> bool {
-    frames::is_candidate(head)
-}
-
 /// The state machines of a team.
 pub struct Brain<M: Memory> {
     settings: TeamSettings,
@@ -117,7 +111,7 @@ pub struct Brain<M: Memory> {
     active: Option<Slot>,
     /// One carries everything: the active one.
     one: bool,
-    /// The last one that was active.
+    /// The last one that was active; [`NOBODY`] if all were.
     last_active: Option<Slot>,
     /// When another member takes over.
     failback: Option<Time>,
@@ -431,6 +425,10 @@ impl<M: Memory> Brain<M> {
         }
         if self.active.is_none() {
             self.notice.stop();
+        }
+        if !self.one && self.plan.distribute != 0 {
+            // All of them carry frames: whoever serves alone after that is another.
+            self.last_active = Some(NOBODY);
         }
         let interval = milliseconds(self.settings.notice_interval);
         self.notice.run(self.now, interval, &mut |slot, frame| {

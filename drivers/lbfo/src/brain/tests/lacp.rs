@@ -9,6 +9,7 @@ use super::team::*;
 use ::lacp::pdu::{self, Pdu};
 use ::lacp::table::{Mux, Receive};
 use ::lacp::{Counter, MacAddress, PortState};
+use ethernet::Vlan;
 use proptest::prelude::*;
 
 fn lacp() -> TeamSettings {
@@ -374,6 +375,9 @@ fn strict_is_no_partner_no_link_and_else_one_serves_as_in_active_backup() {
 fn a_partner_that_comes_ends_the_fallback_and_one_that_goes_begins_it() {
     let mut net = Net::pair(&[lacp(), lacp()], 2, 0);
     let saved: BTreeMap<_, _> = net.cables.clone();
+    let address = "192.0.2.9".parse().expect("an address");
+    let used = frames::announcement(address, team_mac(0), Vlan::NONE, frames::Form::Request);
+    net.act(0, |it| it.event(Happened::Sent(used.bytes())));
     net.cables.clear();
     net.frames.clear();
     net.run(10 * SECOND);
@@ -400,6 +404,12 @@ fn a_partner_that_comes_ends_the_fallback_and_one_that_goes_begins_it() {
     net.run(20 * SECOND);
     assert_eq!(net.teams[0].brain.active(), Some(0));
     assert!(net.teams[0].ranking().0.iter().all(|order| order[0] == 0));
+    // The switch knew the team on both links.
+    let announced = net.teams[0]
+        .sent()
+        .into_iter()
+        .filter(|(_, slot, frame)| *slot == 0 && frame[12..14] == [8, 6]);
+    assert_eq!(announced.count(), 1);
 }
 
 #[test]
