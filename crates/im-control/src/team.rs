@@ -89,7 +89,7 @@ named! {
         VlanTags = 6 "vlan-tags",
         /// It is, or stands on, the team's own miniport.
         Loop = 7 "loop",
-        /// Its address is none that a station can have.
+        /// Its address is not the team's, and it cannot be asked for all frames.
         Address = 8 "address",
         /// Another member has its MemberIndex.
         Number = 9 "number",

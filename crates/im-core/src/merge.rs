@@ -41,6 +41,9 @@ pub struct Merged {
     /// Promiscuous only because of an address that is not the adapter's own, whose
     /// frames come no other way.
     pub promiscuous: bool,
+    /// There is such an address, and the adapter has no promiscuous mode: its frames
+    /// do not come.
+    pub deaf: bool,
 }
 
 /// Filters that mean something on Ethernet, and that can be merged.
@@ -130,5 +133,6 @@ pub fn together<'a>(able: Able, asks: impl Iterator<Item = Ask<'a>>, list: &mut 
         groups: used,
         overflow,
         promiscuous: promiscuous && everything(filter),
+        deaf: foreign && !everything(filter),
     }
 }

@@ -24,8 +24,8 @@ use ndis::memory::{Pool, PoolBox, Tag as PoolTag};
 use ndis::oid::Facts as Asked;
 use ndis::string::wide;
 use ndis::sys::{
-    NDIS_OID, NDIS_PACKET_TYPE_DIRECTED, NDIS_PACKET_TYPE_MULTICAST, NDIS_STATUS, NdisMedium802_3,
-    NdisPhysicalMediumNative802_11, NdisPhysicalMediumWirelessLan,
+    NDIS_OID, NDIS_PACKET_TYPE_DIRECTED, NDIS_PACKET_TYPE_MULTICAST, NDIS_PACKET_TYPE_PROMISCUOUS,
+    NDIS_STATUS, NdisMedium802_3, NdisPhysicalMediumNative802_11, NdisPhysicalMediumWirelessLan,
 };
 use ndis::{Error, Result};
 
@@ -175,11 +175,16 @@ impl Topology for Lbfo {
     }
 
     fn accepts_member(
-        _port: &Team,
+        port: &Team,
         shown: &Shown,
         adapter: &Facts,
     ) -> core::result::Result<(), MemberRefusal> {
-        merge::accepts(shown, adapter)
+        merge::accepts(shown, adapter)?;
+        let hears = adapter.filters & NDIS_PACKET_TYPE_PROMISCUOUS != 0;
+        if own_mac(adapter) != port.mac && !hears {
+            return Err(MemberRefusal::Address); // LBF-5
+        }
+        Ok(())
     }
 
     fn slot(adapter: &MemberSettings) -> Option<Slot> {

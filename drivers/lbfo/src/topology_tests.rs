@@ -148,8 +148,9 @@ fn what_members_are_asked_for() {
     assert!(merged.promiscuous && merged.filter & PROMISCUOUS != 0);
     let (merged, _) = asked(&plain, other, all, BROADCAST, 8);
     assert_eq!(merged.filter, BROADCAST, "nobody's own frames are wanted");
+    assert!(!merged.deaf);
     let (merged, _) = asked(&plain, other, DIRECTED, DIRECTED, 8);
-    assert!(!merged.promiscuous, "it has no such filter");
+    assert!(!merged.promiscuous && merged.deaf, "it has no such filter");
 
     // LACP is heard before the stack hears anything.
     let lacp = team(&mode(2));
@@ -173,6 +174,22 @@ fn what_members_are_asked_for() {
         .list("MonitorTargets", &["192.0.2.1"]);
     let (merged, _) = asked(&team(&monitor), MAC, all, 0, 8);
     assert_eq!(merged.filter, DIRECTED);
+}
+
+/// LBF-5: a member hears the team's address, or is none.
+#[test]
+fn who_cannot_hear_the_team_is_no_member() {
+    let team = team(&mode(0));
+    let mut facts = facts(1);
+    let shown = Lbfo::shown(&member(&Key::default()), &facts, &team);
+    let accepted = |facts: &Facts| Lbfo::accepts_member(&team, &shown, facts);
+    assert_eq!(accepted(&facts), Ok(()));
+    facts.filters &= !PROMISCUOUS;
+    assert_eq!(accepted(&facts), Err(MemberRefusal::Address));
+    facts.mac[..6].copy_from_slice(&MAC.0);
+    assert_eq!(accepted(&facts), Ok(()));
+    facts.mtu = 100;
+    assert_eq!(accepted(&facts), Err(MemberRefusal::Mtu));
 }
 
 #[test]

@@ -81,6 +81,7 @@ fn foreign_addresses_need_promiscuous_mode() {
     // An adapter without promiscuous mode is not asked for it.
     let (together, _) = merged(EVERY & !PROMISCUOUS, &[(OTHER, DIRECTED, Vec::new())], 8);
     assert_eq!((together.filter, together.promiscuous), (DIRECTED, false));
+    assert!(together.deaf, "which is said");
 }
 
 #[test]

@@ -15,8 +15,9 @@ use im_control::EventKind;
 use ndis::mutex::MutexGuard;
 use ndis::sys::{
     NDIS_OFFLOAD_ENCAPSULATION, NDIS_PACKET_TYPE_ALL_MULTICAST, NDIS_PACKET_TYPE_PROMISCUOUS,
-    NDIS_STATUS, NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_MULTICAST_FULL, NDIS_STATUS_SUCCESS,
-    OID_802_3_MULTICAST_LIST, OID_GEN_CURRENT_PACKET_FILTER, OID_OFFLOAD_ENCAPSULATION,
+    NDIS_STATUS, NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_MULTICAST_FULL,
+    NDIS_STATUS_NOT_SUPPORTED, NDIS_STATUS_SUCCESS, OID_802_3_MULTICAST_LIST,
+    OID_GEN_CURRENT_PACKET_FILTER, OID_OFFLOAD_ENCAPSULATION,
 };
 
 /// Whether a question to the adapter has to succeed.
@@ -113,6 +114,12 @@ fn adjust_one<T: Topology>(
     }
     if merged.promiscuous && !below.promiscuous {
         lower.driver.event(EventKind::PromiscuousNeeded, index, 0);
+    }
+    if merged.deaf && !below.deaf {
+        let why = NDIS_STATUS_NOT_SUPPORTED.0 as u32;
+        let kind = EventKind::PromiscuousRefused;
+        lower.driver.event(kind, index, why.into());
+        log::of_binding(lower, kind, why);
     }
     if merged.overflow && !below.overflow {
         let longest = facts.multicast.into();

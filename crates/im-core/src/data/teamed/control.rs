@@ -197,18 +197,32 @@ fn happened<T: Bond>(team: &Team<T>, what: Happened<'_, T::Adapter>) {
         let Core { brain, todo, .. } = &mut *core;
         T::happened(brain, port, now, what, &mut |action| todo.push(&action));
         let plan = T::plan(&core.brain);
+        // Who leaves in order does not distribute any more when he goes.
+        let lost = core.plan.distribute & !plan.alive;
         core.plan = plan;
         // At once, and in the order of the plans: both take leaf locks at most.
         state(team).set_alive(plan.alive);
         state(team).set_collect(plan.collect);
         let in_line = core.is_in_line();
         drop(core);
+        for slot in slots(lost) {
+            tell_lost(team, slot);
+        }
         if !in_line {
             running.worker.queue();
         }
         work_off(team, upper, running);
         arm(running);
     });
+}
+
+/// Notes that a member died, and what it had then: no more than that is lost.
+fn tell_lost<T: Bond>(team: &Team<T>, slot: Slot) {
+    if let Some(member) = team.member(usize::from(slot)) {
+        let holds = member.data.holds();
+        let kind = EventKind::MemberLost;
+        team.driver.event(kind, member.if_index(), holds);
+    }
 }
 
 impl<T: Bond> Core<T> {

@@ -163,6 +163,12 @@ impl Member {
         self.phase(phase).outstanding() == 0
     }
 
+    /// Lists that were handed to it and are not completed, copies left out.
+    pub(super) fn holds(&self) -> u64 {
+        let out = self.phases.iter().map(Phase::outstanding);
+        out.fold(0, i64::saturating_add).max(0) as u64
+    }
+
     /// Bytes that it has.
     pub(super) fn load(&self) -> u64 {
         self.load.0.load(Ordering::Relaxed).max(0) as u64
