@@ -8,9 +8,9 @@ use ndis_sys::{
     NdisMedium802_3,
 };
 
-use super::EdgeState;
 use super::configuration::Value;
 use super::nic::NicConfig;
+use super::{EdgeState, Ndis};
 use crate::api::api;
 use crate::engine::Job;
 use crate::handle::Kind;
@@ -74,6 +74,47 @@ pub(crate) const fn header(kind: u8, revision: u8, size: usize) -> NDIS_OBJECT_H
         Type: kind,
         Revision: revision,
         Size: size as u16,
+    }
+}
+
+/// The devices that a binding's key lists.
+fn names_above(values: &[(String, Value)]) -> Vec<String> {
+    let mut names = Vec::new();
+    for number in 1..=9 {
+        let key = match number {
+            1 => "UpperBindings".to_owned(),
+            _ => format!("UpperBindings{number}"),
+        };
+        let found = values.iter().find(|(k, _)| k.eq_ignore_ascii_case(&key));
+        match found {
+            Some((_, Value::Strings(more))) => names.extend_from_slice(more),
+            _ => break,
+        }
+    }
+    names
+}
+
+fn lists(values: &[(String, Value)], device: &str) -> bool {
+    let names = names_above(values);
+    names.iter().any(|name| name.eq_ignore_ascii_case(device))
+}
+
+impl Ndis {
+    /// Bindings that list a device, are open and do not go.
+    pub(super) fn serving(&self, device: &str) -> impl Iterator<Item = u64> {
+        let stays = move |b: &Binding| b.opened && !b.closed && !b.unbinding;
+        self.bindings
+            .iter()
+            .filter(move |(_, b)| stays(b) && lists(&b.values, device))
+            .map(|(&binding, _)| binding)
+    }
+
+    /// Whether a device has or gets an adapter below, or one whose unbind is not over.
+    fn is_served(&self, device: &str) -> bool {
+        let leaves = |names: &Vec<String>| names.iter().any(|n| n.eq_ignore_ascii_case(device));
+        self.serving(device).next().is_some()
+            || self.binds.values().any(|b| lists(&b.values, device))
+            || self.leaving.values().any(leaves)
     }
 }
 
@@ -275,6 +316,12 @@ impl Host {
             return;
         };
         let devices = self.upper_bindings(binding);
+        let served: Vec<(String, u64)> = devices
+            .iter()
+            .filter_map(|name| Some((name.clone(), self.miniport(name)?)))
+            .collect();
+        let below = self.ndis(|n| n.nics[n.bindings[&binding].nic].config.if_index);
+        self.ndis(|n| n.leaving.insert(binding, devices.clone()));
         self.pause_binding(binding);
         let unbind = self.ndis(|n| {
             let h = n.handles.open(Kind::Unbind);
@@ -305,13 +352,27 @@ impl Host {
             n.handles.close(unbind);
             n.bindings.get(&binding).is_none_or(|b| b.closed)
         });
-        let requested = devices.iter().filter(|d| self.device_is_requested(d));
+        self.ndis(|n| n.leaving.remove(&binding));
+        // Where several adapters serve one device, the last one that goes takes it along.
+        let unserved = |name: &str| !self.ndis(|n| n.is_served(name));
+        let requested = devices
+            .iter()
+            .filter(|d| unserved(d) && self.device_is_requested(d));
         if let Some(device) = requested.last() {
             self.violate(
                 "CAN-1",
                 format!("{device} is still requested when the unbind of its adapter ends"),
             );
         }
+        for (device, miniport) in &served {
+            if unserved(device) && self.miniport(device) == Some(*miniport) {
+                self.violate(
+                    "UNB-7",
+                    format!("{device} is still there when the unbind of its last adapter ends"),
+                );
+            }
+        }
+        self.no_stack_entry("unbind", |&(_, lower)| lower == below);
         if !closed {
             self.violate(
                 "UNB-2",
@@ -329,21 +390,13 @@ impl Host {
     pub fn upper_bindings(&self, binding: u64) -> Vec<String> {
         self.ndis(|n| {
             let b = n.bindings.get(&binding);
-            let values = b.map_or(&[][..], |b| &b.values);
-            let mut names = Vec::new();
-            for number in 1..=9 {
-                let key = match number {
-                    1 => "UpperBindings".to_owned(),
-                    _ => format!("UpperBindings{number}"),
-                };
-                let found = values.iter().find(|(k, _)| k.eq_ignore_ascii_case(&key));
-                match found {
-                    Some((_, Value::Strings(more))) => names.extend_from_slice(more),
-                    _ => break,
-                }
-            }
-            names
+            b.map_or_else(Vec::new, |b| names_above(&b.values))
         })
+    }
+
+    /// The bindings that serve a device now, by their `UpperBindings`: the members of a team.
+    pub fn bindings_of(&self, device: &str) -> Vec<u64> {
+        self.ndis(|n| n.serving(device).collect())
     }
 
     /// Changes a binding's `UpperBindings` and tells the driver, as Windows does when virtual

@@ -337,6 +337,36 @@ impl Host {
         self.halt_miniport(miniport);
     }
 
+    /// The interface stack as the driver described it: which interface lies on which.
+    pub fn stack_entries(&self) -> Vec<(u32, u32)> {
+        self.ndis(|n| n.stack_entries.iter().copied().collect())
+    }
+
+    /// Interface index of a virtual device, 0 if the machine does not know it.
+    pub fn device_if_index(&self, name: &str) -> u32 {
+        let key = name.to_uppercase();
+        self.ndis(|n| n.instances.get(&key).map_or(0, |i| i.if_index))
+    }
+
+    /// IFS-2: what lay on an edge that is gone, or it on others, is withdrawn.
+    pub(crate) fn no_stack_entry(&self, after: &str, of_edge: impl Fn(&(u32, u32)) -> bool) {
+        let left = self.ndis(|n| {
+            let left: Vec<_> = n.stack_entries.iter().copied().filter(of_edge).collect();
+            for entry in &left {
+                n.stack_entries.remove(entry);
+            }
+            left
+        });
+        for (higher, lower) in left {
+            self.violate(
+                "IFS-2",
+                format!(
+                    "the interface stack entry {higher} over {lower} is left after the {after}"
+                ),
+            );
+        }
+    }
+
     /// Halts a virtual miniport: protocols above let go, it is paused, then halted.
     pub(crate) fn halt_miniport(&self, miniport: u64) {
         self.detach_uppers(miniport);
@@ -358,15 +388,17 @@ impl Host {
             handler,
             &[context, NdisHaltDeviceInstanceDeInitialized.0 as u64],
         );
-        let (out, timers) = self.ndis(|n| {
+        let (out, timers, if_index) = self.ndis(|n| {
             let m = n.miniports.remove(&miniport).expect("miniport");
             n.handles.close(miniport);
+            let mut if_index = 0;
             if let Some(i) = n.instances.get_mut(&m.name) {
                 i.miniport = None;
                 i.starting = false;
+                if_index = i.if_index;
             }
             let timers = n.timers.values().filter(|t| t.owner == miniport).count();
-            (m.receives, timers)
+            (m.receives, timers, if_index)
         });
         if out > 0 {
             self.violate(
@@ -414,6 +446,33 @@ impl Host {
             self.violate(
                 "CFG-1",
                 "a configuration handle is open after MiniportHaltEx".into(),
+            );
+        }
+        if if_index != 0 {
+            self.no_stack_entry("halt", |&(higher, _)| higher == if_index);
+        }
+    }
+
+    /// UNB-7: inside the unbind of one adapter a miniport goes down that the driver said lies
+    /// on others too.
+    fn needed_by_others(&self, miniport: u64) {
+        let inside = self
+            .local()
+            .frames
+            .borrow()
+            .iter()
+            .any(|f| f.name == "ProtocolUnbindAdapterEx");
+        let others = self.ndis(|n| {
+            let name = &n.miniports[&miniport].name;
+            let index = n.instances.get(name).map_or(0, |i| i.if_index);
+            let below = |b: u64| n.nics[n.bindings[&b].nic].config.if_index;
+            let needs = |&b: &u64| n.stack_entries.contains(&(index, below(b)));
+            n.serving(name).filter(needs).count()
+        });
+        if inside && others > 0 {
+            self.violate(
+                "UNB-7",
+                format!("a virtual miniport goes with one adapter, {others} more are below it"),
             );
         }
     }
@@ -492,6 +551,7 @@ api! { exports:
             host.violate("VMI-8", "NdisIMDeInitializeDeviceInstance before the initialisation is over, or twice".into());
             return NDIS_STATUS_FAILURE;
         }
+        host.needed_by_others(miniport);
         host.halt_miniport(miniport);
         NDIS_STATUS_SUCCESS
     }

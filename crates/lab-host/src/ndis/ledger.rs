@@ -58,8 +58,24 @@ pub(crate) struct Record {
     pub(crate) by: &'static str,
     /// While it is out: what the driver answers for as long as others have it.
     out: Option<Box<Out>>,
-    /// A child of it failed below (SND-12).
-    pub(crate) failed: bool,
+    /// How its children fared below (SND-12).
+    pub(crate) children: Children,
+}
+
+/// How the children of a list fared. One that carries a part of its frames must not fail, of
+/// those that each carry all of them one at least has to arrive.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Children {
+    part_failed: bool,
+    copy_failed: bool,
+    copy_arrived: bool,
+}
+
+impl Children {
+    /// Whether the list may not be completed with success.
+    pub(crate) const fn failed(self) -> bool {
+        self.part_failed || (self.copy_failed && !self.copy_arrived)
+    }
 }
 
 /// What stays in use while a list that the driver made or rebuilt is with others.
@@ -105,7 +121,7 @@ impl Ledger {
                 since: 0,
                 by,
                 out: None,
-                failed: false,
+                children: Children::default(),
             },
         );
     }
@@ -175,7 +191,7 @@ impl Host {
                     since,
                     by,
                     out: None,
-                    failed: false,
+                    children: Children::default(),
                 },
             );
         });
@@ -260,20 +276,22 @@ impl Host {
         });
     }
 
-    /// A list fails below: so did a child of each list whose data it has (SND-12).
-    pub(crate) fn child_failed(&self, list: u64) {
+    /// A list is done with below: so is a child of each list whose data it has (SND-12).
+    pub(crate) fn child_done(&self, list: u64, arrived: bool) {
         self.ndis(|n| {
-            let parents = n
-                .ledger
-                .lists
-                .get(&list)
-                .filter(|r| r.path == Path::Own)
-                .and_then(|r| r.out.as_ref())
-                .map(|out| out.lists.clone());
-            for parent in parents.unwrap_or_default() {
-                if let Some(r) = n.ledger.lists.get_mut(&parent) {
-                    r.failed = true;
-                }
+            let child = n.ledger.lists.get(&list).filter(|r| r.path == Path::Own);
+            let Some(out) = child.and_then(|r| r.out.as_ref()) else {
+                return;
+            };
+            let (bytes, parents) = (out.bytes, out.lists.clone());
+            for parent in parents {
+                let Some(r) = n.ledger.lists.get_mut(&parent) else {
+                    continue;
+                };
+                let all = r.bytes == Some(bytes);
+                r.children.part_failed |= !arrived && !all;
+                r.children.copy_failed |= !arrived && all;
+                r.children.copy_arrived |= arrived && all;
             }
         });
     }

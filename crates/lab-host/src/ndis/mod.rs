@@ -99,6 +99,8 @@ pub(crate) struct Ndis {
     pub(crate) binds: BTreeMap<u64, binding::Bind>,
     pub(crate) bindings: BTreeMap<u64, binding::Binding>,
     pub(crate) unbinds: BTreeMap<u64, Option<i32>>,
+    /// Bindings whose unbind is under way, and the devices they served.
+    pub(crate) leaving: BTreeMap<u64, Vec<String>>,
     pub(crate) instances: BTreeMap<String, instance::Instance>,
     /// Requests for instances so far.
     pub(crate) tickets: u64,

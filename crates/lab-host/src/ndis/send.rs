@@ -132,7 +132,7 @@ api! { exports:
                         host.violate("SND-2", format!("list {list:#x} of one virtual miniport is completed on another"));
                     }
                     host.hand_out(list, &record, "SND-7", "SND-9");
-                    if record.failed && status == NDIS_STATUS_SUCCESS.0 {
+                    if record.children.failed() && status == NDIS_STATUS_SUCCESS.0 {
                         host.violate("SND-12", format!("list {list:#x} is completed with success, a child of it failed"));
                     }
                     host.ndis(|n| {

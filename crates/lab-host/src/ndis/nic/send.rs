@@ -169,9 +169,7 @@ impl Host {
             return;
         };
         for &(list, fail) in lists {
-            if fail {
-                self.child_failed(list);
-            }
+            self.child_done(list, !fail);
             self.hand_back(list, "ProtocolSendNetBufferListsComplete");
             let status = if fail {
                 NDIS_STATUS_FAILURE

@@ -51,7 +51,7 @@ pub(super) fn host() -> &'static Host {
     crate::api::host()
 }
 
-const SOURCE: u64 = at!(NET_BUFFER_LIST.SourceHandle);
+pub(super) const SOURCE: u64 = at!(NET_BUFFER_LIST.SourceHandle);
 
 /// Notes where a list came from and puts another handle into it.
 fn save(list: u64, port: u64, handle: u64) {
@@ -115,11 +115,8 @@ pub(super) fn pool(owner: u64) -> u64 {
     crate::ndis::nbl::tests::allocate_pool(owner, &raw const p as u64)
 }
 
-unsafe extern "efiapi" fn initialize(
-    miniport: NDIS_HANDLE,
-    _: NDIS_HANDLE,
-    _: *mut NDIS_MINIPORT_INIT_PARAMETERS,
-) -> NDIS_STATUS {
+/// Sets the attributes of a virtual miniport; its handle is its context.
+pub(super) fn attributes(miniport: u64) {
     // SAFETY: plain data of the ABI; all zero is a value of it.
     let mut r: NDIS_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES = unsafe { std::mem::zeroed() };
     r.Header = header(
@@ -127,9 +124,8 @@ unsafe extern "efiapi" fn initialize(
         2,
         size_of_val(&r),
     );
-    r.MiniportAdapterContext = miniport;
+    r.MiniportAdapterContext = miniport as NDIS_HANDLE;
     r.AttributeFlags = NDIS_MINIPORT_ATTRIBUTES_NO_HALT_ON_SUSPEND;
-    let miniport = miniport as u64;
     let set = crate::ndis::attributes::NdisMSetMiniportAttributes;
     assert_eq!(set(miniport, &raw const r as u64), NDIS_STATUS_SUCCESS);
     // SAFETY: as above.
@@ -147,7 +143,15 @@ unsafe extern "efiapi" fn initialize(
     g.MacOptions = NDIS_MAC_OPTION_NO_LOOPBACK | NDIS_MAC_OPTION_8021P_PRIORITY;
     g.SupportedStatistics = 1;
     assert_eq!(set(miniport, &raw const g as u64), NDIS_STATUS_SUCCESS);
-    PORTS.with_borrow_mut(|p| p.push(miniport));
+}
+
+unsafe extern "efiapi" fn initialize(
+    miniport: NDIS_HANDLE,
+    _: NDIS_HANDLE,
+    _: *mut NDIS_MINIPORT_INIT_PARAMETERS,
+) -> NDIS_STATUS {
+    attributes(miniport as u64);
+    PORTS.with_borrow_mut(|p| p.push(miniport as u64));
     NDIS_STATUS_SUCCESS
 }
 
@@ -169,11 +173,14 @@ unsafe extern "efiapi" fn restart(
     NDIS_STATUS_SUCCESS
 }
 
-unsafe extern "efiapi" fn request(_: NDIS_HANDLE, _: *mut NDIS_OID_REQUEST) -> NDIS_STATUS {
+pub(super) unsafe extern "efiapi" fn request(
+    _: NDIS_HANDLE,
+    _: *mut NDIS_OID_REQUEST,
+) -> NDIS_STATUS {
     NDIS_STATUS_SUCCESS
 }
 
-unsafe extern "efiapi" fn cancel(_: NDIS_HANDLE, _: PVOID) {}
+pub(super) unsafe extern "efiapi" fn cancel(_: NDIS_HANDLE, _: PVOID) {}
 
 unsafe extern "efiapi" fn send(
     context: NDIS_HANDLE,

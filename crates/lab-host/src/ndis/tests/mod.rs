@@ -1,5 +1,7 @@
-//! The NDIS part as a whole, with a small driver of host code between its two ends.
+//! The NDIS part as a whole, with small drivers of host code between its two ends.
 
 mod driver;
 mod many;
 mod rules;
+mod team;
+mod team_driver;
