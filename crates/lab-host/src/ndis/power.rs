@@ -92,10 +92,16 @@ impl Host {
         });
     }
 
-    /// The adapter vanishes, as [`Host::surprise_remove`] with every virtual miniport on it.
+    /// The adapter vanishes, as [`Host::surprise_remove`] with every virtual miniport that is on
+    /// it alone.
     pub fn surprise_remove_adapter(&self, nic: usize, binding: u64) {
         self.nic_gone(nic);
-        for miniport in self.miniports_of(binding) {
+        for name in self.upper_bindings(binding) {
+            // A device with another adapter below it stays.
+            let others = self.bindings_of(&name).iter().any(|&b| b != binding);
+            let Some(miniport) = self.miniport(&name).filter(|_| !others) else {
+                continue;
+            };
             self.device_event(miniport, ndis_sys::NdisDevicePnPEventSurpriseRemoved.0, &[]);
         }
         self.unbind(binding);

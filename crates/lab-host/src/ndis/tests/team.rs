@@ -148,9 +148,9 @@ fn sends_are_dealt_out_and_every_adapter_is_heard() {
 
 #[test]
 fn a_member_leaves_and_comes_back_under_traffic() {
-    for seed in 1..=8 {
-        let above = Ticker::frames(2_000);
-        let fars = [Ticker::frames(2_000), Ticker::frames(2_000)];
+    for seed in 1..=4 {
+        let above = Ticker::frames(400);
+        let fars = [Ticker::frames(400), Ticker::frames(400)];
         let ends = fars.iter().map(|f| Box::new(f.clone()) as Box<_>).collect();
         let host = set_up(seed, ends, Box::new(above.clone()));
         clean(&host, |host| {
@@ -159,7 +159,7 @@ fn a_member_leaves_and_comes_back_under_traffic() {
             let second = join(host, 1);
             up(host);
             let miniport = host.miniport(TEAM);
-            host.sleep(2_000_000);
+            host.sleep(500_000);
             assert!(above.left() > 0, "under traffic");
             host.unbind(first);
             assert_eq!(host.miniport(TEAM), miniport);
@@ -168,12 +168,12 @@ fn a_member_leaves_and_comes_back_under_traffic() {
                 Some(EdgeState::Running)
             );
             let before = fars.each_ref().map(Ticker::heard);
-            host.sleep(2_000_000);
+            host.sleep(500_000);
             let after = fars.each_ref().map(Ticker::heard);
             assert_eq!(after[0], before[0], "nobody sends by it");
-            assert!(after[1] > before[1] + 50, "{before:?} {after:?}");
+            assert!(after[1] > before[1] + 10, "{before:?} {after:?}");
             let back = join(host, 0);
-            host.sleep(2_000_000);
+            host.sleep(500_000);
             assert!(fars[0].heard() > after[0], "it carries again");
             // The one that asked for the miniport is gone; so is its request.
             host.unbind(second);
@@ -187,7 +187,7 @@ fn a_member_leaves_and_comes_back_under_traffic() {
         let (sent, completed, _, _) = host.upper_counts(0);
         assert_eq!(
             (sent, completed, heard),
-            (2_000, 2_000, 2_000),
+            (400, 400, 400),
             "seed {seed}"
         );
     }
@@ -196,7 +196,7 @@ fn a_member_leaves_and_comes_back_under_traffic() {
 #[test]
 fn a_paused_member_rests_and_the_others_carry() {
     for seed in 1..=4 {
-        let above = Ticker::frames(1_000);
+        let above = Ticker::frames(300);
         let fars = [(); 3].map(|()| Ticker::default());
         let ends = fars.iter().map(|f| Box::new(f.clone()) as Box<_>).collect();
         let host = set_up(seed, ends, Box::new(above.clone()));
@@ -204,12 +204,12 @@ fn a_paused_member_rests_and_the_others_carry() {
             host.add_device(TEAM, InstanceStart::Either, Vec::new());
             let bindings = [0, 1, 2].map(|nic| join(host, nic));
             up(host);
-            host.sleep(1_000_000);
+            host.sleep(400_000);
             host.pause_binding(bindings[1]);
             assert_eq!(host.binding_outstanding(bindings[1]).sends, 0);
             host.sleep(100_000);
             let before = fars.each_ref().map(Ticker::heard);
-            host.sleep(1_000_000);
+            host.sleep(400_000);
             let after = fars.each_ref().map(Ticker::heard);
             assert_eq!(after[1], before[1]);
             assert!(after[0] > before[0] && after[2] > before[2]);
@@ -221,7 +221,7 @@ fn a_paused_member_rests_and_the_others_carry() {
                 host.unbind(binding);
             }
         });
-        assert_eq!(fars.iter().map(Ticker::heard).sum::<u64>(), 1_000);
+        assert_eq!(fars.iter().map(Ticker::heard).sum::<u64>(), 300);
     }
 }
 
@@ -237,6 +237,24 @@ fn the_request_stays_while_another_adapter_waits_for_it() {
         assert!(host.device_is_requested(TEAM), "the other wants it");
         host.unbind(bindings[1]);
         assert!(!host.device_is_requested(TEAM));
+    });
+}
+
+#[test]
+fn the_team_is_told_when_its_last_adapter_vanishes() {
+    let ends = [(); 2].map(|()| Box::new(Ticker::frames(200)) as Box<_>);
+    let host = set_up(5, ends.into(), Box::new(Ticker::frames(200)));
+    clean(&host, |host| {
+        host.add_device(TEAM, InstanceStart::Either, Vec::new());
+        let bindings = [0, 1].map(|nic| join(host, nic));
+        up(host);
+        host.sleep(500_000);
+        host.surprise_remove_adapter(0, bindings[0]);
+        assert_eq!(team(|t| t.told), 0);
+        assert!(host.upper_running(0));
+        host.surprise_remove_adapter(1, bindings[1]);
+        assert_eq!(team(|t| t.told), 1);
+        assert_eq!(host.miniport(TEAM), None);
     });
 }
 
@@ -270,5 +288,4 @@ fn what_a_team_may_not_do_is_found() {
     assert_eq!(broken(Fault::KeepsEntry), ["IFS-2"]);
     assert!(broken(Fault::ReturnsElsewhere).contains(&"RCV-9".to_owned()));
     assert!(broken(Fault::PausesEarly).contains(&"PBS-2".to_owned()));
-    assert_eq!(team(|t| t.told), 0);
 }
