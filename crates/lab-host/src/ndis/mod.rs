@@ -27,6 +27,7 @@ mod registration;
 mod send;
 mod status;
 pub mod tag;
+mod timer;
 pub mod upper;
 mod version;
 
@@ -111,7 +112,7 @@ pub(crate) struct Ndis {
     /// MDLs of `NdisAllocateMdl` and the handle they were made with.
     pub(crate) mdls: BTreeMap<u64, u64>,
     pub(crate) work_items: BTreeMap<u64, objects::WorkItem>,
-    pub(crate) timers: BTreeMap<u64, objects::Timer>,
+    pub(crate) timers: BTreeMap<u64, timer::Timer>,
     pub(crate) rw_locks: BTreeMap<u64, objects::RwLock>,
     pub(crate) devices: BTreeMap<u64, device::Device>,
     pub(crate) stack_entries: BTreeSet<(u32, u32)>,
@@ -174,6 +175,7 @@ pub(crate) fn exports() -> Vec<Api> {
         registration::exports(),
         send::exports(),
         status::exports(),
+        timer::exports(),
     ] {
         all.extend(part);
     }

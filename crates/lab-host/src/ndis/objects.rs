@@ -1,11 +1,7 @@
-//! Events, locks, timers, work items and the event log.
-
-use ndis_sys::{
-    NDIS_STATUS, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS, NDIS_TIMER_CHARACTERISTICS,
-};
+//! Events, locks, work items and the event log.
 
 use crate::api::api;
-use crate::engine::{Job, Level};
+use crate::engine::Job;
 use crate::handle::Kind;
 use crate::host::Host;
 use crate::nt::{initialize_event, set_event, wait_object};
@@ -19,60 +15,12 @@ pub(crate) struct WorkItem {
     pub(crate) freed: bool,
 }
 
-/// A timer object.
-#[derive(Clone)]
-pub(crate) struct Timer {
-    pub(crate) owner: u64,
-    function: u64,
-    context: u64,
-    task: Option<u64>,
-    period: u64,
-    /// Counts arms, so that a stale job knows.
-    arm: u64,
-}
-
 /// A read-write lock.
 #[derive(Default)]
 pub(crate) struct RwLock {
     readers: Vec<u64>,
     writer: Option<u64>,
     waiters: Vec<u64>,
-}
-
-fn arm(host: &Host, timer: u64, delay: u64) {
-    let body = move |arm: u64| {
-        move |host: &Host| {
-            let found = host.ndis(|n| {
-                n.timers.get_mut(&timer).filter(|t| t.arm == arm).map(|t| {
-                    t.task = None;
-                    t.clone()
-                })
-            });
-            let Some(t) = found else { return };
-            host.call("NetTimerCallback", timer, t.function, &[0, t.context, 0, 0]);
-            let again = host.ndis(|n| {
-                n.timers
-                    .get(&timer)
-                    .filter(|x| x.arm == arm && x.period > 0)
-                    .map(|x| x.period)
-            });
-            if let Some(period) = again {
-                self::arm(host, timer, period);
-            }
-        }
-    };
-    // The job starts behind the lock: it finds the task noted, which it takes away.
-    host.ndis(|n| {
-        if let Some(t) = n.timers.get_mut(&timer) {
-            t.arm += 1;
-            let job = Job {
-                name: "timer".into(),
-                level: Level::Dispatch(None),
-                body: Box::new(body(t.arm)),
-            };
-            t.task = Some(host.spawn_after(delay, job));
-        }
-    });
 }
 
 fn rw_acquire(host: &Host, lock: u64, state: u64, write: bool, flags: u8) {
@@ -210,88 +158,6 @@ api! { exports:
         });
         if queued {
             host.violate("MEM-6", "a work item is freed while it is queued".into());
-        }
-    }
-
-    /// Makes a timer.
-    "ndis.sys" 0..=2 "IRQ-10"
-    fn NdisAllocateTimerObject(host, owner: u64, characteristics: u64, out: u64) -> NDIS_STATUS {
-        let c: NDIS_TIMER_CHARACTERISTICS = host.get(characteristics, "TimerCharacteristics");
-        if c.AllocationTag == 0 {
-            host.violate("MEM-1", "a timer without a tag".into());
-        }
-        if host.fails("NdisAllocateTimerObject") {
-            return NDIS_STATUS_RESOURCES;
-        }
-        let timer = host.ndis(|n| {
-            let h = n.handles.open(Kind::Timer);
-            n.timers.insert(h, Timer {
-                owner,
-                function: c.TimerFunction.map_or(0, |f| f as usize as u64),
-                context: c.FunctionContext as u64,
-                task: None,
-                period: 0,
-                arm: 0,
-            });
-            h
-        });
-        host.put(out, timer, "pTimerObject");
-        NDIS_STATUS_SUCCESS
-    }
-
-    /// Arms a timer; 100 ns units, negative is relative.
-    "ndis.sys" 0..=2 "IRQ-10"
-    fn NdisSetTimerObject(host, timer: u64, due: i64, period_ms: u32, context: u64) -> u8 {
-        if !host.check("TimerObject", timer, Kind::Timer) {
-            return 0;
-        }
-        let before = host.ndis(|n| {
-            let t = n.timers.get_mut(&timer).expect("checked handle");
-            t.period = u64::from(period_ms) * 1_000_000;
-            if context != 0 {
-                t.context = context;
-            }
-            t.task.take()
-        });
-        let was = before.is_some_and(|task| host.engine().cancel(task));
-        let delay = if due < 0 {
-            due.unsigned_abs().saturating_mul(100)
-        } else {
-            (due as u64).saturating_mul(100).saturating_sub(host.now())
-        };
-        arm(host, timer, delay);
-        u8::from(was)
-    }
-
-    /// Disarms a timer; FALSE when its callback may be running.
-    "ndis.sys" 0..=2 "IRQ-10"
-    fn NdisCancelTimerObject(host, timer: u64) -> u8 {
-        if !host.check("TimerObject", timer, Kind::Timer) {
-            return 0;
-        }
-        let (task, periodic) = host.ndis(|n| {
-            let t = n.timers.get_mut(&timer).expect("checked handle");
-            t.arm += 1;
-            (t.task.take(), t.period > 0)
-        });
-        if periodic && host.vp().irql() > 0 {
-            host.violate("TMR-2", "a periodic timer is cancelled above PASSIVE_LEVEL".into());
-        }
-        u8::from(task.is_some_and(|t| host.engine().cancel(t)))
-    }
-
-    /// Frees a timer.
-    "ndis.sys" 0..=2 "IRQ-10"
-    fn NdisFreeTimerObject(host, timer: u64) {
-        if !host.check("TimerObject", timer, Kind::Timer) {
-            return;
-        }
-        let armed = host.ndis(|n| {
-            n.handles.close(timer);
-            n.timers.remove(&timer).is_some_and(|t| t.task.is_some())
-        });
-        if armed {
-            host.violate("TMR-3", "a timer is freed while it is armed".into());
         }
     }
 

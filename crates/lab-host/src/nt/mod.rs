@@ -16,6 +16,7 @@ use crate::vp::TaskId;
 pub(crate) use io::IrpResult;
 pub(crate) use memory::free_pool;
 pub(crate) use sync::{initialize_event, set_event, wait_object};
+pub(crate) use time::system_time;
 
 /// State of the NT part.
 #[derive(Default)]

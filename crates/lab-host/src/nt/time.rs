@@ -1,9 +1,15 @@
 //! Clocks and sleeping.
 
 use crate::api::api;
+use crate::host::Host;
 
 /// 100 ns units between 1601 and the moment virtual time starts (2026-01-01).
 const EPOCH: u64 = 134_117_568_000_000_000;
+
+/// Wall-clock time in 100 ns units since 1601.
+pub(crate) fn system_time(host: &Host) -> u64 {
+    EPOCH + host.now() / 100
+}
 
 api! { exports:
     /// A counter of 10 MHz.
@@ -38,7 +44,7 @@ api! { exports:
     /// Wall-clock time in 100 ns units since 1601.
     "ntoskrnl.exe" 0..=15 "IRQ-11"
     fn KeQuerySystemTimePrecise(host, time: u64) {
-        host.put(time, EPOCH + host.now() / 100, "CurrentTime");
+        host.put(time, system_time(host), "CurrentTime");
     }
 
     /// Sleeps.

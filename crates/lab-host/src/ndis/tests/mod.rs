@@ -5,3 +5,4 @@ mod many;
 mod rules;
 mod team;
 mod team_driver;
+mod timers;

@@ -185,11 +185,7 @@ fn a_member_leaves_and_comes_back_under_traffic() {
         });
         let heard: u64 = fars.iter().map(Ticker::heard).sum();
         let (sent, completed, _, _) = host.upper_counts(0);
-        assert_eq!(
-            (sent, completed, heard),
-            (400, 400, 400),
-            "seed {seed}"
-        );
+        assert_eq!((sent, completed, heard), (400, 400, 400), "seed {seed}");
     }
 }
 
