@@ -31,11 +31,15 @@ pub struct Api {
 pub trait Word: Copy {
     /// As the register holds it.
     fn word(self) -> u64;
+
+    /// What a call that does nothing returns: zero, which is success where it is a status.
+    fn nothing() -> Self;
 }
 
 macro_rules! words {
     ($($t:ty),*) => { $(impl Word for $t {
         fn word(self) -> u64 { self as u64 }
+        fn nothing() -> Self { 0 }
     })* };
 }
 words!(u8, u16, u32, u64, usize, i8, i16, i32, i64);
@@ -44,17 +48,27 @@ impl Word for () {
     fn word(self) -> u64 {
         0
     }
+
+    fn nothing() {}
 }
 
 impl Word for ndis_sys::NDIS_STATUS {
     fn word(self) -> u64 {
         u64::from(self.0 as u32)
     }
+
+    fn nothing() -> Self {
+        Self(0)
+    }
 }
 
 impl Word for ndis_sys::NTSTATUS {
     fn word(self) -> u64 {
         u64::from(self.0 as u32)
+    }
+
+    fn nothing() -> Self {
+        Self(0)
     }
 }
 
@@ -85,9 +99,13 @@ macro_rules! api {
                 let $host = $crate::api::host();
                 let here = 0_u8;
                 $host.enter(&API, &[$($crate::api::Word::word($arg)),*], &raw const here as u64);
-                // A closure, so that `return` in the body comes back here.
-                #[allow(clippy::redundant_closure_call, reason = "see above")]
-                let result = (|| $(-> $ret)? { $body })();
+                let result = if $host.leaves_out(&API) {
+                    $crate::api::Word::nothing()
+                } else {
+                    // A closure, so that `return` in the body comes back here.
+                    #[allow(clippy::redundant_closure_call, reason = "see above")]
+                    (|| $(-> $ret)? { $body })()
+                };
                 $host.leave(&API, $crate::api::Word::word(result));
                 result
             }

@@ -167,7 +167,7 @@ impl Host {
     /// Calls the driver at the current IRQL. `subject` is the handle the callback is about.
     pub(crate) fn call(&self, name: &'static str, subject: u64, target: u64, args: &[u64]) -> u64 {
         // In unit tests of the host the driver is host code.
-        let code = cfg!(test) || self.image().is_some_and(|i| i.is_code(target));
+        let code = cfg!(test) || self.image_at(target).is_some_and(|i| i.is_code(target));
         if !code {
             self.fatal(
                 "MEM-3",

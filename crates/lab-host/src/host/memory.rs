@@ -51,7 +51,7 @@ impl Host {
         if crate::handle::is_handle(address) {
             return "a handle: it is opaque and not to be dereferenced".into();
         }
-        if let Some(image) = self.image().filter(|i| i.contains(address)) {
+        if let Some(image) = self.image_at(address) {
             let section = image
                 .sections
                 .iter()

@@ -9,6 +9,7 @@ mod crossing;
 mod faults;
 mod follow;
 mod memory;
+mod omission;
 mod reports;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::api::Api;
-use crate::arena::{Arena, Protection, STUB_SIZE};
+use crate::arena::{Arena, PAGE, Protection, STUB_SIZE};
 use crate::engine::deterministic::Deterministic;
 use crate::engine::realtime::RealTime;
 use crate::engine::{Engine, Job, RunEnd};
@@ -99,7 +100,8 @@ pub struct Host {
     vps: Vec<Box<Vp>>,
     ring: Mutex<Ring>,
     sink: Arc<dyn Sink>,
-    image: Mutex<Option<Arc<Image>>>,
+    /// In the order in which they were loaded.
+    images: Mutex<Vec<Arc<Image>>>,
     findings: Mutex<Vec<Finding>>,
     faults: Mutex<Faults>,
     severities: BTreeMap<String, Severity>,
@@ -109,6 +111,7 @@ pub struct Host {
     exports: Vec<Api>,
     pub(crate) bare: crate::ndis::bare::Bare,
     traps: Traps,
+    omission: omission::Omission,
 }
 
 // SAFETY: what is not behind a lock is atomic or never changes. The raw pointers in the
@@ -150,7 +153,7 @@ impl Host {
             vps,
             ring: Mutex::default(),
             sink,
-            image: Mutex::default(),
+            images: Mutex::default(),
             findings: Mutex::default(),
             faults: Mutex::default(),
             severities: crate::rules::severities(),
@@ -160,6 +163,7 @@ impl Host {
             exports: chosen(&config),
             bare: crate::ndis::bare::Bare::default(),
             traps: Traps::default(),
+            omission: omission::Omission::default(),
             arena,
             config,
         });
@@ -176,6 +180,27 @@ impl Host {
     /// [`LoadError`], naming every import that is not provided.
     pub fn load(&self, bytes: &[u8]) -> Result<Arc<Image>, LoadError> {
         self.write_stubs()?;
+        self.images.lock().expect("images").clear();
+        self.load_at(self.arena.image(), bytes)
+    }
+
+    /// Loads a driver image beside those that are there.
+    ///
+    /// # Errors
+    /// [`LoadError`], also if there is no room for it.
+    pub fn load_beside(&self, bytes: &[u8]) -> Result<Arc<Image>, LoadError> {
+        let last = self.images.lock().expect("images").last().cloned();
+        match last {
+            // A page between them belongs to neither.
+            Some(last) => {
+                let end = (last.base + last.size).next_multiple_of(PAGE) + PAGE;
+                self.load_at(end, bytes)
+            }
+            None => self.load(bytes),
+        }
+    }
+
+    fn load_at(&self, base: u64, bytes: &[u8]) -> Result<Arc<Image>, LoadError> {
         // Since Windows 10 2004 hal.dll only forwards to the kernel.
         let resolve = |dll: &str, name: &str| {
             self.stub(
@@ -187,13 +212,8 @@ impl Host {
                 name,
             )
         };
-        let image = Arc::new(Image::load(
-            &self.arena,
-            self.arena.image(),
-            bytes,
-            &resolve,
-        )?);
-        *self.image.lock().expect("image") = Some(Arc::clone(&image));
+        let image = Arc::new(Image::load(&self.arena, base, bytes, &resolve)?);
+        self.images.lock().expect("images").push(Arc::clone(&image));
         Ok(image)
     }
 
@@ -226,9 +246,20 @@ impl Host {
         Some(self.arena.stubs() + STUB * at as u64)
     }
 
-    /// The loaded image.
+    /// The image that was loaded first.
     pub fn image(&self) -> Option<Arc<Image>> {
-        self.image.lock().expect("image").clone()
+        self.images.lock().expect("images").first().cloned()
+    }
+
+    /// All images, in the order in which they were loaded.
+    pub fn images(&self) -> Vec<Arc<Image>> {
+        self.images.lock().expect("images").clone()
+    }
+
+    /// The image that an address lies in.
+    pub fn image_at(&self, address: u64) -> Option<Arc<Image>> {
+        let images = self.images.lock().expect("images");
+        images.iter().find(|image| image.contains(address)).cloned()
     }
 
     /// Back to the moment after loading: pristine image, empty arena, no findings.
@@ -248,7 +279,8 @@ impl Host {
             vp.reset(&self.arena);
         }
         self.traps.forget();
-        if let Some(image) = self.image() {
+        let images = self.images.lock().expect("images").clone();
+        for image in images {
             image.restore(&self.arena)?;
         }
         Ok(())

@@ -103,7 +103,7 @@ impl Host {
 
     /// Sets a trap on an instruction of the driver; false when `at` is not its code.
     pub fn set_trap(&self, at: u64, stays: bool, action: crate::trap::Action) -> bool {
-        let code = self.image().is_some_and(|i| i.is_code(at));
+        let code = self.image_at(at).is_some_and(|i| i.is_code(at));
         if code {
             self.traps.set(&self.arena, at, stays, action);
         }

@@ -27,6 +27,8 @@ pub struct BindRequest {
     pub nic: usize,
     /// Values of the binding's registry key: `UpperBindings` and whatever the topology says.
     pub values: Vec<(String, Value)>,
+    /// Whose protocol edge; `None`: that of the driver that registered first.
+    pub service: Option<String>,
 }
 
 /// A bind under way.
@@ -125,7 +127,11 @@ impl Host {
     /// The driver's status when it refused.
     pub fn bind(&self, request: BindRequest) -> Result<u64, i32> {
         let found = self.ndis(|n| {
-            let (&h, p) = n.protocols.iter().next()?;
+            let mut all = n.protocols.iter();
+            let (&h, p) = match &request.service {
+                None => all.next()?,
+                Some(service) => all.find(|(_, p)| p.name.eq_ignore_ascii_case(service))?,
+            };
             Some((h, p.context, p.chars.BindAdapterHandlerEx? as usize as u64))
         });
         let Some((protocol, context, handler)) = found else {

@@ -51,7 +51,7 @@ pub(crate) struct Instance {
     starting: bool,
     miniport: Option<u64>,
     pub(crate) values: Vec<(String, super::Value)>,
-    if_index: u32,
+    pub(crate) if_index: u32,
 }
 
 /// A virtual miniport.
@@ -559,7 +559,8 @@ api! { exports:
     /// The DeviceContext of a virtual miniport that a binding of an upper driver leads to.
     "ndis.sys" 0..=1 "IRQ-1"
     fn NdisIMGetBindingContext(host, miniport: u64) -> u64 {
-        host.ndis(|n| n.miniports.get(&miniport).map_or(0, |m| m.device_context))
+        let direct = host.ndis(|n| n.miniports.get(&miniport).map(|m| m.device_context));
+        direct.or_else(|| host.context_below(miniport)).unwrap_or(0)
     }
 
     /// Tells NDIS that one interface lies on another.

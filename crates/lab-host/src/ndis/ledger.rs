@@ -60,6 +60,8 @@ pub(crate) struct Record {
     out: Option<Box<Out>>,
     /// How its children fared below (SND-12).
     pub(crate) children: Children,
+    /// Where drivers are stacked: what the list is to the driver that passed it on.
+    under: Option<Box<Self>>,
 }
 
 /// How the children of a list fared. One that carries a part of its frames must not fail, of
@@ -122,8 +124,26 @@ impl Ledger {
                 by,
                 out: None,
                 children: Children::default(),
+                under: None,
             },
         );
+    }
+
+    /// Takes the record of the last edge that a list passed; the one before counts again.
+    pub(crate) fn pop(&mut self, list: u64) -> Option<Record> {
+        let mut record = self.lists.remove(&list)?;
+        if let Some(under) = record.under.take() {
+            self.lists.insert(list, *under);
+        }
+        Some(record)
+    }
+
+    /// Whether the data of a list is that of another, which may be what it was made over
+    /// itself, by a driver above.
+    pub(crate) fn stems(&self, list: u64, of: u64) -> bool {
+        let below = self.lists.get(&list).and_then(|r| r.under.as_ref());
+        let out = below.and_then(|r| r.out.as_ref());
+        out.is_some_and(|out| out.lists.contains(&of))
     }
 
     /// The list that is out and has this MDL of the driver.
@@ -162,6 +182,13 @@ impl Ledger {
 impl Host {
     /// Enters a list of the host's that goes to the driver now.
     pub(crate) fn hand_in(&self, list: u64, path: Path, by: &'static str) {
+        self.ndis(|n| n.ledger.lists.remove(&list));
+        self.hand_on(list, path, by);
+    }
+
+    /// Enters a list that goes to a driver now, from the host or from another driver, whose
+    /// record is kept under the new one.
+    pub(crate) fn hand_on(&self, list: u64, path: Path, by: &'static str) {
         let source: u64 = self.get(list + at!(NET_BUFFER_LIST.SourceHandle), "NET_BUFFER_LIST");
         let flags: u32 = self.get(list + at!(NET_BUFFER_LIST.NblFlags), "NET_BUFFER_LIST");
         let layout = checks::layout(self, list);
@@ -177,9 +204,11 @@ impl Host {
         let since = self.now();
         self.guard(list, false);
         self.ndis(|n| {
+            let under = n.ledger.lists.remove(&list).map(Box::new);
             n.ledger.lists.insert(
                 list,
                 Record {
+                    under,
                     owner: Owner::Driver,
                     path,
                     source,
@@ -392,7 +421,7 @@ impl Host {
             );
         }
         let users = self.ndis(|n| {
-            if let Some(out) = n.ledger.lists.remove(&list).and_then(|r| r.out) {
+            if let Some(out) = n.ledger.pop(list).and_then(|r| r.out) {
                 n.ledger.settle(&out);
             }
             n.ledger.users.get(&list).copied().unwrap_or(0)

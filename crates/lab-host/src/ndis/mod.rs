@@ -25,6 +25,7 @@ mod queue;
 mod receive;
 mod registration;
 mod send;
+mod stack;
 mod status;
 pub mod tag;
 mod timer;
@@ -72,6 +73,8 @@ pub(crate) struct ProtocolDriver {
     pub(crate) chars: ndis_sys::NDIS_PROTOCOL_DRIVER_CHARACTERISTICS,
     pub(crate) context: u64,
     pub(crate) name: Name,
+    /// Of the driver whose `DriverEntry` registered it.
+    pub(crate) driver_object: u64,
 }
 
 /// States of either edge.
@@ -127,10 +130,12 @@ pub(crate) struct Ndis {
     /// Protocols by the device they want.
     pub(crate) upper_devices: BTreeMap<String, Vec<usize>>,
     pub(crate) queue: queue::Queue,
-    /// Whether `DriverEntry` returned failure, or unload ran.
-    pub(crate) unloaded: bool,
+    /// Of the driver whose `DriverEntry` ran last.
     pub(crate) driver_object: u64,
+    /// Its service.
     pub(crate) service: String,
+    /// Drivers whose `DriverEntry` succeeded: service and driver object.
+    pub(crate) loaded: Vec<(String, u64)>,
     /// What the host says it is, when that is not what it was made with.
     pub(crate) version: Option<(u8, u8)>,
 }

@@ -251,6 +251,15 @@ api! { exports:
         if callback == Some("MiniportOidRequest") || host.ndis(|n| n.miniports[&miniport].oid_busy) && callback != Some("ProtocolNetPnPEvent") {
             host.violate("OID-9", "NdisMNetPnPEvent while an OID request is under way".into());
         }
+        let length = (e.NetPnPEvent.BufferLength as usize).min(4096);
+        let buffer = if length == 0 || e.NetPnPEvent.Buffer.is_null() {
+            Vec::new()
+        } else {
+            host.get_bytes(e.NetPnPEvent.Buffer as u64, length, "NetPnPEvent.Buffer")
+        };
+        if let Some(answer) = host.event_above(miniport, code, &buffer) {
+            return NDIS_STATUS(answer);
+        }
         host.ndis(|n| {
             n.propagated.codes.push(code.0);
             NDIS_STATUS(n.propagated.answer)

@@ -78,7 +78,8 @@ api! { exports:
             }
         });
         let accepts = state == EdgeState::Running && !asleep;
-        let (hold, unasked) = if accepts { host.upper_receive(miniport, &all, &frames, lent) } else { (false, 0) };
+        let above = host.receive_above(miniport, &taken, &frames, flags);
+        let (hold, unasked) = if accepts && above.is_none() { host.upper_receive(miniport, &all, &frames, lent) } else { (false, 0) };
         if unasked > 0 && flags & NDIS_RECEIVE_FLAGS_PERFECT_FILTERED != 0 {
             host.violate("RCV-12", format!("PERFECT_FILTERED is set, {unasked} frames do not match the packet filter"));
         }
@@ -86,6 +87,8 @@ api! { exports:
             for &list in &taken {
                 host.hand_back(list, "NdisMIndicateReceiveNetBufferLists returned");
             }
+        } else if let Some(back) = above {
+            host.give_up(miniport, &back);
         } else if hold {
             host.hold(miniport, &taken);
         } else {

@@ -12,6 +12,7 @@ use super::{MiniportDriver, ProtocolDriver};
 use crate::api::api;
 use crate::handle::Kind;
 use crate::host::Host;
+use crate::image::Image;
 
 /// Minor versions an NDIS 6 driver may declare (MPR-2).
 const MINORS: [u8; 18] = [
@@ -19,10 +20,16 @@ const MINORS: [u8; 18] = [
 ];
 
 impl Host {
-    /// Makes the driver object and calls `DriverEntry`; returns its status. When that is a
-    /// failure, checks that nothing stayed behind (DE-9 to DE-12).
+    /// Makes the driver object and calls `DriverEntry` of the image that was loaded
+    /// first; returns its status. When that is a failure, checks that nothing stayed
+    /// behind (DE-9 to DE-12).
     pub fn driver_entry(&self, service: &str) -> i32 {
         let image = self.image().expect("an image is loaded");
+        self.driver_entry_of(&image, service)
+    }
+
+    /// As [`Host::driver_entry`], for any loaded image.
+    pub fn driver_entry_of(&self, image: &Image, service: &str) -> i32 {
         let object = self.allocate(
             size_of::<DRIVER_OBJECT>() as u64,
             u32::from_le_bytes(*b"Driv"),
@@ -46,13 +53,14 @@ impl Host {
             self.violate("DE-2", "DriverEntry returned STATUS_PENDING".into());
         }
         if status < 0 {
-            self.check_nothing_left("a failed DriverEntry");
+            self.check_nothing_left("a failed DriverEntry", object);
             self.release(object);
-            self.ndis(|n| n.unloaded = true);
         } else {
             let (edges, associated) = self.ndis(|n| {
-                let edges = !n.drivers.is_empty();
-                (edges, n.drivers.values().all(|d| d.protocol.is_some()))
+                n.loaded.push((service.to_owned(), object));
+                let mut mine = n.drivers.values().filter(|d| d.driver_object == object);
+                let edge = mine.next();
+                (edge.is_some(), edge.is_some_and(|d| d.protocol.is_some()))
             });
             if !edges {
                 self.violate(
@@ -69,52 +77,57 @@ impl Host {
         status
     }
 
-    /// Tells the protocol edge to uninstall, as the last unbind has happened (UNI-1).
+    /// Tells the protocol edge of the driver that was loaded last to uninstall, as the
+    /// last unbind has happened (UNI-1).
     pub fn uninstall(&self) {
         let handler = self.ndis(|n| {
-            n.protocols
-                .values()
-                .next()
-                .and_then(|p| p.chars.UninstallHandler)
+            let (_, object) = n.loaded.last()?;
+            let mut all = n.protocols.values();
+            let mine = all.find(|p| p.driver_object == *object)?;
+            mine.chars.UninstallHandler
         });
         if let Some(handler) = handler {
             self.call("ProtocolUninstall", 0, handler as usize as u64, &[]);
         }
     }
 
-    /// Calls the unload handler and checks that nothing stayed behind.
+    /// Calls the unload handler of the driver that was loaded last, and checks that
+    /// nothing stayed behind. What does not say whose it is is looked for when the last
+    /// driver goes.
     pub fn unload(&self) {
-        let Some((handler, object)) = self.ndis(|n| {
-            let driver = n.drivers.values().next()?;
-            Some((
-                driver.chars.UnloadHandler? as usize as u64,
-                driver.driver_object,
-            ))
-        }) else {
+        let found = self.ndis(|n| {
+            let (_, object) = n.loaded.pop()?;
+            let mut all = n.drivers.values();
+            let driver = all.find(|d| d.driver_object == object)?;
+            Some((driver.chars.UnloadHandler? as usize as u64, object))
+        });
+        let Some((handler, object)) = found else {
             return;
         };
         self.call("MiniportDriverUnload", 0, handler, &[object]);
-        self.check_nothing_left("unload");
+        self.check_nothing_left("unload", object);
         self.release(object);
-        self.ndis(|n| n.unloaded = true);
     }
 
     /// Reports what a driver that is gone left behind.
-    fn check_nothing_left(&self, after: &str) {
+    fn check_nothing_left(&self, after: &str, object: u64) {
         let rule = if after == "unload" { "UNL-4" } else { "DE-11" };
         let mut left = Vec::new();
         self.ndis(|n| {
-            if !n.protocols.is_empty() {
+            if n.protocols.values().any(|p| p.driver_object == object) {
                 left.push((
                     if after == "unload" { "UNL-2" } else { "DE-10" },
                     "the protocol edge is still registered".to_owned(),
                 ));
             }
-            if !n.drivers.is_empty() {
+            if n.drivers.values().any(|d| d.driver_object == object) {
                 left.push((
                     if after == "unload" { "UNL-2" } else { "DE-9" },
                     "the miniport edge is still registered".to_owned(),
                 ));
+            }
+            if !n.loaded.is_empty() {
+                return;
             }
             for (kind, id) in [
                 (Kind::NblPool, rule),
@@ -132,14 +145,15 @@ impl Host {
                 }
             }
         });
+        let alone = self.ndis(|n| n.loaded.is_empty());
         let (sends, receives) = self.driver_has();
-        if sends + receives > 0 {
+        if alone && sends + receives > 0 {
             left.push((
                 "NBL-10",
                 format!("{sends} sends and {receives} receives of others are kept"),
             ));
         }
-        {
+        if alone {
             let heap = self.heap();
             for a in heap.live() {
                 if a.by.starts_with("Ndis") || a.by.starts_with("Ex") {
@@ -271,10 +285,14 @@ api! { exports:
         if !host.check("MiniportDriverHandle", handle, Kind::MiniportDriver) {
             return;
         }
-        if host.ndis(|n| !n.miniports.is_empty()) {
+        if host.ndis(|n| n.miniports.values().any(|m| m.driver == handle)) {
             host.violate("UNL-1", "a virtual miniport is not halted yet".into());
         }
-        if host.ndis(|n| !n.protocols.is_empty()) {
+        let protocol = host.ndis(|n| {
+            let object = n.drivers.get(&handle).map(|d| d.driver_object);
+            n.protocols.values().any(|p| Some(p.driver_object) == object)
+        });
+        if protocol {
             host.violate("UNL-2", "the miniport edge goes before the protocol edge".into());
         }
         host.ndis(|n| { n.drivers.remove(&handle); n.handles.close(handle); });
@@ -294,7 +312,11 @@ api! { exports:
         if c.Flags != 0 {
             host.violate("PTR-2", format!("Flags is {:#x}", c.Flags));
         }
-        let upper = host.ndis(|n| n.drivers.values().next().map(|d| (d.chars.MajorNdisVersion, d.chars.MinorNdisVersion)));
+        let upper = host.ndis(|n| {
+            let mut all = n.drivers.values();
+            let mine = all.find(|d| d.driver_object == n.driver_object)?;
+            Some((mine.chars.MajorNdisVersion, mine.chars.MinorNdisVersion))
+        });
         if upper.is_some_and(|v| v != (c.MajorNdisVersion, c.MinorNdisVersion)) {
             host.violate("PTR-2", "the two edges declare different versions".into());
         }
@@ -324,7 +346,8 @@ api! { exports:
         }
         let protocol = host.ndis(|n| {
             let h = n.handles.open(Kind::ProtocolDriver);
-            n.protocols.insert(h, ProtocolDriver { chars: c, context, name });
+            let driver_object = n.driver_object;
+            n.protocols.insert(h, ProtocolDriver { chars: c, context, name, driver_object });
             h
         });
         host.put(handle, protocol, "NdisProtocolHandle");

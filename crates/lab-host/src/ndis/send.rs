@@ -118,6 +118,7 @@ api! { exports:
         host.no_lock_held("NdisMSendNetBufferListsComplete");
         host.dispatch_flag("NdisMSendNetBufferListsComplete", flags & NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL != 0);
         let mut kicked = Vec::new();
+        let mut above = Vec::new();
         for list in chain(host, first) {
             let status: i32 = host.get(list + at!(NET_BUFFER_LIST.Status), "NetBufferList");
             if !FINAL.contains(&status) {
@@ -140,6 +141,10 @@ api! { exports:
                             m.sends = m.sends.saturating_sub(1);
                         }
                     });
+                    if host.is_edge(upper) {
+                        above.push((list, status));
+                        continue;
+                    }
                     host.upper_completed(upper, list, status == 0);
                     if !kicked.contains(&upper) {
                         kicked.push(upper);
@@ -150,6 +155,7 @@ api! { exports:
                 }
             }
         }
+        host.complete_above(&above);
         for upper in kicked {
             host.upper_kick(upper);
         }

@@ -156,7 +156,8 @@ api! { exports:
             if s.StatusCode == NDIS_STATUS_LINK_STATE && bytes.len() >= 8 {
                 m.facts.connect_state = i32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
             }
-            m.statuses.push((s.StatusCode.0, bytes));
+            m.statuses.push((s.StatusCode.0, bytes.clone()));
         });
+        host.status_above(miniport, s.StatusCode, &bytes);
     }
 }

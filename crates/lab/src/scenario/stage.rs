@@ -333,7 +333,7 @@ impl Stage {
                 let names = b.upper.iter().map(|n| device(n)).collect();
                 let mut values = values(&b.values);
                 values.extend(upper_values(names));
-                Some(BindRequest { nic, values })
+                Some(BindRequest { nic, values, ..BindRequest::default() })
             })
             .collect()
     }

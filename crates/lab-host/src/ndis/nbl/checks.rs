@@ -379,7 +379,7 @@ impl Host {
             })
         };
         for &of in uses.lists.iter().filter(|&&of| sent(of)) {
-            if of != parent {
+            if of != parent && !self.ndis(|n| n.ledger.stems(parent, of)) {
                 self.violate(
                     "SND-11",
                     format!("list {list:#x} over the data of {of:#x} goes down, its ParentNetBufferList is {parent:#x}"),
@@ -512,7 +512,11 @@ impl Host {
                 uses.lists.iter().filter(is).copied().collect()
             });
             let copied = self.ndis(|n| n.ledger.made.get(&list).and_then(|m| m.receive_info));
-            if !received.is_empty() && copied.is_none_or(|from| !received.contains(&from)) {
+            let stems = |from: u64| {
+                let made_of = |&of: &u64| self.ndis(|n| n.ledger.stems(from, of));
+                received.contains(&from) || received.iter().any(made_of)
+            };
+            if !received.is_empty() && copied.is_none_or(|from| !stems(from)) {
                 self.violate(
                     "RCV-10",
                     format!("list {list:#x} goes up without NdisCopyReceiveNetBufferListInfo"),

@@ -84,6 +84,9 @@ pub struct Nic {
     completing: bool,
     serial: u64,
     far_due: Option<u64>,
+    /// It is a virtual miniport of another driver: the protocol that stands for the driver
+    /// above.
+    pub(crate) over: Option<usize>,
     /// Other NICs on the same wire.
     peers: Vec<usize>,
     /// Other NICs whose far ends are ports of the same device.
@@ -142,6 +145,7 @@ impl Host {
                 completing: false,
                 serial: 0,
                 far_due: None,
+                over: None,
                 peers: Vec::new(),
                 beside: Vec::new(),
                 gone: false,

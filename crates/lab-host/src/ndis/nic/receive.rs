@@ -262,7 +262,7 @@ impl Host {
     }
 
     /// RCV-2: lists that were lent are NDIS's again, chain and all.
-    fn settle_lent(&self, first: u64, lists: &[u64]) {
+    pub(crate) fn settle_lent(&self, first: u64, lists: &[u64]) {
         let mut expected = first;
         for (i, &list) in lists.iter().enumerate() {
             let record = self.ndis(|n| n.ledger.lists.get(&list).cloned());
@@ -279,7 +279,7 @@ impl Host {
                         ),
                     );
                     self.guard(list, false);
-                    self.ndis(|n| n.ledger.lists.remove(&list));
+                    self.ndis(|n| n.ledger.pop(list));
                 }
                 None => self.violate(
                     "RCV-2",
@@ -296,6 +296,9 @@ impl Host {
 
     /// Lists are back at their NIC.
     pub(crate) fn take_back(&self, nic: usize, lists: &[u64]) {
+        if self.return_below(nic, lists) {
+            return;
+        }
         self.ndis(|n| {
             for &list in lists {
                 n.nics[nic].pool.give(list);

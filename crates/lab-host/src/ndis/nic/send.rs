@@ -77,6 +77,9 @@ impl Nic {
 impl Host {
     /// Lists of a binding come down from the driver.
     pub(crate) fn nic_send(&self, nic: usize, binding: u64, lists: &[u64]) {
+        if self.send_below(nic, binding, lists) {
+            return;
+        }
         let cpu = self.vp().index;
         let mut inside = Vec::new();
         for &list in lists {
@@ -132,7 +135,7 @@ impl Host {
     }
 
     /// An adapter that does not offer VLAN tags takes no VLAN beside a frame.
-    fn check_out_of_band(&self, nic: usize, list: u64, tag: Tag) {
+    pub(crate) fn check_out_of_band(&self, nic: usize, list: u64, tag: Tag) {
         if tag.vlan == 0 {
             return;
         }
@@ -150,6 +153,22 @@ impl Host {
 
     /// Completes sends toward the driver's protocol edge.
     pub(crate) fn complete_sends(&self, binding: u64, lists: &[(u64, bool)]) {
+        let status = |fail| {
+            if fail {
+                NDIS_STATUS_FAILURE.0
+            } else {
+                NDIS_STATUS_SUCCESS.0
+            }
+        };
+        let done: Vec<_> = lists
+            .iter()
+            .map(|&(list, fail)| (list, status(fail)))
+            .collect();
+        self.complete_with(binding, &done);
+    }
+
+    /// The same with the status of each list.
+    pub(crate) fn complete_with(&self, binding: u64, lists: &[(u64, i32)]) {
         if lists.is_empty() {
             return;
         }
@@ -168,15 +187,10 @@ impl Host {
         let Some((context, handler)) = found else {
             return;
         };
-        for &(list, fail) in lists {
-            self.child_done(list, !fail);
+        for &(list, status) in lists {
+            self.child_done(list, status == NDIS_STATUS_SUCCESS.0);
             self.hand_back(list, "ProtocolSendNetBufferListsComplete");
-            let status = if fail {
-                NDIS_STATUS_FAILURE
-            } else {
-                NDIS_STATUS_SUCCESS
-            };
-            self.put(list + at!(NET_BUFFER_LIST.Status), status.0, "Status");
+            self.put(list + at!(NET_BUFFER_LIST.Status), status, "Status");
         }
         let chain: Vec<u64> = lists.iter().map(|l| l.0).collect();
         let first = link(self, &chain);
@@ -269,6 +283,9 @@ impl Host {
         let Some(nic) = self.ndis(|n| n.bindings.get(&binding).map(|b| b.nic)) else {
             return;
         };
+        if self.cancel_below(nic, id) {
+            return;
+        }
         let due = self.ndis(|n| {
             let mut due = Vec::new();
             n.nics[nic].pending.retain(|p| {

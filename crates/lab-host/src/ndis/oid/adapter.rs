@@ -34,7 +34,7 @@ enum Answer {
 
 impl Host {
     /// Executes a request at a NIC; writes the counts and returns the status.
-    pub(super) fn adapter_oid(&self, nic: usize, binding: u64, request: u64) -> i32 {
+    pub(in crate::ndis) fn adapter_oid(&self, nic: usize, binding: u64, request: u64) -> i32 {
         let mut r: NDIS_OID_REQUEST = self.get(request, "OidRequest");
         // SAFETY: every view of the union is plain data; the request's type says which is meant.
         let status = unsafe {

@@ -84,6 +84,20 @@ impl Host {
                 b.oids += 1;
             }
         });
+        if self.is_stacked(nic) {
+            let delay = self.engine().random(5_000);
+            let job = Job::thread("a request goes to the driver below", move |host| {
+                let status = host.oid_below(nic, binding, request, direct);
+                host.oid_up(request, status);
+            });
+            let task = self.spawn_after(delay, job);
+            self.ndis(|n| {
+                if let Some(a) = n.oids.active.get_mut(&request) {
+                    a.task = Some(task);
+                }
+            });
+            return NDIS_STATUS_PENDING;
+        }
         let stuck =
             self.ndis(|n| n.oids.stuck) && oid.0 != ndis_sys::OID_GEN_CURRENT_PACKET_FILTER.0;
         let roll = self.engine().random(4);

@@ -310,6 +310,7 @@ pub(super) fn set_up(
                 chars: p,
                 context: 0,
                 name: "test".into(),
+                driver_object: 0,
             },
         );
         let driver = n.handles.open(Kind::MiniportDriver);

@@ -85,7 +85,9 @@ pub struct Upper {
     /// Its `SourceHandle`.
     handle: u64,
     endpoint: Option<Box<dyn Endpoint>>,
-    miniport: Option<u64>,
+    /// It stands for the protocol edge of another driver.
+    pub(crate) edge: Option<super::stack::Edge>,
+    pub(crate) miniport: Option<u64>,
     running: bool,
     with_room: FrameList,
     /// Lists that are out, and whether they came without room.
@@ -135,6 +137,7 @@ impl Host {
                 config,
                 handle,
                 endpoint: Some(endpoint),
+                edge: None,
                 miniport: None,
                 running: false,
                 with_room: FrameList::default(),
@@ -319,6 +322,7 @@ impl Host {
             m.uppers.clone_from(&attached);
             attached
         });
+        self.show_above(miniport);
         self.enqueue(Job::thread("bind protocols above", move |host| {
             host.bind_uppers(miniport, &attached);
         }));
@@ -337,7 +341,7 @@ impl Host {
         let (filter, mut groups) = self.ndis(|n| {
             let mut filter = 0;
             let mut groups = Vec::new();
-            for &i in uppers {
+            for &i in uppers.iter().filter(|&&i| n.uppers[i].edge.is_none()) {
                 filter |= n.uppers[i].config.packet_filter;
                 groups.extend_from_slice(&n.uppers[i].config.multicast);
             }
@@ -349,14 +353,16 @@ impl Host {
             let list = OidCall::set(OID_802_3_MULTICAST_LIST, &groups.concat());
             let _ = self.oid(miniport, &list);
         }
-        if !uppers.is_empty() {
+        if filter != 0 {
             let _ = self.oid_set_u32(miniport, OID_GEN_CURRENT_PACKET_FILTER, filter);
         }
+        self.bind_above(miniport);
         self.restart_miniport(miniport);
     }
 
     /// Protocols above stop sending and wait for their sends.
     pub(crate) fn pause_uppers(&self, miniport: u64) {
+        self.pause_above(miniport);
         let uppers = self.uppers_of(miniport);
         self.ndis(|n| {
             for &i in &uppers {
@@ -392,6 +398,7 @@ impl Host {
                 n.uppers[i].running = true;
             }
         });
+        self.restart_above(miniport);
         for upper in uppers {
             self.upper_kick(upper);
         }
@@ -399,6 +406,7 @@ impl Host {
 
     /// Protocols above let go of a miniport that halts.
     pub(crate) fn detach_uppers(&self, miniport: u64) {
+        self.unbind_above(miniport);
         self.pause_uppers(miniport);
         self.return_held(miniport);
         let filter = self.ndis(|n| {
