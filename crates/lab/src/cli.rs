@@ -65,6 +65,8 @@ pub enum Command {
     BenchPorts(BenchPorts),
     /// Run drivers of different topologies through one script, side by side, on one page
     Compare(Compare),
+    /// Check the answer to an exercise of the course; without a name lists them all
+    Exercise(Exercise),
     /// Try the child's confinement; prints messages as JSON lines
     #[command(name = "__probe", hide = true)]
     Probe {
@@ -202,6 +204,34 @@ pub struct Compare {
     /// Passes of each measurement; figures are medians of them
     #[arg(long, value_name = "N", default_value_t = 41, value_parser = clap::value_parser!(u32).range(1..))]
     pub passes: u32,
+}
+
+/// `lab exercise`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes:\n  0  solved\n  1  not yet\n  2  wrong usage or bad input, such as an answer that cannot be read\n  4  the lab itself failed"
+)]
+pub struct Exercise {
+    /// Name of the exercise, such as mux-1
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Where the packages of the drivers are, in folders of their names
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "target/package",
+        overrides_with = "packages"
+    )]
+    pub packages: PathBuf,
+    /// Folder with your answer [default: docs/exercises/NAME]
+    #[arg(long, value_name = "DIR")]
+    pub answer: Option<PathBuf>,
+    /// Seed of every choice
+    #[arg(long, value_name = "N", value_parser = seed, default_value_t = DEFAULT_SEED)]
+    pub seed: u64,
+    /// Show everything that the run found out, as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 fn ports(text: &str) -> Result<usize, String> {

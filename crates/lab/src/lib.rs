@@ -8,6 +8,7 @@ pub mod cli;
 pub mod compare;
 pub mod crash;
 pub mod drive;
+pub mod exercise;
 pub mod exit;
 pub mod host;
 pub mod imports;

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Run(options) => lab::run::run(&options),
         Command::BenchPorts(options) => lab::bench::run(&options),
         Command::Compare(options) => lab::compare::run(&options),
+        Command::Exercise(options) => lab::exercise::run(&options),
         Command::Imports(options) => lab::imports::run(&options),
         Command::Probe { probe: which } => probe(which),
     };

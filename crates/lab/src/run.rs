@@ -155,7 +155,7 @@ fn topology(options: &Run, package: &Package) -> Result<Topology, Trouble> {
 }
 
 /// Every mistake is listed, each with its place.
-fn bad_topology(bad: &BadTopology) -> Trouble {
+pub(crate) fn bad_topology(bad: &BadTopology) -> Trouble {
     let count = bad.problems.len();
     let mistakes = if count == 1 { "mistake" } else { "mistakes" };
     let mut what = format!("the topology has {count} {mistakes}");

@@ -25,9 +25,19 @@ const BATCHES: [usize; 3] = [1, 32, 256];
 /// Room of each list's context area: as much as any driver here asks for.
 const CONTEXT: u16 = 256;
 
+/// Before the import, in the name of a child's work that runs the script with a driver that
+/// forgets a call: `compare-life-without/5/NdisFoo` leaves out every fifth.
+pub const WITHOUT: &str = "compare-life-without/";
+
 /// Whether a child's work is one of these.
 pub fn is_mine(scenario: Option<&str>) -> bool {
-    matches!(scenario, Some(LIFE | COST))
+    scenario.is_some_and(|name| matches!(name, LIFE | COST) || name.starts_with(WITHOUT))
+}
+
+/// What is left out, of this work.
+fn left_out(scenario: Option<&str>) -> Option<(u64, &str)> {
+    let (every, name) = scenario?.strip_prefix(WITHOUT)?.split_once('/')?;
+    Some((every.parse().ok()?, name))
 }
 
 /// Does it; the results go out as the summary.
@@ -56,9 +66,14 @@ pub fn run(host: &Host, job: &RunJob) -> Result<(), Trouble> {
         }
         return tell(host, &costs);
     }
+    let left_out = left_out(job.scenario.as_deref());
+    if let Some((every, name)) = left_out {
+        host.leave_out(name, every);
+    }
     let mut life = Life::default();
+    let forgets = left_out.is_some();
     host.run(LIFE, |host| {
-        whole(host, &stage, &network, &mut life, &mut summary);
+        whole(host, &stage, &network, forgets, &mut life, &mut summary);
     });
     if host.crashed() {
         return Ok(());
@@ -82,7 +97,14 @@ fn tell(host: &Host, what: &impl Serialize) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn whole(host: &Host, stage: &Stage, network: &Network, life: &mut Life, summary: &mut Summary) {
+fn whole(
+    host: &Host,
+    stage: &Stage,
+    network: &Network,
+    forgets: bool,
+    life: &mut Life,
+    summary: &mut Summary,
+) {
     let Some(bindings) = tour::bring_up(host, stage, summary) else {
         return;
     };
@@ -90,11 +112,15 @@ fn whole(host: &Host, stage: &Stage, network: &Network, life: &mut Life, summary
     host.sleep(5_000_000);
     let stations = Network::stations(host, stage);
     life.shape = shape(host, &bindings, &stations);
-    life.hears = hears::find(host, stage, network, &stations);
-    life.decides = decides::find(host, stage, network, &stations);
-    // Probes had made-up senders: only those of the mix count.
-    lab_net::lock(&network.switch).forget_seen();
-    script::Script::new(host, stage, network, &bindings, &stations).run(life);
+    if forgets {
+        script::Script::new(host, stage, network, &bindings, &stations).run_first_act(life);
+    } else {
+        life.hears = hears::find(host, stage, network, &stations);
+        life.decides = decides::find(host, stage, network, &stations);
+        // Probes had made-up senders: only those of the mix count.
+        lab_net::lock(&network.switch).forget_seen();
+        script::Script::new(host, stage, network, &bindings, &stations).run(life);
+    }
     let names: Vec<&str> = stage
         .topology
         .adapters
@@ -118,6 +144,9 @@ fn shape(host: &Host, bindings: &[u64], stations: &[Station]) -> Shape {
     let per_binding = above.iter().map(Vec::len).max().unwrap_or(0);
     let below = |miniport: u64| above.iter().filter(|all| all.contains(&miniport)).count();
     let per_miniport = stations.iter().map(|s| below(s.handle)).max().unwrap_or(0);
+    let promiscuous = |binding: &&u64| {
+        host.binding_filter(**binding) & ndis_sys::NDIS_PACKET_TYPE_PROMISCUOUS != 0
+    };
     let (ours, microsoft) = match (per_miniport > 1, per_binding > 1) {
         (false, false) => ("1:1", "one-to-one"),
         (false, true) => ("1:N", "n-to-one"),
@@ -129,6 +158,7 @@ fn shape(host: &Host, bindings: &[u64], stations: &[Station]) -> Shape {
         miniports: stations.len() as u64,
         miniports_per_binding: per_binding as u64,
         bindings_per_miniport: per_miniport as u64,
+        promiscuous: bindings.iter().filter(promiscuous).count() as u64,
         ours: ours.into(),
         microsoft: microsoft.into(),
     }

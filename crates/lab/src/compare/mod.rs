@@ -15,7 +15,7 @@ mod page;
 pub mod report;
 mod script;
 mod switch;
-mod topologies;
+pub(crate) mod topologies;
 
 use std::path::Path;
 
@@ -27,6 +27,7 @@ use crate::exit::Verdict;
 use crate::package::{Package, Role};
 use crate::process::{self, Ended, FileUse, Launch, Message, RunJob, Work, describe};
 use crate::run::sealed;
+use crate::topology::{Engine, Topology};
 use crate::trouble::Trouble;
 use report::{Column, Comparison};
 use topologies::Kind;
@@ -35,8 +36,11 @@ use topologies::Kind;
 const JSON: &str = "compare.json";
 const HTML: &str = "compare.html";
 
-enum Failure {
+/// Why there is no result.
+pub(crate) enum Failure {
+    /// Somebody is at fault.
     Trouble(Trouble),
+    /// The user does not want it any more.
     Interrupted(i32),
 }
 
@@ -136,24 +140,71 @@ fn column(options: &Compare, package: &Package, kind: Kind) -> Result<Column, Fa
     })
 }
 
-/// Starts a child and returns what it found out.
+/// Starts a child and returns what it found out, if it found nothing wrong.
 fn child<T: DeserializeOwned>(
     options: &Compare,
     package: &Package,
     kind: Kind,
     work: &str,
 ) -> Result<T, Failure> {
-    let image = package.required(Role::Image)?;
-    let manifest = package.manifest();
-    let mut topology = kind.topology();
-    topology.lab.seed = Some(options.seed);
+    let order = Order {
+        package,
+        topology: kind.topology(),
+        seed: options.seed,
+        passes: options.passes,
+        work,
+    };
+    let Told { value, said, how } = tell(order)?;
+    match value {
+        Some(value) if said.is_empty() => serde_json::from_value(value).map_err(|error| {
+            Trouble::host(format!("what a child said cannot be read: {error}")).into()
+        }),
+        _ => {
+            let driver = &package.manifest().driver;
+            let trouble = Trouble::host(format!("{driver}, {work}: {how}"));
+            Err(trouble.hint(said.join("\n  ")).into())
+        }
+    }
+}
+
+/// What a child is to do.
+pub(crate) struct Order<'a> {
+    /// The driver.
+    pub package: &'a Package,
+    /// What is around it.
+    pub topology: Topology,
+    /// Decides every choice.
+    pub seed: u64,
+    /// Passes of a measurement.
+    pub passes: u32,
+    /// Name of the work.
+    pub work: &'a str,
+}
+
+/// What a child told.
+pub(crate) struct Told {
+    /// What it found out, if it came to its end.
+    pub value: Option<serde_json::Value>,
+    /// Broken rules and troubles, in their order.
+    pub said: Vec<String>,
+    /// How it ended.
+    pub how: String,
+}
+
+/// Starts a child and listens to it.
+pub(crate) fn tell(order: Order<'_>) -> Result<Told, Failure> {
+    let image = order.package.required(Role::Image)?;
+    let manifest = order.package.manifest();
+    let mut topology = order.topology;
+    topology.lab.seed = Some(order.seed);
+    topology.lab.engine = Engine::Deterministic;
     let job = RunJob {
         driver: manifest.driver.clone(),
         service: manifest.protocol.clone(),
         topology,
-        scenario: Some(work.to_owned()),
-        seed: options.seed,
-        cycles: options.passes.into(),
+        scenario: Some(order.work.to_owned()),
+        seed: order.seed,
+        cycles: order.passes.into(),
         verbosity: 0,
     };
     let launch = Launch {
@@ -161,29 +212,22 @@ fn child<T: DeserializeOwned>(
         ..Launch::new(Work::Run(Box::new(job)))
     };
     let mut said = Vec::new();
-    let mut found = None;
+    let mut value = None;
     let outcome = process::run(launch, |message| match message {
         Message::Failed { trouble } => said.push(trouble.to_string()),
         Message::Event { event } => match event {
             Event::Finding(finding) => said.push(format!("{}: {}", finding.rule, finding.message)),
             Event::Crash(crash) => said.push(format!("crash: {}", crash.message)),
-            Event::Summary { value } => found = Some(value),
+            Event::Summary { value: told } => value = Some(told),
             Event::Log { .. } | Event::Progress { .. } => {}
         },
         Message::Confined { .. } | Message::Done => {}
     });
     let outcome = outcome.map_err(|error| Trouble::host(error.to_string()))?;
-    let what = match outcome.ended {
+    let how = match outcome.ended {
         Ended::Interrupted(signal) => return Err(Failure::Interrupted(signal)),
-        Ended::Itself(status) if status.success() && said.is_empty() => {
-            let found = found.ok_or_else(|| Trouble::host("a child said nothing"))?;
-            return serde_json::from_value(found).map_err(|error| {
-                Trouble::host(format!("what a child said cannot be read: {error}")).into()
-            });
-        }
         Ended::Itself(status) => describe(status),
         Ended::Silent(after) => format!("silent for {} s", after.as_secs()),
     };
-    let trouble = Trouble::host(format!("{}, {work}: {what}", manifest.driver));
-    Err(trouble.hint(said.join("\n  ")).into())
+    Ok(Told { value, said, how })
 }

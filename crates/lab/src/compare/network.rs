@@ -38,6 +38,8 @@ pub struct Station {
     pub handle: u64,
     /// The address that it shows.
     pub mac: Mac,
+    /// The largest packet that it takes.
+    pub mtu: u32,
     /// The tag of its frames on the wire.
     pub tag: Option<Tag>,
 }
@@ -72,10 +74,12 @@ impl Network {
         each.filter_map(|miniport| {
             let handle = host.miniport(&device(&miniport.name))?;
             let vlan = miniport.vlan();
+            let facts = host.miniport_facts(handle)?;
             Some(Station {
                 name: miniport.name.clone(),
                 handle,
-                mac: Mac(host.miniport_facts(handle)?.mac),
+                mac: Mac(facts.mac),
+                mtu: facts.mtu,
                 tag: (vlan != 0).then(|| Tag::vlan(vlan)),
             })
         })

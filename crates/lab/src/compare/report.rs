@@ -29,6 +29,8 @@ pub struct Mix {
     pub interval_us: u64,
     /// Adapters of the machine.
     pub adapters: u64,
+    /// Their names.
+    pub names: Vec<String>,
     /// Megabits per second of each.
     pub link_speed_mbps: u64,
 }
@@ -99,6 +101,8 @@ pub struct Shape {
     pub miniports_per_binding: u64,
     /// Most bindings below one miniport.
     pub bindings_per_miniport: u64,
+    /// Adapters in promiscuous mode.
+    pub promiscuous: u64,
     /// Counted from below, as this workspace does.
     pub ours: String,
     /// Counted from above, as Microsoft's documents do.
@@ -167,6 +171,8 @@ pub struct Effect {
     pub sends_out: u64,
     /// Lists above when it began: indicated and not returned.
     pub receives_out: u64,
+    /// Frames that came out at each adapter's port of the switch.
+    pub ports: Vec<u64>,
     /// Life cycle calls in their order.
     pub order: Vec<Call>,
 }

@@ -25,8 +25,8 @@ const BURST: u32 = 4;
 const INTERVAL: u64 = 200 * US;
 /// From the begin of one flow to that of the next: there is always a burst under way.
 const APART: u64 = INTERVAL / FLOWS as u64;
-/// The largest packet: behind a tag it still fits.
-const MTU: u16 = 1_500;
+/// The largest packet: behind a tag it still fits, if no miniport takes less.
+const MTU: u32 = 1_500;
 /// Length of a slice in the plots.
 const SLICE: u64 = 2 * INTERVAL;
 /// A frame that is sent so shortly before an act may be lost in it.
@@ -123,6 +123,7 @@ pub fn mix(topology: &Topology) -> Mix {
         burst: BURST.into(),
         interval_us: INTERVAL / US,
         adapters: topology.adapters.len() as u64,
+        names: topology.adapters.iter().map(|a| a.name.clone()).collect(),
         link_speed_mbps: topology.adapters.first().map_or(0, |a| a.link_speed_mbps),
     }
 }
@@ -192,25 +193,48 @@ impl<'a> Script<'a> {
 
     /// Runs it.
     pub fn run(&self, life: &mut Life) {
-        let host = self.host;
-        let began = host.now();
-        for post in self.posts() {
-            lock(post).begin(began, APART, SLICE);
-        }
-        self.stage.kick(host);
+        self.begin();
         for scene in &SCENES {
             let effect = self.act(scene, life);
             life.acts.push(effect);
         }
-        for post in self.posts() {
-            lock(post).stop();
-        }
-        if !self.network.settle(host, self.stage) {
+        self.stop();
+        if !self.network.settle(self.host, self.stage) {
             life.failures
                 .push("frames are still under way at the end".into());
         }
         self.settle_accounts(life);
         life.series = self.series();
+    }
+
+    /// Runs its first act, and then pauses both edges with nothing under way: for a driver that
+    /// may never come to the end of a pause.
+    pub fn run_first_act(&self, life: &mut Life) {
+        self.begin();
+        let effect = self.act(&SCENES[0], life);
+        life.acts.push(effect);
+        self.stop();
+        self.host.sleep(4 * MS);
+        lock(&self.network.switch).set_awake(false);
+        self.host.sleep(MS);
+        for deed in [Deed::PauseAbove, Deed::PauseBelow] {
+            self.perform(deed, true);
+            self.perform(deed, false);
+        }
+    }
+
+    fn begin(&self) {
+        let began = self.host.now();
+        for post in self.posts() {
+            lock(post).begin(began, APART, SLICE);
+        }
+        self.stage.kick(self.host);
+    }
+
+    fn stop(&self) {
+        for post in self.posts() {
+            lock(post).stop();
+        }
     }
 
     fn posts(&self) -> impl Iterator<Item = &super::switch::Shared> {
@@ -244,6 +268,7 @@ impl<'a> Script<'a> {
             .first()
             .map_or_else(Outstanding::default, |&b| host.binding_outstanding(b));
         let out = self.outstanding();
+        let seen = lock(&self.network.switch).counts();
         host.follow(match scene.deed {
             Deed::Nothing => DATA_PATH,
             _ => LIFE_CYCLE,
@@ -298,6 +323,13 @@ impl<'a> Script<'a> {
             took_us: took / US,
             sends_out: out.sends,
             receives_out: out.receives,
+            ports: {
+                let now = lock(&self.network.switch).counts();
+                now.iter()
+                    .zip(&seen)
+                    .map(|(now, then)| now - then)
+                    .collect()
+            },
             order,
             ..Effect::default()
         }
@@ -443,9 +475,10 @@ impl<'a> Script<'a> {
 /// to the far station both ways.
 fn flows(stage: &Stage, network: &Network, stations: &[Station]) -> Vec<FlowId> {
     let ledger = &stage.endpoints.ledger;
+    let smallest = stations.iter().map(|station| station.mtu).min();
     let pace = Pace {
         frames: u64::MAX,
-        mtu: MTU,
+        mtu: smallest.unwrap_or(MTU).min(MTU) as u16,
         interval: INTERVAL,
         burst: BURST,
     };

@@ -324,6 +324,13 @@ impl Switch {
         self.moves = 0;
     }
 
+    /// Frames that came in at each port since.
+    pub fn counts(&self) -> Vec<u64> {
+        let of = |port| self.seen.iter().filter(move |((at, ..), _)| *at == port);
+        let each = (0..self.ports.len()).map(|port| of(port).map(|(_, frames)| frames).sum());
+        each.collect()
+    }
+
     /// Everything that was seen since.
     pub fn learned(&self, names: &[&str]) -> Learned {
         let seen = self.seen.iter().map(|((port, vlan, mac), frames)| SeenMac {

@@ -142,13 +142,17 @@ impl Kind {
     }
 }
 
-/// Whether the switch has to treat its ports as one: flows of one team come from all.
+/// Whether the switch has to treat its ports as one: a team sends from several members at
+/// once in every mode but active-backup.
 pub fn aggregates(topology: &Topology) -> bool {
-    let mode =
-        |m: &crate::topology::Miniport| m.properties.get("Mode").and_then(ConfigValue::number);
-    topology.bindings.len() > 1
-        && topology.miniports.len() == 1
-        && topology.miniports.iter().any(|m| mode(m) == Some(SPREAD))
+    topology.miniports.iter().any(|miniport| {
+        let below = |b: &&crate::topology::Binding| b.upper.contains(&miniport.name);
+        let mode = miniport
+            .properties
+            .get("Mode")
+            .and_then(ConfigValue::number);
+        topology.bindings.iter().filter(below).count() > 1 && mode.unwrap_or(BACKUP) != BACKUP
+    })
 }
 
 #[cfg(test)]
