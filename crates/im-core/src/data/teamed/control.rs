@@ -200,6 +200,9 @@ fn happened<T: Bond>(team: &Team<T>, what: Happened<'_, T::Adapter>) {
         // Who leaves in order does not distribute any more when he goes.
         let lost = core.plan.distribute & !plan.alive;
         core.plan = plan;
+        // Whoever dies loses its bit below; it may live again, by the same plan, before
+        // the worker has seen that.
+        core.again |= core.adopted.distribute & !plan.alive != 0;
         // At once, and in the order of the plans: both take leaf locks at most.
         state(team).set_alive(plan.alive);
         state(team).set_collect(plan.collect);
