@@ -58,12 +58,13 @@ pub enum Command {
     /// anything has changed.
     ///
     /// `cargo xtask lab lbfo --tap --partner ovs` has Linux above the team and Open
-    /// vSwitch's bond at the other end of its cables. `cargo xtask lab compare` puts one
+    /// vSwitch's bond at the other end of its cables. `cargo xtask lab mux-on-lbfo` runs one
+    /// driver on another, as does `lbfo-on-mux`. `cargo xtask lab compare` puts one
     /// mix of traffic and one script of events through all drivers and writes a page and
     /// its JSON into target/compare. `cargo xtask lab exercise` lists the exercises of
     /// docs/course.md, and with a name it checks a solution.
     Lab {
-        /// Name of a folder in drivers/, or `compare`, or `exercise`.
+        /// Name of a folder in drivers/, or `mux-on-lbfo`, `lbfo-on-mux`, `compare`, `exercise`.
         driver: String,
         /// Arguments of `lab run`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -1,5 +1,5 @@
-//! `cargo xtask lab`: the packaged driver, run on this machine; `lab compare` and
-//! `lab exercise`, which take all of them; `cargo xtask bench`.
+//! `cargo xtask lab`: the packaged driver, run on this machine, or one driver on another;
+//! `lab compare` and `lab exercise`, which take all of them; `cargo xtask bench`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,8 @@ const TEAM: &str = "lbfo";
 const COMPARE: &str = "compare";
 /// The word for the course's exercises.
 const EXERCISE: &str = "exercise";
+/// What joins the names of two drivers, of which the first stands on the second.
+const ON: &str = "-on-";
 
 /// Packages `driver`, builds the lab and becomes it; or does so with all drivers.
 pub fn lab(cx: &Context, driver: &str, args: &[OsString]) -> Result<i32> {
@@ -31,11 +33,31 @@ pub fn lab(cx: &Context, driver: &str, args: &[OsString]) -> Result<i32> {
     match driver {
         COMPARE => become_it(compare(cx, args)?),
         EXERCISE => become_it(exercise(cx, args)?),
-        _ => {
-            let driver = drivers::find(cx, driver)?;
-            become_it(run(cx, &binary(cx)?, &driver, args)?)
-        }
+        _ => become_it(match driver.split_once(ON) {
+            Some((above, below)) => stacked(cx, above, below, args)?,
+            None => run(cx, &binary(cx)?, &drivers::find(cx, driver)?, args)?,
+        }),
     }
+}
+
+/// One driver on another, with the topology that the lab has for the two.
+fn stacked(cx: &Context, above: &str, below: &str, args: &[OsString]) -> Result<Command> {
+    let topologies = cx.root.join("crates/lab/topologies");
+    let topology = topologies.join(format!("{above}{ON}{below}.toml"));
+    let (above, below) = (drivers::find(cx, above)?, drivers::find(cx, below)?);
+    if !topology.is_file() {
+        bail!(
+            "there is no topology for {} on {}: {} is not there",
+            above.name,
+            below.name,
+            topology.display()
+        );
+    }
+    let above = package(cx, &above)?;
+    let mut cmd = run(cx, &binary(cx)?, &below, &[])?;
+    cmd.arg("--above").arg(above);
+    cmd.arg("--topology").arg(topology).args(args);
+    Ok(cmd)
 }
 
 /// The three drivers side by side; the page goes to `target/compare`.
