@@ -106,6 +106,22 @@ impl<T> PoolBox<T> {
         })
     }
 
+    /// Makes a value where it stays, for one that is too large for the kernel's
+    /// stack. IRQL <= DISPATCH_LEVEL.
+    ///
+    /// # Safety
+    /// `fill` writes a complete value to the place that it is given.
+    pub unsafe fn try_in_place(pool: Pool, fill: impl FnOnce(NonNull<T>)) -> Result<Self> {
+        let block = allocate(pool, size_of::<T>(), align_of::<T>())?;
+        let place = block.aligned.cast::<T>();
+        fill(place);
+        Ok(Self {
+            value: place,
+            start: block.start,
+            owns: PhantomData,
+        })
+    }
+
     /// Gives the value into the care of a pointer, such as a context handle
     /// that NDIS keeps. [`PoolBox::from_raw`] takes it back.
     pub fn into_raw(self) -> *mut T {

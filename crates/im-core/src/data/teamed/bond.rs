@@ -37,6 +37,13 @@ impl Ranking {
     /// Nobody for any bucket.
     pub const EMPTY: Self = Self([[NOBODY; MAX_MEMBERS]; BUCKETS]);
 
+    /// Makes it nobody for any bucket.
+    pub fn clear(&mut self) {
+        for order in &mut self.0 {
+            order.fill(NOBODY);
+        }
+    }
+
     /// The member of a bucket when these can be used. IRQL <= DISPATCH_LEVEL.
     pub fn member(&self, bucket: u8, usable: Members) -> Option<Slot> {
         let order = self.0.get(usize::from(bucket))?;

@@ -11,7 +11,7 @@
 //! armed at all. `users` is open from [`start`] to [`stop`]: whoever is inside keeps
 //! brain, timer and work item.
 
-use super::bond::{Action, Bond, Happened, MemberFacts, Plan, Ranking, Slot, Time};
+use super::bond::{Action, Bond, Happened, MemberFacts, Plan, Slot, Time};
 use super::table::{Table, bit, slots};
 use super::{TeamState, frames, moves};
 use crate::edges::{Lower, Upper};
@@ -363,7 +363,7 @@ fn carry_out<T: Bond>(team: &Team<T>) {
             if running.core.lock().is_in_line() {
                 return;
             }
-            let fresh = || PoolBox::try_new(team.driver.pool(), Table::EMPTY);
+            let fresh = || Table::make(team.driver.pool());
             let Some(mut table) = spare.take().or_else(|| fresh().ok()) else {
                 // The old one goes on: whoever died is not used by it either. The
                 // next event tries again.
@@ -372,7 +372,7 @@ fn carry_out<T: Bond>(team: &Team<T>) {
             let plan = {
                 let mut core = running.core.lock();
                 let plan = core.plan;
-                table.ranking = Ranking::EMPTY;
+                table.ranking.clear();
                 T::rank(&core.brain, &mut table.ranking);
                 core.adopted = plan;
                 core.again = false;

@@ -110,7 +110,7 @@ impl Route {
     pub(super) fn try_new(pool: Pool) -> Result<Self> {
         Ok(Self {
             readers: Readers::try_new(pool)?,
-            table: AtomicPtr::new(PoolBox::try_new(pool, Table::EMPTY)?.into_raw()),
+            table: AtomicPtr::new(Table::make(pool)?.into_raw()),
             word: AtomicU64::new(0),
             collect: AtomicU32::new(0),
             holding: [const { AtomicU64::new(0) }; BUCKETS / 64],

@@ -3,6 +3,8 @@
 
 use super::bond::{BUCKETS, MAX_MEMBERS, Members, NOBODY, Ranking, Slot, Spread};
 use core::sync::atomic::{AtomicU32, Ordering};
+use ndis::Result;
+use ndis::memory::{Pool, PoolBox};
 
 /// The bit of a slot; no bit for none.
 pub(super) const fn bit(slot: Slot) -> Members {
@@ -87,17 +89,20 @@ pub struct Table {
 }
 
 impl Table {
-    /// Nobody.
-    #[expect(
-        clippy::declare_interior_mutable_const,
-        reason = "what new tables begin as, not one that is shared"
-    )]
-    pub const EMPTY: Self = Self {
-        ranking: Ranking::EMPTY,
-        members: AtomicU32::new(0),
-        share: [0; MAX_MEMBERS],
-        turns: [NOBODY; BUCKETS],
-    };
+    /// Nobody; made where it stays, as it is too large for the kernel's stack.
+    /// IRQL <= DISPATCH_LEVEL.
+    pub fn make(pool: Pool) -> Result<PoolBox<Self>> {
+        // SAFETY: (MEM-1) slots are bytes, of which `NOBODY` is one; every other
+        // member is a number or a row of them, which may be zero.
+        unsafe {
+            PoolBox::<Self>::try_in_place(pool, |place| {
+                let table: *mut Self = place.as_ptr();
+                table.write_bytes(0, 1);
+                (&raw mut (*table).ranking).write_bytes(NOBODY, 1);
+                (&raw mut (*table).turns).write_bytes(NOBODY, 1);
+            })
+        }
+    }
 
     /// Those that lists are sent on, by this table.
     pub fn members(&self) -> Members {
@@ -269,9 +274,9 @@ pub(super) mod tests {
         /// Turns: nobody that cannot be used, everybody by its share.
         #[test]
         fn turns_are_fair(members: u32, usable: u32, seed: u64) {
-            let mut table = Box::new(Table::EMPTY);
+            let mut table = Table::make(crate::data::teamed::tests::POOL).unwrap();
             table.ranking = *ranking(members, seed);
-            table.members = AtomicU32::new(members);
+            table.set_members(members);
             table.complete();
             let mut seen = [0_u16; 32];
             for turn in 0..256 {

@@ -3,7 +3,10 @@
 //! wire, and a stack above that takes lists back. Whatever a list must have kept is
 //! looked at when it comes back.
 
-#![expect(clippy::cast_ptr_alignment, reason = "blocks are aligned as pool memory is")]
+#![expect(
+    clippy::cast_ptr_alignment,
+    reason = "blocks are aligned as pool memory is"
+)]
 
 use super::Stage;
 use ndis::sys::{

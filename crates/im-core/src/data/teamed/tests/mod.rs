@@ -30,7 +30,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::vec::Vec;
 
-const POOL: Pool = Pool {
+pub(super) const POOL: Pool = Pool {
     handle: core::ptr::null_mut(),
     tag: Tag::new(*b"Test"),
 };
@@ -136,7 +136,7 @@ impl Stage {
 
     /// Puts another table in force.
     fn adopt(&self, members: Members, seed: u64) -> Moved {
-        let mut table = PoolBox::try_new(POOL, Table::EMPTY).unwrap();
+        let mut table = Table::make(POOL).unwrap();
         table.ranking = *super::table::tests::ranking(self.all(), seed);
         table.set_members(members);
         moves::adopt(self, table)
