@@ -7,11 +7,13 @@
 //!
 //! One processor, DISPATCH_LEVEL, no switching: a benchmark runs alone.
 
+mod copies;
 mod ports;
+mod team;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ndis_sys::{NDIS_RECEIVE_FLAGS_RESOURCES, NDIS_STATUS_SUCCESS, NET_BUFFER_LIST_CONTEXT};
 
@@ -22,15 +24,22 @@ use crate::host::Host;
 use crate::vp::DISPATCH;
 
 pub use ports::{BenchPass, BenchPort, PortsBench};
+pub use team::TeamBench;
 
 /// What the bare functions need to find.
 #[derive(Default)]
 pub(crate) struct Bare {
     send_complete: Cell<u64>,
-    binding_context: Cell<u64>,
     returned: Cell<u64>,
-    /// Context of each miniport, by the slot of its handle.
+    /// Context of each miniport and binding, by the slot of its handle.
     contexts: RefCell<Vec<u64>>,
+    /// Blocks for copies of lists, that are free.
+    copies: RefCell<Vec<u64>>,
+    /// When a pass began whose time the driver sees go by, and how long those before took.
+    pass: Cell<Option<Instant>>,
+    passes: Cell<Duration>,
+    /// Lists that each binding took, by the slot of its handle.
+    took: RefCell<Vec<u64>>,
     /// Context areas made for lists without room: how many there are, and which.
     grown: Cell<u64>,
     /// How often that was so.
@@ -83,19 +92,40 @@ impl Bare {
         next
     }
 
-    /// Notes the context of a miniport.
-    fn set_context(&self, miniport: u64, context: u64) {
-        let slot = Handles::slot(miniport);
+    /// Notes the context of a miniport or a binding.
+    fn set_context(&self, handle: u64, context: u64) {
+        let slot = Handles::slot(handle);
         let mut contexts = self.contexts.borrow_mut();
         if contexts.len() <= slot {
             contexts.resize(slot + 1, 0);
+            self.took.borrow_mut().resize(slot + 1, 0);
         }
         contexts[slot] = context;
     }
 
-    /// The context of a miniport, found as NDIS finds it: straight from the handle.
-    fn context(&self, miniport: u64) -> u64 {
-        self.contexts.borrow()[Handles::slot(miniport)]
+    /// The context of a miniport or a binding, found as NDIS finds it: straight from the
+    /// handle. None of one that is not measured.
+    fn context(&self, handle: u64) -> Option<u64> {
+        let contexts = self.contexts.borrow();
+        let context = contexts.get(Handles::slot(handle)).copied();
+        context.filter(|&context| context != 0)
+    }
+
+    /// Counts what a binding took.
+    fn count(&self, binding: u64, lists: u64) {
+        self.arrived.set(self.arrived.get() + lists);
+        if let Some(took) = self.took.borrow_mut().get_mut(Handles::slot(binding)) {
+            *took += lists;
+        }
+    }
+
+    /// Real time that measured passes took so far.
+    fn spent(&self) -> Duration {
+        let now = self
+            .pass
+            .get()
+            .map_or(Duration::ZERO, |begun| begun.elapsed());
+        self.passes.get() + now
     }
 }
 
@@ -177,19 +207,18 @@ fn call(target: u64, arguments: [u64; 5]) {
     f(first, second, third, fourth, fifth);
 }
 
-extern "win64" fn send(_binding: u64, first: u64, _port: u32, flags: u32) {
+extern "win64" fn send(binding: u64, first: u64, _port: u32, flags: u32) {
     let bare = &host().bare;
-    bare.arrived.set(bare.arrived.get() + nic_takes(first));
-    call(
-        bare.send_complete.get(),
-        [
-            bare.binding_context.get(),
-            first,
-            u64::from(flags & 1),
-            0,
-            0,
-        ],
-    );
+    let lists = nic_takes(first);
+    let (complete, context) = match bare.context(binding) {
+        Some(context) => {
+            bare.count(binding, lists);
+            (bare.send_complete.get(), context)
+        }
+        // What the driver sends on its own account before it is measured.
+        None => host().bare_completion(binding),
+    };
+    call(complete, [context, first, u64::from(flags & 1), 0, 0]);
 }
 
 extern "win64" fn send_complete(_miniport: u64, first: u64, _flags: u32) {
@@ -203,9 +232,10 @@ extern "win64" fn indicate(miniport: u64, first: u64, _port: u32, _count: u32, f
         // Lent for the time of this call.
         return;
     }
+    let context = bare.context(miniport).unwrap_or(0);
     call(
         bare.returned.get(),
-        [bare.context(miniport), first, u64::from(flags & 1), 0, 0],
+        [context, first, u64::from(flags & 1), 0, 0],
     );
 }
 
@@ -244,6 +274,16 @@ extern "win64" fn free_context(list: u64, size: u16) {
 
 extern "win64" fn processor(_number: u64) -> u32 {
     crate::vp::Vp::current().index
+}
+
+/// Time as the driver sees it: virtual time, and what measured passes took. Measured code sees
+/// real time go by, as it would where it is used.
+extern "win64" fn precise_time(stamp: *mut u64) -> u64 {
+    let host = host();
+    let now = (host.now() + host.bare.spent().as_nanos() as u64) / 100;
+    // SAFETY: an argument of the driver's, which is there to be written.
+    unsafe { stamp.write(now) };
+    now
 }
 
 /// The bare functions, in the form of the checked ones.
@@ -285,6 +325,26 @@ pub(crate) fn exports() -> Vec<Api> {
             free_context as *const (),
         ),
         entry(
+            "ndis.sys",
+            "NdisAllocateCloneNetBufferList",
+            copies::allocate as *const (),
+        ),
+        entry(
+            "ndis.sys",
+            "NdisFreeCloneNetBufferList",
+            copies::free as *const (),
+        ),
+        entry(
+            "ndis.sys",
+            "NdisCopySendNetBufferListInfo",
+            copies::information as *const (),
+        ),
+        entry(
+            "ntoskrnl.exe",
+            "KeQueryInterruptTimePrecise",
+            precise_time as *const (),
+        ),
+        entry(
             "ntoskrnl.exe",
             "KeGetCurrentProcessorNumberEx",
             processor as *const (),
@@ -292,26 +352,54 @@ pub(crate) fn exports() -> Vec<Api> {
     ]
 }
 
+/// The driver's handlers and the contexts they get.
+struct Handlers {
+    send: u64,
+    receive: u64,
+    /// Of the miniport.
+    above: u64,
+    /// Of each binding.
+    below: Vec<u64>,
+}
+
 impl Host {
-    /// Notes what the bare functions call; the driver's send and receive handlers.
-    fn bare_handlers(&self, miniport: u64, binding: u64) -> (u64, u64) {
-        self.ndis(|n| {
+    /// Notes what the bare functions call; what measured passes call.
+    fn bare_handlers(&self, miniport: u64, bindings: &[u64]) -> Handlers {
+        let handlers = self.ndis(|n| {
             let m = &n.miniports[&miniport];
-            let b = &n.bindings[&binding];
+            let b = &n.bindings[&bindings[0]];
             let d = &n.drivers[&m.driver].chars;
             let p = &n.protocols[&b.protocol].chars;
             let address = |f: Option<usize>| f.map_or(0, |f| f as u64);
-            self.bare.binding_context.set(b.context);
             self.bare.send_complete.set(address(
                 p.SendNetBufferListsCompleteHandler.map(|f| f as usize),
             ));
             self.bare
                 .returned
                 .set(address(d.ReturnNetBufferListsHandler.map(|f| f as usize)));
-            (
-                address(d.SendNetBufferListsHandler.map(|f| f as usize)),
-                address(p.ReceiveNetBufferListsHandler.map(|f| f as usize)),
-            )
+            Handlers {
+                send: address(d.SendNetBufferListsHandler.map(|f| f as usize)),
+                receive: address(p.ReceiveNetBufferListsHandler.map(|f| f as usize)),
+                above: m.context,
+                below: bindings.iter().map(|b| n.bindings[b].context).collect(),
+            }
+        });
+        self.bare.set_context(miniport, handlers.above);
+        for (&binding, &context) in bindings.iter().zip(&handlers.below) {
+            self.bare.set_context(binding, context);
+        }
+        handlers
+    }
+
+    /// Whom the completion of a send on a binding goes to, and with which context.
+    #[cold]
+    fn bare_completion(&self, binding: u64) -> (u64, u64) {
+        self.ndis(|n| {
+            let b = &n.bindings[&binding];
+            let handler = n.protocols[&b.protocol]
+                .chars
+                .SendNetBufferListsCompleteHandler;
+            (handler.map_or(0, |f| f as usize as u64), b.context)
         })
     }
 
@@ -326,9 +414,7 @@ impl Host {
         receive: bool,
         passes: usize,
     ) -> HopCost {
-        let (send, indicate) = self.bare_handlers(miniport, binding);
-        let context = self.ndis(|n| n.miniports[&miniport].context);
-        self.bare.set_context(miniport, context);
+        let handlers = self.bare_handlers(miniport, &[binding]);
         let source = self.ndis(|n| n.handles.open(Kind::Upper));
         let mut pool = FrameList::new(source, LISTS, FRAME as u32, 0, 64);
         let mut lists: Vec<u64> = (0..LISTS)
@@ -352,20 +438,14 @@ impl Host {
             let started = Instant::now();
             for (&first, lists) in chains.iter().zip(lists.chunks(batch as usize)) {
                 match (receive, through) {
-                    (false, true) => call(send, [context, first, 0, 1, 0]),
+                    (false, true) => call(handlers.send, [handlers.above, first, 0, 1, 0]),
                     (false, false) => {
                         std::hint::black_box(nic_takes(first));
                         owner_takes_back(&self.bare, first);
                     }
                     (true, true) => call(
-                        indicate,
-                        [
-                            self.bare.binding_context.get(),
-                            first,
-                            0,
-                            lists.len() as u64,
-                            1,
-                        ],
+                        handlers.receive,
+                        [handlers.below[0], first, 0, lists.len() as u64, 1],
                     ),
                     (true, false) => {
                         std::hint::black_box(protocol_takes(first));

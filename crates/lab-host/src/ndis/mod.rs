@@ -42,7 +42,7 @@ use crate::handle::{HandleError, Handles, Kind};
 use crate::host::Host;
 
 pub use attributes::MiniportFacts;
-pub use bare::{BenchPass, BenchPort, HopCost, PortsBench};
+pub use bare::{BenchPass, BenchPort, HopCost, PortsBench, TeamBench};
 pub use binding::BindRequest;
 pub use configuration::Value;
 pub use device::{ControlError, ControlReply};

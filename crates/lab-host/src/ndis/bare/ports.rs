@@ -42,7 +42,7 @@ pub struct BenchPass {
 }
 
 /// Where the frames of the benchmark come from and go to.
-const STRANGER: [u8; 6] = [0x02, 0x4C, 0x41, 0x42, 0xFF, 0xFE];
+pub(super) const STRANGER: [u8; 6] = [0x02, 0x4C, 0x41, 0x42, 0xFF, 0xFE];
 
 /// A driver that runs bare, ready to be measured. Made by [`Host::bench_ports`].
 pub struct PortsBench<'a> {
@@ -74,7 +74,7 @@ impl Host {
                 .collect()
         });
         let first = ports.first().expect("a port at least").miniport;
-        let (send_handler, receive_handler) = self.bare_handlers(first, binding);
+        let handlers = self.bare_handlers(first, &[binding]);
         for (port, &context) in ports.iter().zip(&contexts) {
             self.bare.set_context(port.miniport, context);
         }
@@ -92,9 +92,9 @@ impl Host {
             host: self,
             ports,
             contexts,
-            binding: self.bare.binding_context.get(),
-            send_handler,
-            receive_handler,
+            binding: handlers.below[0],
+            send_handler: handlers.send,
+            receive_handler: handlers.receive,
             source,
             pool,
             lists,
@@ -103,7 +103,7 @@ impl Host {
     }
 
     /// Address of the first byte of a list's frame.
-    fn frame_address(&self, list: u64) -> u64 {
+    pub(super) fn frame_address(&self, list: u64) -> u64 {
         let buffer: u64 = self.get(list + at!(NET_BUFFER_LIST.FirstNetBuffer), "host list");
         let mdl: u64 = self.get(buffer + at!(NET_BUFFER.CurrentMdl), "host list");
         let offset: u32 = self.get(buffer + at!(NET_BUFFER.CurrentMdlOffset), "host list");
@@ -210,7 +210,7 @@ impl PortsBench<'_> {
 
 /// How long this thread has run. Unlike a clock on the wall that stands still while the
 /// machine is busy with something else.
-fn run_time() -> Duration {
+pub(super) fn run_time() -> Duration {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,

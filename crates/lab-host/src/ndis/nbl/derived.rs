@@ -20,7 +20,7 @@ const TAG: u32 = u32::from_le_bytes(*b"HCln");
 const CLONE: &str = "NdisAllocateCloneNetBufferList";
 
 /// What `NdisCopySendNetBufferListInfo` copies.
-const SEND: [NDIS_NET_BUFFER_LIST_INFO; 11] = [
+pub(crate) const SEND: [NDIS_NET_BUFFER_LIST_INFO; 11] = [
     TcpIpChecksumNetBufferListInfo,
     IPsecOffloadV1NetBufferListInfo,
     TcpLargeSendNetBufferListInfo,

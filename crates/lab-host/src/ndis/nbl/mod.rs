@@ -13,7 +13,7 @@ mod pool;
 
 use crate::api::Api;
 
-pub(crate) use derived::info;
+pub(crate) use derived::{SEND, info};
 pub(crate) use pool::{BufferPool, Made, Pool};
 
 /// Functions of this part.

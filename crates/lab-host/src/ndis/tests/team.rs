@@ -84,6 +84,7 @@ fn join(host: &Host, nic: usize) -> u64 {
     let request = BindRequest {
         nic,
         values: vec![("UpperBindings".into(), Value::Strings(names))],
+        ..BindRequest::default()
     };
     let binding = host.bind(request).expect("a binding");
     host.restart_binding(binding);

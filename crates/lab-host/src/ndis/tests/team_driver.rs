@@ -439,6 +439,7 @@ pub(super) fn set_up(
         let edge = ProtocolDriver {
             chars: p,
             context: 0,
+            driver_object: 0,
             name: "team".into(),
         };
         n.protocols.insert(protocol, edge);

@@ -106,6 +106,8 @@ pub struct Upper {
     tap: Option<UpperTap>,
     /// Received frames with something beside them.
     tags: BTreeMap<Tag, u64>,
+    /// Chains sent: calls of MiniportSendNetBufferLists.
+    pub batches: u64,
     /// Lists sent.
     pub sent: u64,
     /// Lists completed with success.
@@ -151,6 +153,7 @@ impl Host {
                 cancel_id: 0,
                 tap: None,
                 tags: BTreeMap::new(),
+                batches: 0,
                 sent: 0,
                 completed: 0,
                 failed: 0,
@@ -175,6 +178,11 @@ impl Host {
             let u = &n.uppers[upper];
             (u.sent, u.completed, u.failed, u.received)
         })
+    }
+
+    /// How often a protocol called MiniportSendNetBufferLists.
+    pub fn upper_batches(&self, upper: usize) -> u64 {
+        self.ndis(|n| n.uppers[upper].batches)
     }
 
     /// Bytes of frames a protocol sent and received.

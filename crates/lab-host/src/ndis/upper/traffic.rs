@@ -232,6 +232,7 @@ impl Host {
             if let Some(m) = n.miniports.get_mut(&miniport) {
                 m.sends += lists.len() as u64;
             }
+            n.uppers[upper].batches += 1;
         });
         let mut flags = if self.vp().irql() >= DISPATCH {
             NDIS_SEND_FLAGS_DISPATCH_LEVEL
