@@ -185,13 +185,16 @@ impl Groups {
     /// Each group with its buckets.
     fn each(&self) -> impl Iterator<Item = (u16, impl ExactSizeIterator<Item = u8> + '_)> {
         let group = |entry: u32| (entry >> 8) as u16;
-        self.0
-            .chunk_by(move |a, b| group(*a) == group(*b))
-            .filter_map(move |run| {
-                let number = group(*run.first()?);
-                let buckets = run.iter().map(|entry| *entry as u8);
-                (number != NO_GROUP).then_some((number, buckets))
-            })
+        let mut rest = self.0.as_slice();
+        // Not `chunk_by`, in which a panic is left.
+        let runs = core::iter::from_fn(move || {
+            let number = group(*rest.first()?);
+            let is_one = |entry: &&u32| group(**entry) == number;
+            let (run, more) = rest.split_at_checked(rest.iter().take_while(is_one).count())?;
+            rest = more;
+            Some((number, run.iter().map(|entry| *entry as u8)))
+        });
+        runs.filter(|(number, _)| *number != NO_GROUP)
     }
 }
 
