@@ -94,6 +94,7 @@ pub(super) fn adopt<C: Crew>(crew: &C, mut table: PoolBox<Table>) -> Moved {
         .moved
         .fetch_add(u64::from(held.count()), Ordering::Relaxed);
     let old = route.exchange(table);
+    route.close(0);
     release(crew);
     route.wait_for_readers();
     Moved {
@@ -105,22 +106,23 @@ pub(super) fn adopt<C: Crew>(crew: &C, mut table: PoolBox<Table>) -> Moved {
 }
 
 /// The buckets that flowlets have put on living members which are not used any more,
-/// and these members.
+/// and these members. No other bucket goes there meanwhile.
 fn flowlets(route: &Route, before: Members, after: Members, living: Members) -> (Buckets, Members) {
-    let (mut found, mut left) = (Buckets::NONE, 0);
     let leaving = before & living & !after;
-    if after != 0 && leaving != 0 {
-        for bucket in 0..=u8::MAX {
-            let word = route.flowlet(bucket).map(super::flowlet::Flowlet::read);
-            if let Some((Some(slot), _)) = word
-                && leaving & bit(slot) != 0
-            {
-                found.add(bucket);
-                left |= bit(slot);
-            }
+    if after == 0 || leaving == 0 {
+        return (Buckets::NONE, 0);
+    }
+    route.close(leaving);
+    // Where everybody is left, a bucket that is nowhere yet has to go to one of them.
+    let everybody = before == leaving;
+    let mut found = Buckets::NONE;
+    for bucket in 0..=u8::MAX {
+        let slot = route.flowlet(bucket).and_then(|flowlet| flowlet.read().0);
+        if everybody || slot.is_some_and(|slot| leaving & bit(slot) != 0) {
+            found.add(bucket);
         }
     }
-    (found, left)
+    (found, leaving)
 }
 
 impl<C: Crew> Move<'_, C> {

@@ -51,6 +51,9 @@ pub struct Route {
     holding: [AtomicU64; BUCKETS / 64],
     members: [AtomicPtr<Member>; MAX_MEMBERS],
     flowlets: PoolArray<Flowlet>,
+    /// Members that no bucket goes to any more where flowlets decide: they are about
+    /// to be left.
+    closing: AtomicU32,
     pub(super) turns: PerCpu<AtomicU32>,
     /// Lists of held buckets, counted on the team's path.
     pub(super) held: SpinLock<Queue<FromAbove>>,
@@ -116,6 +119,7 @@ impl Route {
             holding: [const { AtomicU64::new(0) }; BUCKETS / 64],
             members: [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_MEMBERS],
             flowlets: PoolArray::try_with(pool, BUCKETS, |_| Flowlet::default())?,
+            closing: AtomicU32::new(0),
             turns: PerCpu::try_with(pool, AtomicU32::default)?,
             held: SpinLock::new(Queue::new()),
             wanted: Published::default(),
@@ -177,6 +181,15 @@ impl Route {
     /// Where a bucket is.
     pub(super) fn flowlet(&self, bucket: u8) -> Option<&Flowlet> {
         self.flowlets.as_slice().get(usize::from(bucket))
+    }
+
+    /// Those of some members that a bucket may go to; all of them, if every one is
+    /// about to be left.
+    pub(super) fn staying(&self, members: Members) -> Members {
+        match members & !self.closing.load(Ordering::Relaxed) {
+            0 => members,
+            staying => staying,
+        }
     }
 
     /// Whether the groups' frames of a member go up.
@@ -351,6 +364,14 @@ impl Route {
     /// Who can be used, whatever the table.
     pub(super) fn usable(&self) -> Members {
         self.word.load(Ordering::Acquire) as Members
+    }
+
+    /// Lets no bucket go to these where flowlets decide: when this returns, every
+    /// reader knows.
+    pub(super) fn close(&self, members: Members) {
+        if self.closing.swap(members, Ordering::Relaxed) != members && members != 0 {
+            self.wait_for_readers();
+        }
     }
 
     /// Holds buckets: readers that enter from now on queue their lists.

@@ -375,7 +375,7 @@ impl<C: Crew> Batch<'_, C> {
     /// The member with the fewest bytes for its share; of several, the one that the
     /// bucket's ranking has first.
     fn least_loaded(&self, bucket: u8) -> Option<Slot> {
-        let usable = self.view.members();
+        let usable = self.route.staying(self.view.members());
         let order = self.view.table.ranking.0.get(usize::from(bucket))?;
         let mut best: Option<(Slot, u64)> = None;
         for slot in order {

@@ -666,6 +666,36 @@ fn spread_by_share() {
     }
 }
 
+/// Flowlets: no bucket goes to a member that is about to be left, unless there is no
+/// other; and those that are there wait.
+#[test]
+fn nothing_new_for_who_is_left() {
+    let stage = Stage::new(Spread::Flowlets(5000), 2);
+    stage.adopt(0b11, 12);
+    let has = |slot: usize| stage.adapters[slot].queue.lock().unwrap().0.len();
+    stage.route.close(0b10);
+    for flow in 0..40 {
+        stage.send(&[(flow, 1)]);
+    }
+    assert_eq!((has(0), has(1)), (40, 0));
+    stage.route.close(0b11);
+    for flow in 40..80 {
+        stage.send(&[(flow, 1)]);
+    }
+    assert_eq!(has(0) + has(1), 80);
+    stage.carry(0, 100);
+    stage.carry(1, 100);
+    let before = stage.route.moves();
+    stage.adopt(0b01, 12);
+    assert!(stage.route.moves() > before);
+    assert_eq!(stage.route.carrying(), 0b01);
+    for flow in 0..80 {
+        stage.send(&[(flow, 2)]);
+    }
+    assert_eq!((has(0), has(1)), (80, 0));
+    stage.finish();
+}
+
 /// A copy for each; the original comes back with the last, and well if one was.
 #[test]
 fn the_original_waits_for_its_copies() {
