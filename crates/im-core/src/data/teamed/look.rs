@@ -31,12 +31,11 @@ pub(super) fn is_slow(head: &[u8]) -> bool {
     type_at(head, 12) == Some(SLOW) && Mac::from_slice(head) == Some(SLOW_GROUP)
 }
 
-/// Whether a frame is ARP or neighbour discovery, behind up to two tags.
-pub(super) fn is_neighbour(head: &[u8]) -> bool {
-    const ICMPV6: u8 = 58;
-    /// Router and neighbour solicitations and advertisements.
-    const FIRST: u8 = 133;
-    const LAST: u8 = 136;
+/// Bytes of a frame that [`may_be_neighbour`] needs: addresses, two tags, a type.
+pub(super) const FEW_BYTES: usize = 22;
+
+/// The type behind up to two tags, and where what follows begins.
+fn inner_type(head: &[u8]) -> (Option<[u8; 2]>, usize) {
     let mut at = 12;
     let mut kind = type_at(head, at);
     for _ in 0..2 {
@@ -45,10 +44,23 @@ pub(super) fn is_neighbour(head: &[u8]) -> bool {
             kind = type_at(head, at);
         }
     }
-    let packet = at + 2;
-    match kind {
-        Some(ARP) => true,
-        Some(IPV6) => {
+    (kind, at + 2)
+}
+
+/// Whether a frame is of a type that [`is_neighbour`] has to look into.
+pub(super) fn may_be_neighbour(head: &[u8]) -> bool {
+    matches!(inner_type(head).0, Some(ARP | IPV6))
+}
+
+/// Whether a frame is ARP or neighbour discovery, behind up to two tags.
+pub(super) fn is_neighbour(head: &[u8]) -> bool {
+    const ICMPV6: u8 = 58;
+    /// Router and neighbour solicitations and advertisements.
+    const FIRST: u8 = 133;
+    const LAST: u8 = 136;
+    match inner_type(head) {
+        (Some(ARP), _) => true,
+        (Some(IPV6), packet) => {
             head.get(packet + 6) == Some(&ICMPV6)
                 && matches!(head.get(packet + 40), Some(&(FIRST..=LAST)))
         }
@@ -155,16 +167,21 @@ mod tests {
         let mut ipv6 = [0_u8; 60];
         ipv6[6] = 58;
         for tags in 0..=2 {
-            assert!(is_neighbour(&frame(tags, ARP, &[0; 28])));
+            let arp = frame(tags, ARP, &[0; 28]);
+            assert!(is_neighbour(&arp));
+            assert!(may_be_neighbour(&arp[..FEW_BYTES]));
             for (kind, is) in [(132, false), (133, true), (136, true), (137, false)] {
                 ipv6[40] = kind;
-                assert_eq!(is_neighbour(&frame(tags, IPV6, &ipv6)), is);
+                let whole = frame(tags, IPV6, &ipv6);
+                assert_eq!(is_neighbour(&whole), is);
+                assert!(may_be_neighbour(&whole[..FEW_BYTES]));
             }
             ipv6[6] = 6;
             ipv6[40] = 135;
             assert!(!is_neighbour(&frame(tags, IPV6, &ipv6)));
             ipv6[6] = 58;
-            assert!(!is_neighbour(&frame(tags, [8, 0], &[0; 60])));
+            let ipv4 = frame(tags, [8, 0], &[0; 60]);
+            assert!(!is_neighbour(&ipv4) && !may_be_neighbour(&ipv4));
         }
         let whole = frame(2, IPV6, &ipv6);
         for length in 0..whole.len() {

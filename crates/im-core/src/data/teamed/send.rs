@@ -12,7 +12,7 @@
 use super::bond::{MAX_MEMBERS, Slot, Spread};
 use super::crew::Crew;
 use super::deal::BySlot;
-use super::look::{LOOK_BYTES, is_neighbour, with_tag};
+use super::look::{FEW_BYTES, LOOK_BYTES, is_neighbour, may_be_neighbour, with_tag};
 use super::member::Member;
 use super::route::{Route, View};
 use super::table::{bit, slots};
@@ -289,6 +289,13 @@ impl<C: Crew> Batch<'_, C> {
         let Some(frame) = list.buffers().next() else {
             return 0;
         };
+        if !hashed {
+            // Nobody asks which flow it is of: a look at its type does.
+            let mut room = [0; FEW_BYTES];
+            if self.call.again || !may_be_neighbour(frame.head(&mut room)) {
+                return 0;
+            }
+        }
         let mut room = [0; LOOK_BYTES];
         let head = frame.head(&mut room);
         if !self.call.again && is_neighbour(head) {
