@@ -50,7 +50,8 @@ pub struct NicMix {
     pub batches: u64,
     /// Frames dropped: link down, paused, filtered, no receive list.
     pub dropped: u64,
-    /// Of them frames that a paced NIC had taken to send and lost with its cable.
+    /// Of them frames that a paced NIC was given to send and lost with its cable: those it had,
+    /// and those that came before its driver knew.
     pub cut: u64,
     /// Of them because nobody asked for them: packet filter and multicast list.
     pub filtered: u64,

@@ -50,6 +50,8 @@ impl Nic {
     fn take_frame(&mut self, now: u64, mut frame: Vec<u8>, tag: Tag) -> (u64, Option<String>) {
         if !self.config.connected || self.gone {
             self.mix.dropped += 1;
+            // It came before the driver was told: as lost as those that were here already.
+            self.mix.cut += u64::from(self.config.paced);
             return (now, None);
         }
         let from = frame.get(6..12);
@@ -328,6 +330,31 @@ mod tests {
         };
         assert_eq!(tag::in_band(&sent(true, tag)), Some(tag));
         assert_eq!(tag::in_band(&sent(false, tag)), None);
+    }
+
+    #[test]
+    fn what_comes_after_the_cable_went_counts_as_cut_with_it() {
+        let paced = NicConfig {
+            paced: true,
+            ..NicConfig::default()
+        };
+        let host = crate::host::Host::new(
+            crate::host::Config::default(),
+            std::sync::Arc::new(crate::report::Collect::default()),
+        )
+        .expect("host");
+        let nic = host.add_nic(paced, Box::new(crate::ndis::tests::Talker::default()));
+        host.ndis(|n| {
+            let x = &mut n.nics[nic];
+            x.config.link_speed = 1_000_000;
+            let (left, _) = x.take_frame(0, vec![0; 60], Tag::default());
+            assert!(left > 1_000);
+            x.config.connected = false;
+            x.cut(1_000);
+            assert_eq!(x.mix.cut, 1);
+            x.take_frame(1_100, vec![0; 60], Tag::default());
+            assert_eq!((x.mix.cut, x.mix.dropped), (2, 2));
+        });
     }
 
     #[test]

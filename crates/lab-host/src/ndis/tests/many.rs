@@ -14,7 +14,7 @@ const SECOND: u64 = 1_000_000_000;
 
 /// Sends what it is given, keeps what it hears.
 #[derive(Clone, Default)]
-pub(super) struct Talker {
+pub(in crate::ndis) struct Talker {
     pub(super) out: Arc<Mutex<Vec<Frame>>>,
     pub(super) heard: Arc<Mutex<Vec<Frame>>>,
 }

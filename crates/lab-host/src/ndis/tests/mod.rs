@@ -6,3 +6,5 @@ mod rules;
 mod team;
 mod team_driver;
 mod timers;
+
+pub(in crate::ndis) use many::Talker;

@@ -217,7 +217,7 @@ unsafe extern "efiapi" fn unbind(_: NDIS_HANDLE, context: NDIS_HANDLE) -> NDIS_S
         n.bindings
             .get_mut(&m.binding)
             .expect("binding")
-            .packet_filter = 0
+            .packet_filter = 0;
     });
     let status = crate::ndis::binding::NdisCloseAdapterEx(m.binding);
     if status == NDIS_STATUS_PENDING {

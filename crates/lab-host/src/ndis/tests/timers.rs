@@ -1,8 +1,7 @@
 //! Timer objects, on both engines.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ndis_sys::{NDIS_STATUS_SUCCESS, NDIS_TIMER_CHARACTERISTICS, PVOID};
 
@@ -40,7 +39,7 @@ unsafe extern "efiapi" fn expired(_: PVOID, context: PVOID, _: PVOID, _: PVOID) 
 
 /// Runs `body` with a timer; the rules that were broken.
 fn with(engine: EngineKind, seed: u64, body: impl FnOnce(&Host, u64) + Send) -> Vec<String> {
-    let _one: MutexGuard<'_, ()> = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    let _one: MutexGuard<'_, ()> = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let config = Config {
         seed,
         engine,
