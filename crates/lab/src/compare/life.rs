@@ -3,7 +3,7 @@
 //! Everything here runs inside the host, as a thread of its engine.
 
 use lab_host::Host;
-use lab_host::ndis::{BenchPass, BenchPort};
+use lab_host::ndis::BenchPass;
 use lab_host::report::Event;
 use serde::Serialize;
 
@@ -182,28 +182,26 @@ fn cost(
     // Everybody is measured with frames without a tag, those that all topologies carry.
     let stations = Network::stations(host, stage);
     let first = stations.iter().find(|station| station.tag.is_none());
-    let (Some(station), Some(&binding)) = (first, bindings.first()) else {
+    let Some(station) = first else {
         return Vec::new();
     };
-    let port = BenchPort {
-        miniport: station.handle,
-        vlan: 0,
-        mac: station.mac.0,
-    };
+    let mine = |binding: &&u64| host.miniports_of(**binding).contains(&station.handle);
+    let below: Vec<u64> = bindings.iter().filter(mine).copied().collect();
     let kinds: Vec<(bool, usize)> = [false, true]
         .into_iter()
         .flat_map(|receive| BATCHES.map(|batch| (receive, batch)))
         .collect();
     let mut times = vec![[const { Vec::new() }; 2]; kinds.len()];
     {
-        let mut bench = host.bench_ports(binding, vec![port], CONTEXT);
+        // One miniport over its adapters, be they one or many: the same frames for everybody.
+        let mut bench = host.bench_team(&below, station.handle, station.mac.0, CONTEXT);
         for pass in 0..=job.cycles {
             for (&(receive, batch), times) in kinds.iter().zip(&mut times) {
                 for (through, times) in [true, false].into_iter().zip(times) {
                     let order = BenchPass {
                         receive,
                         batch,
-                        busy: 1,
+                        busy: below.len(),
                         through,
                     };
                     match bench.pass(&order) {
