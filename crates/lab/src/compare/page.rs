@@ -149,12 +149,14 @@ fn arrived(area: &Area<'_>, comparison: &Comparison, up: bool) -> Drawn {
             .label(column.label.clone())
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
     }
-    legend(&mut chart)?;
+    legend(&mut chart, SeriesLabelPosition::LowerLeft)?;
     Ok(())
 }
 
+/// Where nothing is drawn: the corner is the plot's to choose.
 fn legend<'a, X, Y>(
     chart: &mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>,
+    corner: SeriesLabelPosition,
 ) -> Result<(), DrawingAreaErrorKind<std::io::Error>>
 where
     X: Ranged<ValueType = f64>,
@@ -162,7 +164,7 @@ where
 {
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
+        .position(corner)
         .background_style(WHITE.mix(0.8))
         .border_style(BLACK.mix(0.3))
         .draw()
@@ -173,7 +175,7 @@ fn bars(
     area: &Area<'_>,
     comparison: &Comparison,
     names: &[String],
-    unit: &str,
+    (unit, corner): (&str, SeriesLabelPosition),
     value: impl Fn(&Column, usize) -> f64,
 ) -> Drawn {
     let drivers = &comparison.drivers;
@@ -214,7 +216,7 @@ fn bars(
         let style = ("sans-serif", 13);
         area.draw(&Text::new(name.clone(), (left, bottom + 8), style))?;
     }
-    legend(&mut chart)?;
+    legend(&mut chart, corner)?;
     Ok(())
 }
 
@@ -225,7 +227,8 @@ fn lost(area: &Area<'_>, comparison: &Comparison) -> Drawn {
         .iter()
         .map(|act| act.name.clone())
         .collect();
-    bars(area, comparison, &names, "frames lost", |column, at| {
+    let unit = ("frames lost", SeriesLabelPosition::UpperLeft);
+    bars(area, comparison, &names, unit, |column, at| {
         column.life.acts.get(at).map_or(0.0, |act| act.lost as f64)
     })
 }
@@ -237,11 +240,11 @@ fn cost(area: &Area<'_>, comparison: &Comparison) -> Drawn {
         .iter()
         .map(|cost| format!("{}, chains of {}", cost.way, cost.batch))
         .collect();
-    bars(
-        area,
-        comparison,
-        &names,
+    let unit = (
         "times the path without a driver",
-        |column, at| column.cost.get(at).map_or(0.0, |cost| cost.ratio),
-    )
+        SeriesLabelPosition::UpperRight,
+    );
+    bars(area, comparison, &names, unit, |column, at| {
+        column.cost.get(at).map_or(0.0, |cost| cost.ratio)
+    })
 }
