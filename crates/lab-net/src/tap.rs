@@ -102,6 +102,26 @@ impl Tap {
     pub fn wait(&self, milliseconds: u16) -> io::Result<bool> {
         wait(&[self], milliseconds)
     }
+
+    /// Another descriptor of the same device.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            fd: self.fd.try_clone()?,
+        })
+    }
+
+    /// Pulls the cable of Linux's interface, or plugs it in (`TUNSETCARRIER`).
+    pub fn set_carrier(&self, up: bool) -> io::Result<()> {
+        /// `_IOW('T', 226, int)`.
+        const TUNSETCARRIER: libc::Ioctl = 0x4004_54e2;
+        let value = libc::c_int::from(up);
+        // SAFETY: the request takes a pointer to an int, which is valid during the call.
+        let done = unsafe { libc::ioctl(self.fd.as_raw_fd(), TUNSETCARRIER, &raw const value) };
+        if done < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    }
 }
 
 /// A TAP device as an [`Endpoint`]: what Linux sends comes in at polls.

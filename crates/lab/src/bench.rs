@@ -9,6 +9,7 @@
 //! Runs concurrently: a thread for each child listens to what it says; the main thread
 //! orders the passes.
 
+pub mod team;
 mod topologies;
 mod wire;
 
@@ -34,6 +35,7 @@ use crate::{
     render::Table,
     run::sealed,
     scenario::BENCH_PORTS,
+    topology::Topology,
     trouble::Trouble,
 };
 
@@ -185,6 +187,24 @@ fn measure(options: &BenchPorts) -> Result<Report, Failure> {
 
 /// Starts a child; it has said how many ports it has when this returns.
 fn start(options: &BenchPorts, package: &Package, ports: Option<usize>) -> Result<Runner, Failure> {
+    let topology = topologies::topology(ports, options.seed);
+    begin(
+        package,
+        topology,
+        BENCH_PORTS,
+        options.seed,
+        ports.unwrap_or(1),
+    )
+}
+
+/// The same for any topology and scenario; `ports` is what it has to say.
+fn begin(
+    package: &Package,
+    topology: Topology,
+    scenario: &str,
+    seed: u64,
+    ports: usize,
+) -> Result<Runner, Failure> {
     let image = package.required(Role::Image).map_err(Trouble::from)?;
     let manifest = package.manifest();
     let pipe = || io::pipe().map_err(|error| Trouble::host(format!("a pipe: {error}")));
@@ -193,9 +213,9 @@ fn start(options: &BenchPorts, package: &Package, ports: Option<usize>) -> Resul
     let job = RunJob {
         driver: manifest.driver.clone(),
         service: manifest.protocol.clone(),
-        topology: topologies::topology(ports, options.seed),
-        scenario: Some(BENCH_PORTS.to_owned()),
-        seed: options.seed,
+        topology,
+        scenario: Some(scenario.to_owned()),
+        seed,
         cycles: 1,
         verbosity: 0,
     };
@@ -217,7 +237,7 @@ fn start(options: &BenchPorts, package: &Package, ports: Option<usize>) -> Resul
     });
     let mut runner = Runner {
         driver: manifest.driver.clone(),
-        ports: ports.unwrap_or(1),
+        ports,
         orders: File::from(OwnedFd::from(orders)),
         answers: File::from(OwnedFd::from(answers)),
         ended,

@@ -63,6 +63,8 @@ pub enum Command {
     Imports(Imports),
     /// Measure what a frame costs with 1 to 4,094 ports, in ratio to a driver with one
     BenchPorts(BenchPorts),
+    /// Measure what a frame costs through teams, in ratio to a driver with one miniport
+    BenchTeam(BenchTeam),
     /// Run drivers of different topologies through one script, side by side, on one page
     Compare(Compare),
     /// Check the answer to an exercise of the course; without a name lists them all
@@ -82,6 +84,10 @@ pub struct Run {
     /// Package directory: what `cargo xtask package <driver>` makes
     #[arg(long, value_name = "DIR")]
     pub package: PathBuf,
+    /// Package of a second driver, which binds to virtual miniports of the first: those that
+    /// are the adapter of a binding in the topology (scenario `stacked`)
+    #[arg(long, value_name = "DIR")]
+    pub above: Option<PathBuf>,
     /// Topology file [default: the one in the package]
     #[arg(long, value_name = "FILE")]
     pub topology: Option<PathBuf>,
@@ -94,6 +100,10 @@ pub struct Run {
     /// user namespaces; implies --engine realtime
     #[arg(long)]
     pub tap: bool,
+    /// Who stands at the other end with --tap: Open vSwitch is the one there is, and is taken
+    /// wherever a switch is needed
+    #[arg(long, value_enum, requires = "tap")]
+    pub partner: Option<Partner>,
     /// Record every frame on every wire (pcapng)
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
@@ -119,6 +129,13 @@ pub struct Run {
     /// Seconds without any sign of life after which the driver hangs
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub watchdog: Duration,
+}
+
+/// Who stands at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Partner {
+    /// Open vSwitch with its userspace datapath
+    Ovs,
 }
 
 /// Which engine runs the driver.
@@ -234,6 +251,40 @@ pub struct Exercise {
     pub json: bool,
 }
 
+/// `lab bench-team`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes:\n  0  measured, whatever the figures are\n  2  wrong usage or bad input\n  4  the lab itself or a driver in it failed"
+)]
+pub struct BenchTeam {
+    /// Package of the driver with one miniport that teams are compared with
+    #[arg(long, value_name = "DIR")]
+    pub one: PathBuf,
+    /// Package of the driver that makes teams
+    #[arg(long, value_name = "DIR")]
+    pub team: PathBuf,
+    /// Numbers of members
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1, 2, 4, 8, 16, 32],
+        value_parser = members)]
+    pub members: Vec<usize>,
+    /// Passes of each kind; figures are medians of them
+    #[arg(long, value_name = "N", default_value_t = 21, value_parser = clap::value_parser!(u32).range(1..))]
+    pub passes: u32,
+    /// Seed of every order of lists
+    #[arg(long, value_name = "N", value_parser = seed, default_value_t = DEFAULT_SEED)]
+    pub seed: u64,
+    /// One JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn members(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=32) => Ok(count),
+        _ => Err("1 to 32 members".into()),
+    }
+}
+
 fn ports(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count @ 1..=4094) => Ok(count),
@@ -292,6 +343,10 @@ impl Run {
         if self.tap {
             for host in &mut topology.hosts {
                 host.stack = topology::Stack::Linux;
+            }
+            // Linux keeps its own time: what has been sent is complete.
+            for adapter in &mut topology.adapters {
+                adapter.paced = false;
             }
             // Linux has no tags of its own in its frames, and is to see none.
             for miniport in &mut topology.miniports {

@@ -16,7 +16,7 @@ use crate::{
         record::{REGISTER_NAMES, Where},
     },
     process::RunJob,
-    scenario::BENCH_PORTS,
+    scenario::{BENCH_PORTS, BENCH_TEAM},
     topology::Engine,
     trouble::Trouble,
 };
@@ -96,7 +96,10 @@ fn count(number: usize) -> String {
 pub fn config(job: &RunJob) -> Config {
     let lab = &job.topology.lab;
     let real = lab.engine == Engine::RealTime;
-    let bare = matches!(job.scenario.as_deref(), Some("bench" | BENCH_PORTS | COST));
+    let bare = matches!(
+        job.scenario.as_deref(),
+        Some("bench" | BENCH_PORTS | BENCH_TEAM | COST)
+    );
     // A page for every allocation of thousands of ports is more than there is.
     let crowded = job.scenario.as_deref() == Some("all-vlans");
     let small = |number: u16| u8::try_from(number).unwrap_or(u8::MAX);

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     let verdict = match Cli::parse().command {
         Command::Run(options) => lab::run::run(&options),
         Command::BenchPorts(options) => lab::bench::run(&options),
+        Command::BenchTeam(options) => lab::bench::team::run(&options),
         Command::Compare(options) => lab::compare::run(&options),
         Command::Exercise(options) => lab::exercise::run(&options),
         Command::Imports(options) => lab::imports::run(&options),

@@ -15,6 +15,7 @@ mod programs;
 mod sides;
 pub mod switch;
 mod talk;
+mod team;
 pub mod trunk;
 
 use std::{
@@ -43,6 +44,7 @@ use crate::{
 };
 
 pub use talk::Talk;
+pub use team::{TeamPartners, TeamTalk, has_team, shown_at};
 
 /// What the programs are called, and a question that each answers at once.
 const PROGRAMS: [(&str, &str); 2] = [("ping", "-V"), ("iperf3", "--version")];

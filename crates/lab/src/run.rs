@@ -5,6 +5,7 @@ use std::{
     fs::File,
     os::fd::OwnedFd,
     path::Path,
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -20,7 +21,7 @@ use crate::{
     drive::check_scenario,
     exit::Verdict,
     package::{Manifest, Package, Role, Verified},
-    partners::Partners,
+    partners::{Partners, Talk, TeamPartners, TeamTalk, has_team},
     process::{
         self, Ended, FileUse, Launch, LaunchError, Limits, Message, Outcome, RunJob, Work,
         describe, memory_file,
@@ -46,11 +47,50 @@ pub fn run(options: &Run) -> Verdict {
     verdict
 }
 
+/// Who talks through the driver with `--tap`.
+enum Both {
+    Hosts(Partners),
+    Team(TeamPartners),
+}
+
+/// The threads on which they do.
+enum Talking {
+    Hosts(JoinHandle<Option<Talk>>),
+    Team(JoinHandle<Option<TeamTalk>>),
+}
+
+impl Both {
+    fn start(self) -> Talking {
+        match self {
+            Self::Hosts(partners) => Talking::Hosts(partners.start()),
+            Self::Team(partners) => Talking::Team(partners.start()),
+        }
+    }
+}
+
+impl Talking {
+    /// Waits for its end, and adds what came of it.
+    fn join(self, summary: &mut Summary) {
+        match self {
+            Self::Hosts(thread) => {
+                if let Ok(Some(talk)) = thread.join() {
+                    talk.join(summary);
+                }
+            }
+            Self::Team(thread) => {
+                if let Ok(Some(talk)) = thread.join() {
+                    talk.join(summary);
+                }
+            }
+        }
+    }
+}
+
 struct Prepared {
     launch: Launch,
     image: Vec<u8>,
     symbols: Symbols,
-    partners: Option<Partners>,
+    partners: Option<Both>,
 }
 
 fn prepare(options: &Run, screen: &mut Screen, report: &mut Report) -> Result<Prepared, Trouble> {
@@ -75,10 +115,21 @@ fn prepare(options: &Run, screen: &mut Screen, report: &mut Report) -> Result<Pr
     report.settled(&topology, seed);
     let mut files = vec![(FileUse::Image, sealed(&image)?)];
     files.extend(captures(&topology)?);
-    let partners = if options.tap {
+    if let Some(above) = &options.above {
+        let package = Package::open(above)?;
+        let image = package.required(Role::Image)?;
+        introduce(package.manifest(), &image, screen);
+        let service = package.manifest().protocol.clone();
+        files.push((FileUse::Above(service), sealed(&image)?));
+    }
+    let partners = if options.tap && has_team(&topology) {
+        let (partners, more) = TeamPartners::set_up(&topology)?;
+        files.extend(more);
+        Some(Both::Team(partners))
+    } else if options.tap {
         let (partners, more) = Partners::set_up(&topology)?;
         files.extend(more);
-        Some(partners)
+        Some(Both::Hosts(partners))
     } else {
         None
     };
@@ -95,7 +146,13 @@ fn prepare(options: &Run, screen: &mut Screen, report: &mut Report) -> Result<Pr
         scenario: options
             .scenario
             .clone()
-            .or_else(|| options.tap.then(|| "linux".to_owned()))
+            .or_else(|| {
+                let name = match &partners {
+                    Some(Both::Team(_)) => "linux-team",
+                    _ => "linux",
+                };
+                options.tap.then(|| name.to_owned())
+            })
             .or(named),
         seed,
         cycles: options.cycles,
@@ -212,7 +269,7 @@ fn attend(prepared: Prepared, screen: &mut Screen, report: &mut Report) -> Verdi
         mut symbols,
         partners,
     } = prepared;
-    let talk = partners.map(Partners::start);
+    let talk = partners.map(Both::start);
     let outcome = process::run(launch, |message| {
         report.message(message, &mut symbols, screen);
     });
@@ -221,7 +278,6 @@ fn attend(prepared: Prepared, screen: &mut Screen, report: &mut Report) -> Verdi
     if let (Some(talk), Ok(outcome)) = (talk, &outcome)
         && matches!(outcome.ended, Ended::Itself(_))
         && let Some(summary) = &mut report.summary
-        && let Ok(Some(talk)) = talk.join()
     {
         talk.join(summary);
     }

@@ -118,6 +118,14 @@ impl Swarm {
         self.begin(now);
     }
 
+    /// Sends only its first flows from now on.
+    pub fn keep_to(&mut self, flows: usize) {
+        let flows = flows.clamp(1, self.flows.len());
+        self.order = (0..flows as u32).collect();
+        (self.at, self.in_run) = (0, 0);
+        self.shuffle();
+    }
+
     /// Another pace from now on; what was sent counts.
     pub fn set_pace(&mut self, pace: SwarmPace) {
         self.pace = pace;

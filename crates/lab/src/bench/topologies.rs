@@ -40,9 +40,41 @@ pub fn topology(ports: Option<usize>, seed: u64) -> Topology {
     topology
 }
 
+/// A team of so many adapters in a mode, by the number of its setting.
+pub fn team(members: usize, mode: u32, seed: u64) -> Topology {
+    let mut text = "[lab]\nprocessors = 1\nndis_version = \"6.87\"\n".to_owned();
+    let mut list = Vec::new();
+    for n in 0..members {
+        text += &format!(
+            "[[adapter]]\nname = \"nic{n}\"\nmac = \"02:4c:41:42:10:{n:02x}\"\n\
+             capabilities = [\"offload\", \"rss\", \"pm\"]\nwire = \"w{n}\"\n\
+             [[wire]]\nname = \"w{n}\"\n"
+        );
+        list.push(format!("{{ adapter = \"nic{n}\" }}"));
+    }
+    text += &format!(
+        "[[team]]\nname = \"team0\"\nmember = [{}]\n\
+         properties = {{ Mode = {mode}, NetworkAddress = \"024C41421100\" }}\n",
+        list.join(", ")
+    );
+    let path = Path::new("bench.toml");
+    let mut topology = Topology::parse(path, &text).expect("the benchmark's own topology is sound");
+    topology.lab.seed = Some(seed);
+    topology
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_size_of_team_makes_a_topology() {
+        for members in [1, 32] {
+            let topology = team(members, 5, 7);
+            assert_eq!(topology.teams[0].members.len(), members);
+            assert_eq!(topology.bindings.len(), members);
+        }
+    }
 
     #[test]
     fn every_number_of_ports_makes_a_topology() {

@@ -7,10 +7,14 @@
 //! the host's own namespace. No interface of the path offloads a checksum or a segment:
 //! what the switch carries is what was on the wire, whole.
 //!
+//! Where several adapters lead to one switch, a bond takes the trunk's place: a TAP device
+//! for each member.
+//!
 //! # Nothing is left behind
 //!
 //! The daemons have database and sockets in a directory of their own, which is removed as
-//! soon as they are set up: they need no new connection. The kernel ends them with the
+//! soon as they are set up: they need no new connection. (That of a bond is asked how it
+//! is doing, and its directory removed with it.) The kernel ends them with the
 //! thread that started them, even after SIGKILL, and with them and the descriptors go the
 //! namespace and all that is in it. No system service is asked, started or disturbed.
 //!
@@ -35,14 +39,16 @@ use lab_net::{
 };
 
 use super::programs::output;
+use crate::topology::Partner;
 
 /// What the switch is made of, in the order it is looked for.
-pub const PROGRAMS: [(&str, &str); 5] = [
+pub const PROGRAMS: [(&str, &str); 6] = [
     ("ovsdb-tool", "--version"),
     ("ovsdb-server", "--version"),
     ("ovs-vswitchd", "--version"),
     ("ovs-vsctl", "--version"),
     ("ovs-ofctl", "--version"),
+    ("ovs-appctl", "--version"),
 ];
 
 /// Where Debian has the daemons, which a user's PATH may lack.
@@ -55,6 +61,9 @@ const SCHEMAS: [&str; 2] = [
 /// Names within the switch's namespace.
 const BRIDGE: &str = "lab-br";
 const TRUNK: &str = "trunk";
+const BOND: &str = "bond";
+/// Where the daemon of a bond answers questions.
+const CONTROL: &str = "switch.ctl";
 /// How long the daemons may take to be there, in seconds.
 const PATIENCE: u64 = 15;
 
@@ -90,6 +99,76 @@ pub struct Switch {
     ports: Vec<String>,
     stop: Arc<AtomicBool>,
     carriers: Vec<JoinHandle<std::io::Result<Forwarded>>>,
+    /// What leads to the lab.
+    uplink: Uplink,
+    /// Database and sockets, where the daemon is asked questions later on.
+    place: Option<tempfile::TempDir>,
+}
+
+/// What leads to the lab's adapters.
+#[derive(Clone, Debug)]
+pub enum Uplink {
+    /// One wire with all VLANs.
+    Trunk,
+    /// Several that are aggregated.
+    Bond(Bond),
+}
+
+/// A bond's settings.
+#[derive(Clone, Debug)]
+pub struct Bond {
+    /// Members.
+    pub members: usize,
+    /// `balance-tcp` and the like.
+    pub mode: &'static str,
+    /// LACP, or none.
+    pub lacp: Option<Partner>,
+}
+
+fn member(index: usize) -> String {
+    format!("member{index}")
+}
+
+impl Uplink {
+    /// Names of the interfaces.
+    fn names(&self) -> Vec<String> {
+        match self {
+            Self::Trunk => vec![TRUNK.to_owned()],
+            Self::Bond(bond) => (0..bond.members).map(member).collect(),
+        }
+    }
+}
+
+impl Bond {
+    /// What `ovs-vsctl` is told after the bridge was made.
+    fn words(&self) -> String {
+        let members: Vec<String> = (0..self.members).map(member).collect();
+        let mut words = format!(
+            "-- add-bond {BRIDGE} {BOND} {} bond_mode={}",
+            members.join(" "),
+            self.mode
+        );
+        let Some(lacp) = &self.lacp else {
+            return format!("{words} lacp=off");
+        };
+        words += &format!(
+            " lacp={} other_config:lacp-time={} other_config:lacp-system-id={} \
+             other_config:lacp-system-priority={}",
+            if lacp.active { "active" } else { "passive" },
+            if lacp.fast { "fast" } else { "slow" },
+            lacp.system,
+            lacp.priority
+        );
+        for (index, name) in members.iter().enumerate() {
+            words += &format!(
+                " -- set interface {name} other_config:lacp-port-id={} \
+                 other_config:lacp-aggregation-key={}",
+                11 + index,
+                lacp.key
+            );
+        }
+        words
+    }
 }
 
 /// Path of a program: as it is, or where the system's own are.
@@ -106,26 +185,36 @@ fn name_of(index: usize) -> String {
     format!("access{index}")
 }
 
-/// The trunk, and an access port for each host.
-fn bridge(accesses: &[Access]) -> Vec<String> {
+/// The trunk or the bond, and an access port for each host.
+fn bridge(uplink: &Uplink, accesses: &[Access]) -> Vec<String> {
     let mut vlans: Vec<u16> = accesses.iter().map(|access| access.vlan).collect();
     vlans.sort_unstable();
     vlans.dedup();
     let vlans: Vec<String> = vlans.iter().map(u16::to_string).collect();
     let mut words = vec![format!(
-        "add-br {BRIDGE} -- set bridge {BRIDGE} datapath_type=netdev \
-         -- add-port {BRIDGE} {TRUNK} vlan_mode=trunk trunks={} \
-         -- set interface {TRUNK} ofport_request=1",
-        vlans.join(",")
+        "add-br {BRIDGE} -- set bridge {BRIDGE} datapath_type=netdev"
     )];
+    words.push(match uplink {
+        Uplink::Trunk => format!(
+            "-- add-port {BRIDGE} {TRUNK} vlan_mode=trunk trunks={} \
+             -- set interface {TRUNK} ofport_request=1",
+            vlans.join(",")
+        ),
+        Uplink::Bond(bond) => bond.words(),
+    });
     for (index, access) in accesses.iter().enumerate() {
         let name = name_of(index);
-        words.push(format!(
-            "-- add-port {BRIDGE} {name} vlan_mode=access tag={} \
-             -- set interface {name} ofport_request={}",
-            access.vlan,
-            index + 2
-        ));
+        let vlan = match (uplink, access.vlan) {
+            (Uplink::Bond(_), 0) => String::new(),
+            (_, vlan) => format!("vlan_mode=access tag={vlan}"),
+        };
+        words.push(match uplink {
+            Uplink::Trunk => format!(
+                "-- add-port {BRIDGE} {name} {vlan} -- set interface {name} ofport_request={}",
+                index + 2
+            ),
+            Uplink::Bond(_) => format!("-- add-port {BRIDGE} {name} {vlan}"),
+        });
     }
     let words = words.join(" ");
     words.split_whitespace().map(str::to_owned).collect()
@@ -135,9 +224,40 @@ impl Switch {
     /// Starts a switch with an access port for each host; returns the trunk's TAP device,
     /// which is the far end of the adapter's wire.
     pub fn start(mtu: u16, accesses: Vec<Access>) -> Result<(Self, Tap), SwitchError> {
-        let trunk = Port::new(TRUNK, Mac::local(5, u16::MAX)).mtu(mtu.saturating_add(4));
-        let (namespace, trunk) = Lan::open(&trunk)?.split();
+        let (switch, mut taps) = Self::with(Uplink::Trunk, mtu, accesses)?;
+        Ok((switch, taps.remove(0)))
+    }
+
+    /// The same with a bond; a TAP device for each member.
+    pub fn bonded(
+        bond: Bond,
+        mtu: u16,
+        accesses: Vec<Access>,
+    ) -> Result<(Self, Vec<Tap>), SwitchError> {
+        Self::with(Uplink::Bond(bond), mtu, accesses)
+    }
+
+    fn with(
+        uplink: Uplink,
+        mtu: u16,
+        accesses: Vec<Access>,
+    ) -> Result<(Self, Vec<Tap>), SwitchError> {
+        let ports = uplink
+            .names()
+            .into_iter()
+            .zip(0_u16..)
+            .map(|(name, index)| {
+                Port::new(name, Mac::local(5, u16::MAX - index)).mtu(mtu.saturating_add(4))
+            });
+        let ports: Vec<Port> = ports.collect();
+        let (namespace, first) = Lan::open(&ports[0])?.split();
+        let mut uplinks = vec![first];
+        for port in &ports[1..] {
+            uplinks.push(namespace.open_tap(port)?);
+        }
         let mut switch = Self {
+            uplink,
+            place: None,
             daemons: Vec::new(),
             namespace,
             version: String::new(),
@@ -160,7 +280,7 @@ impl Switch {
             let carry = move || forward(&access.far, &tap, &stop);
             switch.carriers.push(thread::spawn(carry));
         }
-        Ok((switch, trunk))
+        Ok((switch, uplinks))
     }
 
     /// Starts the daemons and tells them what there is.
@@ -184,11 +304,8 @@ impl Switch {
             .clone_into(&mut self.version);
         let path = database.display().to_string();
         self.ask(dir, "ovsdb-tool", &["create", &path, schema])?;
-        self.daemon(
-            dir,
-            "ovsdb-server",
-            &[&path, &format!("--remote=p{remote}")],
-        )?;
+        let punix = format!("--remote=p{remote}");
+        self.daemon(dir, "ovsdb-server", &[&path, &punix, "--unixctl=none"])?;
         let end = Instant::now() + Duration::from_secs(PATIENCE);
         while !socket.exists() && Instant::now() < end {
             thread::sleep(Duration::from_millis(5));
@@ -201,11 +318,19 @@ impl Switch {
         };
         vsctl(self, &["--no-wait", "init"])?;
         // The kernel's datapath is neither wanted nor asked for.
-        self.daemon(dir, "ovs-vswitchd", &[&remote, "--disable-system"])?;
-        let words = bridge(accesses);
+        let control = match self.uplink {
+            Uplink::Trunk => "--unixctl=none".to_owned(),
+            Uplink::Bond(_) => format!("--unixctl={}", dir.join(CONTROL).display()),
+        };
+        self.daemon(
+            dir,
+            "ovs-vswitchd",
+            &[&remote, "--disable-system", &control],
+        )?;
+        let words = bridge(&self.uplink, accesses);
         // This one waits until the daemon has done it.
         vsctl(self, &words.iter().map(String::as_str).collect::<Vec<_>>())?;
-        for name in (0..accesses.len()).map(name_of).chain([TRUNK.into()]) {
+        for name in (0..accesses.len()).map(name_of).chain(self.uplink.names()) {
             let number = vsctl(self, &["get", "interface", &name, "ofport"])?;
             if number.trim().parse::<u16>().is_err() {
                 let why = vsctl(self, &["get", "interface", &name, "error"])?;
@@ -227,9 +352,35 @@ impl Switch {
             );
             self.ask(dir, "ovs-ofctl", &["add-flow", &socket, &flow])?;
         }
+        if matches!(self.uplink, Uplink::Bond(_)) {
+            // It is asked how it is doing; removed with the switch.
+            self.place = Some(place);
+            return Ok(());
+        }
         place
             .close()
             .map_err(|error| failed("removing its directory", error))
+    }
+
+    /// Asks the daemon of a bond.
+    pub fn control(&self, words: &[&str]) -> Result<String, SwitchError> {
+        let Some(place) = &self.place else {
+            let why = "only a bond is asked".to_owned();
+            return Err(SwitchError::Program("ovs-appctl", why));
+        };
+        let target = place.path().join(CONTROL).display().to_string();
+        let words = [&["-t", target.as_str()], words].concat();
+        self.ask(place.path(), "ovs-appctl", &words)
+    }
+
+    /// What the bond says of LACP.
+    pub fn lacp(&self) -> Result<String, SwitchError> {
+        self.control(&["lacp/show", BOND])
+    }
+
+    /// What it says of itself.
+    pub fn bond(&self) -> Result<String, SwitchError> {
+        self.control(&["bond/show", BOND])
     }
 
     /// A command of the switch: in its namespace, with nothing of the system's.
@@ -281,7 +432,7 @@ impl Switch {
         let mut command = self.command(dir, name);
         command
             .args(arguments)
-            .args(["--no-chdir", "--unixctl=none"])
+            .arg("--no-chdir")
             .args(["-vconsole:warn", "-vsyslog:off", "-vfile:off"])
             .stderr(words);
         let child = command.spawn().map_err(failed)?;
@@ -291,8 +442,21 @@ impl Switch {
 
     /// What it is, in a line.
     pub fn describe(&self) -> String {
+        let uplink = match &self.uplink {
+            Uplink::Trunk => "a trunk".to_owned(),
+            Uplink::Bond(bond) => {
+                let lacp = bond.lacp.as_ref();
+                let lacp = lacp.map_or("no LACP", |lacp| match (lacp.active, lacp.fast) {
+                    (true, true) => "LACP active, fast",
+                    (true, false) => "LACP active, slow",
+                    (false, true) => "LACP passive, fast",
+                    (false, false) => "LACP passive, slow",
+                });
+                format!("a bond of {} ({}, {lacp})", bond.members, bond.mode)
+            }
+        };
         format!(
-            "{}, datapath netdev, a trunk and {} access ports ({})",
+            "{}, datapath netdev, {uplink} and {} access ports ({})",
             self.version,
             self.ports.len(),
             self.ports.join(", ")
@@ -350,9 +514,22 @@ mod tests {
                 far: Tap::from(std::os::fd::OwnedFd::from(other)),
             }
         };
-        let words = bridge(&[access(20), access(0), access(20), access(10)]).join(" ");
+        let accesses = [access(20), access(0), access(20), access(10)];
+        let words = bridge(&Uplink::Trunk, &accesses).join(" ");
         assert!(words.contains("trunks=0,10,20 "), "{words}");
         assert!(words.contains("access3 vlan_mode=access tag=10"), "{words}");
         assert!(words.contains("access1 ofport_request=3"), "{words}");
+        let bond = Uplink::Bond(Bond {
+            members: 2,
+            mode: "balance-tcp",
+            lacp: Some(Partner::default()),
+        });
+        let words = bridge(&bond, &accesses[1..2]).join(" ");
+        assert!(words.contains("bond member0 member1 bond_mode=balance-tcp lacp=active"));
+        assert!(
+            words.contains("member1 other_config:lacp-port-id=12"),
+            "{words}"
+        );
+        assert!(!words.contains("tag="), "{words}");
     }
 }

@@ -23,6 +23,8 @@ pub struct ChildJob {
 pub enum FileUse {
     /// Bytes of the driver image, a sealed memory file.
     Image,
+    /// The same of the driver above, whose protocol edge's service this is.
+    Above(String),
     /// Where every wire is recorded, pcapng.
     Capture,
     /// Where the wire of this name is recorded, pcapng.

@@ -20,7 +20,7 @@ use crate::trouble::Trouble;
 /// Name of the scenario.
 pub const NAME: &str = "bench-ports";
 /// Room of each list's context area: as much as any driver here asks for.
-const CONTEXT: u16 = 256;
+pub(super) const CONTEXT: u16 = 256;
 
 /// The two pipes to the parent.
 pub struct Orders {
@@ -42,20 +42,20 @@ impl Orders {
     }
 
     /// The next order; none: it is over.
-    fn next(&mut self) -> Option<Order> {
+    pub(super) fn next(&mut self) -> Option<Order> {
         let mut bytes = [0; Order::BYTES];
         self.orders.read_exact(&mut bytes).ok()?;
         Some(Order::from_bytes(bytes))
     }
 
     /// False when nobody listens any more.
-    fn answer(&mut self, answer: Answer) -> bool {
+    pub(super) fn answer(&mut self, answer: Answer) -> bool {
         self.answers.write_all(&answer.to_bytes()).is_ok()
     }
 }
 
 /// Stands above a port so that a protocol is bound to it; takes and says nothing.
-struct Nobody;
+pub(super) struct Nobody;
 
 impl Endpoint for Nobody {
     fn on_frame(&mut self, _now: u64, _frame: &[u8]) {}

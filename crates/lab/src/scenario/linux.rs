@@ -78,13 +78,13 @@ impl Talk {
     }
 
     /// Tells the parent that this side is ready for what is next. False when it is gone.
-    fn say(&self) -> bool {
+    pub(super) fn say(&self) -> bool {
         (&self.ready).write_all(&[1]).is_ok()
     }
 
     /// What the parent has said since the last call: how many of how many talks are
     /// over, or that all are.
-    fn news(&self) -> News {
+    pub(super) fn news(&self) -> News {
         let mut fds = [PollFd::new(self.stop.as_fd(), PollFlags::POLLIN)];
         if !poll(&mut fds, PollTimeout::ZERO).is_ok_and(|count| count > 0) {
             return News::None;
@@ -98,9 +98,12 @@ impl Talk {
 }
 
 /// Words of the parent.
-enum News {
+pub(super) enum News {
+    /// None.
     None,
+    /// So many of so many; or a command and what it is about.
     Done(u64, u64),
+    /// There will be no more.
     Over,
 }
 

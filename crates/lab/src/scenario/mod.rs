@@ -8,16 +8,19 @@
 mod all_vlans;
 mod bench;
 mod bench_ports;
+mod bench_team;
 mod churn;
 mod control;
 mod cycles;
 mod driver_entry;
 mod lbfo;
 mod linux;
+mod linux_team;
 mod malformed;
 mod mux;
 mod oids;
 mod pnp;
+mod stacked;
 mod stage;
 mod teams;
 pub(crate) mod tour;
@@ -30,11 +33,13 @@ use crate::summary::{Leak, Step, Summary};
 use crate::trouble::Trouble;
 
 pub use bench_ports::NAME as BENCH_PORTS;
+pub use bench_team::NAME as BENCH_TEAM;
 pub use linux::{DROPPED, INDICATED};
+pub use linux_team::Command;
 pub use stage::{Files, Stage, device};
 
 /// Names of the scenarios, the default first.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 19] = [
     "tour",
     "cycles",
     "surprise",
@@ -47,8 +52,13 @@ pub const NAMES: [&str; 14] = [
     "all-vlans",
     "churn",
     BENCH_PORTS,
+    BENCH_TEAM,
     lbfo::NAME,
+    lbfo::LACP,
+    lbfo::BAD,
     lbfo::CHURN,
+    linux_team::NAME,
+    stacked::NAME,
 ];
 
 /// Runs the job's scenario on a loaded driver; the results go out as events.
@@ -64,6 +74,7 @@ pub fn run(host: &Host, job: &RunJob, files: Files) -> Result<(), Trouble> {
         ..Summary::default()
     };
     match name {
+        BENCH_TEAM => bench_team::run(host, job, files, &mut summary)?,
         BENCH_PORTS => bench_ports::run(host, job, files, &mut summary)?,
         "cycles" => cycles::run(host, job, &mut summary)?,
         "driver-entry" => driver_entry::run(host, job, &mut summary)?,
@@ -71,8 +82,9 @@ pub fn run(host: &Host, job: &RunJob, files: Files) -> Result<(), Trouble> {
         "all-vlans" => all_vlans::run(host, job, &mut summary)?,
         "churn" => churn::run(host, job, &mut summary)?,
         "mux" => mux::run(host, job, files, &mut summary)?,
-        lbfo::NAME => lbfo::run(host, job, files, &mut summary)?,
+        lbfo::NAME | lbfo::LACP | lbfo::BAD => lbfo::run(host, job, files, &mut summary)?,
         lbfo::CHURN => lbfo::churn::run(host, job, &mut summary)?,
+        stacked::NAME => stacked::run(host, job, files, &mut summary)?,
         _ => one_life(host, job, files, name, &mut summary)?,
     }
     if !host.crashed() {
@@ -94,7 +106,7 @@ fn one_life(
     if name == "pnp" {
         pnp::fits(&job.topology)?;
     }
-    let talk = (name == "linux")
+    let talk = (name == "linux" || name == linux_team::NAME)
         .then(|| linux::Talk::take(&mut files))
         .transpose()?;
     let stage = Stage::new(host, job, &job.topology, job.seed, files)?;
@@ -103,6 +115,7 @@ fn one_life(
             ("surprise", _) => tour::surprise(host, &stage, summary),
             ("pnp", _) => pnp::pnp(host, &stage, summary),
             ("bench", _) => bench::run(host, &stage, summary),
+            (linux_team::NAME, Some(talk)) => linux_team::run(host, &stage, talk, summary),
             (_, Some(talk)) => linux::linux(host, &stage, talk, summary),
             _ => tour::tour(host, &stage, summary),
         });

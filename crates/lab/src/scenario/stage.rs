@@ -25,8 +25,33 @@ use crate::trouble::Trouble;
 /// Descriptors handed over by the parent.
 pub type Files = Vec<(FileUse, OwnedFd)>;
 
-/// Recorders, and the first error of any.
-type Captures = Arc<Mutex<(Vec<Recorder<File>>, Option<PcapError>)>>;
+/// A capture.
+struct Capture {
+    recorder: Recorder<File>,
+    /// Of one adapter's wire; else of all.
+    nic: Option<usize>,
+    /// Without TCP: for those who want to see what else is on the wire.
+    slim: bool,
+}
+
+impl Capture {
+    fn wants(&self, nic: usize, frame: &[u8]) -> bool {
+        self.nic.is_none_or(|own| own == nic) && !(self.slim && is_tcp(frame))
+    }
+}
+
+/// Whether a frame is TCP, over IPv4 or IPv6 and without a tag.
+fn is_tcp(frame: &[u8]) -> bool {
+    const TCP: u8 = 6;
+    match frame.get(12..14) {
+        Some([0x08, 0x00]) => frame.get(23) == Some(&TCP),
+        Some([0x86, 0xdd]) => frame.get(20) == Some(&TCP),
+        _ => false,
+    }
+}
+
+/// Captures, and the first error of any.
+type Captures = Arc<Mutex<(Vec<Capture>, Option<PcapError>)>>;
 
 /// Who sees each frame go by: when, which adapter, up?, the frame.
 type Watch = Box<dyn FnMut(u64, usize, bool, &[u8]) + Send>;
@@ -44,8 +69,8 @@ fn listen(host: &Host, nic: usize, captures: Captures, watcher: Watcher) {
             };
             {
                 let (recorders, lost) = &mut *lock(&captures);
-                for recorder in recorders {
-                    let done = recorder.record(nic, now, direction, frame, None);
+                for capture in recorders.iter_mut().filter(|c| c.wants(nic, frame)) {
+                    let done = capture.recorder.record(nic, now, direction, frame, None);
                     *lost = lost.take().or(done.err());
                 }
             }
@@ -201,7 +226,11 @@ impl Stage {
             }
         }
         let switched: Vec<Place> = taps.iter().map(|(place, _)| place.clone()).collect();
-        let of_linux = |h: &&topology::Host| h.stack == Stack::Linux && !switched.contains(&h.on);
+        // Who is behind a switch of Linux's own is behind it there.
+        let behind = |h: &topology::Host| matches!(h.on, Place::Switch(_));
+        let of_linux = |h: &&topology::Host| {
+            h.stack == Stack::Linux && !switched.contains(&h.on) && !behind(h)
+        };
         for h in topology.hosts.iter().filter(of_linux) {
             let fd = take(&mut files, &FileUse::Tap(h.name.clone())).ok_or_else(|| {
                 Trouble::host(format!("no TAP device was handed over for {}", h.name))
@@ -236,9 +265,11 @@ impl Stage {
                 Some(Switch::port(switches.get(&switch.name)?, port))
             });
             let place = Place::Wire(wire);
-            let far: Box<dyn Endpoint> = match port {
-                Some(port) => Box::new(port),
-                None => Box::new(hub(&place).unwrap_or_else(Hub::new)),
+            // A switch of Linux's own comes before the lab's.
+            let far: Box<dyn Endpoint> = match (hub(&place), port) {
+                (Some(hub), _) => Box::new(hub),
+                (None, Some(port)) => Box::new(port),
+                (None, None) => Box::new(Hub::new()),
             };
             let config = NicConfig {
                 rough,
@@ -333,7 +364,11 @@ impl Stage {
                 let names = b.upper.iter().map(|n| device(n)).collect();
                 let mut values = values(&b.values);
                 values.extend(upper_values(names));
-                Some(BindRequest { nic, values, ..BindRequest::default() })
+                Some(BindRequest {
+                    nic,
+                    values,
+                    ..BindRequest::default()
+                })
             })
             .collect()
     }
@@ -419,8 +454,8 @@ impl Stage {
         let repeats = host.engine().is_virtual();
         summary.trace = repeats.then(|| format!("{:#018x}", host.trace_hash()));
         let (recorders, lost) = &mut *lock(&self.captures);
-        for recorder in recorders {
-            *lost = lost.take().or(recorder.flush().err());
+        for capture in recorders {
+            *lost = lost.take().or(capture.recorder.flush().err());
         }
         if summary.leaks.is_empty() {
             summary.leaks = super::leaks(host);
@@ -436,20 +471,26 @@ fn captures(topology: &Topology, files: &mut Files) -> Result<Captures, Trouble>
         .map(|a| Interface::new(&a.name))
         .collect();
     let mut list = Vec::new();
-    let mut wanted = vec![FileUse::Capture];
-    wanted.extend(
-        topology
-            .wires
-            .iter()
-            .map(|w| FileUse::Record(w.name.clone())),
-    );
-    for usage in wanted {
+    let mut wanted = vec![(FileUse::Capture, None, false)];
+    wanted.extend(topology.wires.iter().map(|wire| {
+        let mut adapters = topology.adapters.iter();
+        let nic = adapters.position(|adapter| adapter.wire.as_ref() == Some(&wire.name));
+        // What iperf3 sends through a team is of no interest, and gigabytes.
+        let slim = wire.record.is_none() && topology.switch_of(&wire.name).is_some();
+        (FileUse::Record(wire.name.clone()), nic, slim)
+    }));
+    for (usage, nic, slim) in wanted {
         if let Some(fd) = take(files, &usage) {
             let recorder = Recorder::new(File::from(fd), &interfaces);
-            list.push(recorder.map_err(|error| {
+            let recorder = recorder.map_err(|error| {
                 Trouble::input(format!("the capture cannot be written: {error}"))
                     .hint("make room on its disk, or record to another one")
-            })?);
+            })?;
+            list.push(Capture {
+                recorder,
+                nic,
+                slim,
+            });
         }
     }
     Ok(Arc::new(Mutex::new((list, None))))
@@ -501,6 +542,10 @@ fn nic_config(adapter: &topology::Adapter, index: usize) -> NicConfig {
         link_speed: adapter.link_speed_mbps * 1_000_000,
         latency: adapter.latency_us * 1_000,
         queue_depth: adapter.queue_depth as usize,
+        // No more of them than frames that may wait for one.
+        receive_lists: NicConfig::default()
+            .receive_lists
+            .min(adapter.queue_depth.into()),
         pend: adapter.pend_ratio,
         resources: adapter.resources_ratio,
         out_of_order: adapter.out_of_order,

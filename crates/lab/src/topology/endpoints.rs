@@ -418,13 +418,22 @@ impl Topology {
         self.station(place, None, HOST, 0).mac
     }
 
-    /// The address that a miniport is configured with, if it is.
+    /// The address that a miniport is configured with, or the miniport that it lies on.
     fn above(&self, place: &Place) -> Option<Mac> {
         let Place::Miniport(name) = place else {
             return None;
         };
-        let miniport = self.miniports.iter().find(|m| m.name == *name)?;
-        network_address(miniport.properties.get("NetworkAddress")?)
+        let mut name = name;
+        // A checked topology has no cycle; the count holds for one made by hand.
+        for _ in 0..=self.bindings.len() {
+            let miniport = self.miniports.iter().find(|m| m.name == *name)?;
+            if let Some(address) = miniport.properties.get("NetworkAddress") {
+                return network_address(address);
+            }
+            let mut bindings = self.bindings.iter();
+            name = &bindings.find(|b| b.upper.contains(name))?.adapter;
+        }
+        None
     }
 
     fn station(&self, place: &Place, tag: Option<Tag>, kind: u8, index: usize) -> Station {

@@ -73,7 +73,7 @@ use lab_net::vlan::Tag;
 use serde::{Deserialize, Serialize};
 
 pub use problem::{BadTopology, Problem};
-pub use teams::{Bond, Partner, Switch, Team};
+pub use teams::{Bond, Partner, Spread, Switch, Team};
 pub use timeline::{Action, Event, When};
 
 /// A topology: everything a file says, with defaults filled in and references

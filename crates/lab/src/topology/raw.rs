@@ -110,6 +110,7 @@ pub(super) struct Switch {
     pub name: Spanned<String>,
     pub wires: Spanned<Vec<Spanned<String>>>,
     pub bond: Text,
+    pub spread: Text,
     pub priority: Number,
     pub system: Text,
     pub key: Number,

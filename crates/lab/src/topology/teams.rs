@@ -68,6 +68,31 @@ const BONDS: [(&str, Bond); 3] = [
     ("lacp", Bond::Lacp),
 ];
 
+/// How Open vSwitch spreads what it sends to the team, with `--tap`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Spread {
+    /// By the hash of each flow; with LACP.
+    BalanceTcp,
+    /// By source address and VLAN.
+    BalanceSlb,
+    /// All on one member.
+    ActiveBackup,
+}
+
+const SPREADS: [(&str, Spread); 3] = [
+    ("balance-tcp", Spread::BalanceTcp),
+    ("balance-slb", Spread::BalanceSlb),
+    ("active-backup", Spread::ActiveBackup),
+];
+
+impl Spread {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        let known = SPREADS.iter().find(|(_, spread)| *spread == self);
+        known.map_or("active-backup", |(name, _)| name)
+    }
+}
+
 /// How the partner speaks LACP.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Partner {
@@ -107,6 +132,8 @@ pub struct Switch {
     pub bond: Bond,
     /// For LACP.
     pub partner: Partner,
+    /// For Open vSwitch.
+    pub spread: Spread,
 }
 
 /// `[[team]]`: which of the miniports is a team, and of whom.
@@ -220,7 +247,13 @@ pub(super) fn switches(raw: &[raw::Switch], names: &Names, report: &mut Report) 
             );
             report.add(&raw.name.span(), what);
         }
+        let spread = match &raw.spread {
+            Some(spread) => Field(report, SWITCH).choice("spread", spread, &SPREADS),
+            None if bond == Bond::Lacp => Some(Spread::BalanceTcp),
+            None => Some(Spread::ActiveBackup),
+        };
         switches.push(Switch {
+            spread: spread.unwrap_or(Spread::ActiveBackup),
             name: raw.name.get_ref().clone(),
             wires: wires.iter().map(|wire| wire.get_ref().clone()).collect(),
             bond,

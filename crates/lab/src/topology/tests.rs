@@ -235,8 +235,7 @@ fn a_file_that_cannot_be_read() {
 #[test]
 fn messages_begin_with_the_file() {
     let bad = parse("a = 1\nb = 2\n").expect_err("unknown sections");
-    let sections =
-        "lab, adapter, wire, miniport, ports, binding, host, generator, sink, replay, timeline, team, switch";
+    let sections = "lab, adapter, wire, miniport, ports, binding, host, generator, sink, replay, timeline, team, switch";
     assert_eq!(
         bad.to_string(),
         format!(

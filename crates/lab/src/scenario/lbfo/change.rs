@@ -17,6 +17,9 @@ const SECOND: u64 = 1_000 * MS;
 /// Frames of a burst: less than a member's queue.
 const BURST: u32 = 16;
 
+/// Nanoseconds between bursts where it takes seconds until something happens.
+const SPARSE: u64 = 4 * MS;
+
 /// What happens to a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
@@ -38,8 +41,9 @@ impl Loss {
     }
 }
 
-/// Half of what all members but one can carry, so that the others have room for it.
-fn pace(rig: &Rig) -> SwarmPace {
+/// Half of what all members but one can carry, so that the others have room for it; with
+/// at least so many nanoseconds between bursts.
+fn pace(rig: &Rig, least: u64) -> SwarmPace {
     let mut speeds = rig.plan.speeds.clone();
     speeds.sort_unstable();
     let one = speeds.first().copied().unwrap_or(1_000);
@@ -51,7 +55,8 @@ fn pace(rig: &Rig) -> SwarmPace {
     let interval = 1_000 * u64::from(BURST) * wire_bits(LENGTH) * 2 / mbps;
     SwarmPace {
         burst: BURST,
-        interval,
+        length: LENGTH,
+        interval: interval.max(least),
         ..SwarmPace::default()
     }
 }
@@ -94,7 +99,7 @@ struct Flood {
 
 impl Flood {
     /// Starts the flood and lets it settle.
-    fn start(host: &Host, rig: &Rig) -> Self {
+    fn start(host: &Host, rig: &Rig, least: u64) -> Self {
         let flows = lock(&rig.down).flows().len();
         let _ = rig.take_sent();
         {
@@ -103,8 +108,11 @@ impl Flood {
             book.log = Some(Vec::new());
         }
         let before = count(rig);
-        rig.start(host, u64::MAX / 2, pace(rig));
-        host.sleep(2 * MS);
+        // Every batch has every flow: the next one tells.
+        lock(&rig.down).keep_to(BURST as usize);
+        let pace = pace(rig, least);
+        rig.start(host, u64::MAX / 2, pace);
+        host.sleep((4 * pace.interval).max(2 * MS));
         Self {
             before,
             batch: 0,
@@ -153,10 +161,11 @@ fn first_moved(
 /// A member goes. Returns which adapter it was.
 pub fn leave(host: &Host, rig: &Rig, bindings: &mut Vec<u64>, loss: Loss) -> (usize, TeamChange) {
     let mode = rig.plan.mode;
-    let mut flood = Flood::start(host, rig);
+    let least = if loss == Loss::Silence { SPARSE } else { 0 };
+    let mut flood = Flood::start(host, rig, least);
     let nic = busiest(rig);
     // At a moment at which it has something to lose.
-    host.wait_until("for frames on the member", US, 5 * MS, |host| {
+    host.wait_until("for frames on the member", US, 40 * MS, |host| {
         host.nic_pending(nic) > 0
     });
     let mut change = TeamChange {
@@ -285,7 +294,9 @@ fn judge(mode: Mode, change: &mut TeamChange, wrong: &mut Vec<String>) {
 /// A member comes back: its flows are on it again, in order, and none is lost.
 pub fn come_back(host: &Host, rig: &Rig, nic: usize, loss: Loss) -> TeamChange {
     let mode = rig.plan.mode;
-    let mut flood = Flood::start(host, rig);
+    // LACP takes seconds.
+    let least = if mode == Mode::Lacp { SPARSE } else { 0 };
+    let mut flood = Flood::start(host, rig, least);
     let mut change = TeamChange {
         mode: mode.name().to_owned(),
         members: rig.members() as u64,

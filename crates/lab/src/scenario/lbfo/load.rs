@@ -11,7 +11,7 @@ use crate::scenario::{step, teams};
 use crate::summary::{Summary, TeamRun};
 
 /// Frames of each flow.
-const EACH: u64 = 3;
+const EACH: u64 = 1;
 /// What a mode that spreads frames evenly has to make of the links.
 const EVEN: f64 = 0.95;
 /// How much less than on paper is accepted.
@@ -37,7 +37,10 @@ fn so_far(rig: &Rig) -> Before {
 pub fn run(host: &Host, rig: &Rig, summary: &mut Summary) {
     let flows = lock(&rig.down).flows().len();
     let members = rig.members();
-    let mut order = SwarmPace::default();
+    let mut order = SwarmPace {
+        length: LENGTH,
+        ..SwarmPace::default()
+    };
     if rig.plan.mode == Mode::Dynamic {
         // Moves need gaps: what came before the measurement finds the members' loads.
         order.frames = flows as u64;

@@ -29,12 +29,16 @@ use crate::trouble::Trouble;
 pub const NAME: &str = "lbfo";
 /// Name of the schedules.
 pub const CHURN: &str = "lbfo-churn";
+/// Names of parts of it that can be run alone.
+pub const LACP: &str = "lbfo-lacp";
+/// Configurations that are wrong.
+pub const BAD: &str = "lbfo-bad";
 /// Flows of a load.
 const FLOWS: u16 = 10_000;
 /// Members.
 const SIZES: [usize; 3] = [2, 4, 8];
 /// Speed of equal members in Mbit/s.
-const MBPS: u64 = 1_000;
+const MBPS: u64 = 100;
 
 /// What is run under load.
 fn plans() -> Vec<Plan> {
@@ -61,6 +65,11 @@ pub fn run(
     mut files: Files,
     summary: &mut Summary,
 ) -> Result<(), Trouble> {
+    match job.scenario.as_deref() {
+        Some(LACP) => return protocol::run(host, job, summary),
+        Some(BAD) => return bad::run(host, job, summary),
+        _ => {}
+    }
     let plans = plans();
     let total = plans.len() as u64;
     for (number, plan) in plans.iter().enumerate() {
@@ -131,14 +140,17 @@ fn life(host: &Host, rig: &Rig, first: bool, summary: &mut Summary) {
         return;
     };
     let pairs = tour::pairs(&rig.stage);
-    let note = first;
-    let answered = tour::ping_all(host, &rig.stage, &pairs, summary, note);
-    step(
-        summary,
-        &title(rig, "hosts hear each other"),
-        answered && !pairs.is_empty(),
-        format!("{} pairs", pairs.len()),
-    );
+    // Of a broadcast request every copy is answered: more answers than requests.
+    let once = rig.plan.mode != Mode::Broadcast;
+    if once {
+        let answered = tour::ping_all(host, &rig.stage, &pairs, summary, first);
+        step(
+            summary,
+            &title(rig, "hosts hear each other"),
+            answered && !pairs.is_empty(),
+            format!("{} pairs", pairs.len()),
+        );
+    }
     load::run(host, rig, summary);
     if first || rig.plan.mode == Mode::Lacp && rig.members() == 4 {
         show(host, "after the load", summary);
@@ -155,13 +167,15 @@ fn life(host: &Host, rig: &Rig, first: bool, summary: &mut Summary) {
     }
     let (_, change) = change::leave(host, rig, &mut bindings, Loss::Surprise);
     summary.changes.push(change);
-    let answered = tour::ping_all(host, &rig.stage, &pairs, summary, false);
-    step(
-        summary,
-        &title(rig, "hosts hear each other after that"),
-        answered,
-        "every echo answered",
-    );
+    if once {
+        let answered = tour::ping_all(host, &rig.stage, &pairs, summary, false);
+        step(
+            summary,
+            &title(rig, "hosts hear each other after that"),
+            answered,
+            "every echo answered",
+        );
+    }
     bindings.retain(|binding| *binding != 0);
     tour::bring_down(host, &bindings, summary);
 }

@@ -81,7 +81,7 @@ impl Mode {
 pub const HASH_SEED: u32 = 0x1234_5678;
 /// Lists that the protocol above the team may have under way: enough for no member to
 /// wait for another.
-pub const WINDOW: u64 = 4_096;
+pub const WINDOW: u64 = 1_024;
 
 /// A team to be run.
 #[derive(Clone, Debug)]
@@ -175,11 +175,16 @@ impl Plan {
             adapter.wire = Some(format!("{}x{at}", last.wire.as_deref().unwrap_or("w")));
             adapter.mac.0[4] = 3;
             adapter.mac.0[5] = at as u8;
-            let number = ConfigValue::Number(at as u32 + 1);
+            let mut values = BTreeMap::new();
+            // The last number is 32; without one a member takes the next that is free.
+            if at < 32 {
+                let number = ConfigValue::Number(at as u32 + 1);
+                values.insert("MemberIndex".to_owned(), number);
+            }
             let binding = Binding {
                 adapter: adapter.name.clone(),
                 upper: vec![team.name.clone()],
-                values: BTreeMap::from([("MemberIndex".to_owned(), number)]),
+                values,
             };
             topology.add_member(0, adapter, binding);
         }

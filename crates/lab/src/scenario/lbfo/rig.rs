@@ -14,7 +14,7 @@ use lab_net::{Endpoint, Frame, Mac, lock};
 use super::plan::{Mode, Plan};
 use crate::process::RunJob;
 use crate::scenario::stage::{Files, Stage, device};
-use crate::scenario::{step, tour};
+use crate::scenario::{step, teams, tour};
 use crate::summary::Summary;
 use crate::topology::endpoints::Endpoints;
 use crate::topology::{Place, Topology};
@@ -22,8 +22,8 @@ use crate::trouble::Trouble;
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
-/// Octets of the flood's frames.
-pub const LENGTH: usize = 1_514;
+/// Octets of the flood's frames: every frame costs the same work, whatever its length.
+pub const LENGTH: usize = 500;
 /// What a frame costs on a wire beyond its octets: preamble, check sequence, gap.
 pub const OVERHEAD: usize = 24;
 /// Flows from behind the switch.
@@ -284,7 +284,7 @@ impl Rig {
         let bindings = tour::bring_up(host, &self.stage, summary)?;
         let all = u32::MAX >> (32 - self.members().clamp(1, 32));
         let up = host.wait_until("for the team's links", MS, 30 * SECOND, |host| {
-            lock(&self.switch).usable() == all && self.has_link(host)
+            lock(&self.switch).usable() == all && self.has_link(host) && self.is_whole(host)
         });
         let usable = lock(&self.switch).usable();
         step(
@@ -301,6 +301,16 @@ impl Rig {
             ),
         );
         up.then_some(bindings)
+    }
+
+    /// Whether every member has joined and lives, as the driver sees it.
+    fn is_whole(&self, host: &Host) -> bool {
+        let all = teams::teams(host).ok();
+        let team = all.and_then(|teams| teams.into_iter().next());
+        team.is_some_and(|team| {
+            let members = self.members() as u32;
+            team.members.count_ones() == members && team.alive.count_ones() == members
+        })
     }
 
     /// Whether the team shows a link and runs.
