@@ -111,16 +111,21 @@ impl View<'_> {
 impl Route {
     /// No members. Takes all the memory that sends need.
     pub(super) fn try_new(pool: Pool) -> Result<Self> {
+        let readers = Readers::try_new(pool)?;
+        let flowlets = PoolArray::try_with(pool, BUCKETS, |_| Flowlet::default())?;
+        let turns = PerCpu::try_with(pool, AtomicU32::default)?;
+        // The last one: from here on it is the route's to free.
+        let table = Table::make(pool)?.into_raw();
         Ok(Self {
-            readers: Readers::try_new(pool)?,
-            table: AtomicPtr::new(Table::make(pool)?.into_raw()),
+            readers,
+            table: AtomicPtr::new(table),
             word: AtomicU64::new(0),
             collect: AtomicU32::new(0),
             holding: [const { AtomicU64::new(0) }; BUCKETS / 64],
             members: [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_MEMBERS],
-            flowlets: PoolArray::try_with(pool, BUCKETS, |_| Flowlet::default())?,
+            flowlets,
             closing: AtomicU32::new(0),
-            turns: PerCpu::try_with(pool, AtomicU32::default)?,
+            turns,
             held: SpinLock::new(Queue::new()),
             wanted: Published::default(),
             multicast: SpinLock::new(ArrayVec::new_const()),
