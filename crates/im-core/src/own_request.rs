@@ -222,11 +222,17 @@ pub(crate) fn clean_up<T: Topology>(lower: &Lower<T>) {
     }
     let word = lower.own.scratch.get().cast::<u32>();
     let set = |oid, value: u32, length: u32| {
-        // SAFETY: (OID-17) the scratch words are nonpaged and ours meanwhile.
-        let _ended = unsafe {
-            word.write(value);
-            ask(lower, Ask::Set, oid, word.cast(), length)
-        };
+        // Nobody asks after us: what failed for want of memory gets a second chance.
+        for _ in 0..2 {
+            // SAFETY: (OID-17) the scratch words are nonpaged and ours meanwhile.
+            let (status, _) = unsafe {
+                word.write(value);
+                ask(lower, Ask::Set, oid, word.cast(), length)
+            };
+            if status == NDIS_STATUS_SUCCESS {
+                break;
+            }
+        }
     };
     set(OID_GEN_CURRENT_PACKET_FILTER, 0, 4);
     set(OID_802_3_MULTICAST_LIST, 0, 0); // OID-25: length zero clears
