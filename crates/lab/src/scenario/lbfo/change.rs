@@ -82,6 +82,12 @@ fn count(rig: &Rig) -> Count {
     count
 }
 
+/// Lists of the protocol above that came back as failed.
+fn failures(host: &Host, rig: &Rig) -> u64 {
+    let upper = rig.stage.upper_of(&rig.team);
+    upper.map_or(0, |upper| host.upper_counts(upper).2)
+}
+
 /// The adapter that carries most of what is sent now.
 fn busiest(rig: &Rig) -> usize {
     let frames = lock(&rig.book).frames.clone();
@@ -180,6 +186,7 @@ pub fn leave(host: &Host, rig: &Rig, bindings: &mut Vec<u64>, loss: Loss) -> (us
         ..TeamChange::default()
     };
     let cut = host.nic_mix(nic).cut;
+    let failed = failures(host, rig);
     let dead = lock(&rig.switch).uplink(nic).dead;
     flood.happens(host, rig);
     match loss {
@@ -222,6 +229,11 @@ pub fn leave(host: &Host, rig: &Rig, bindings: &mut Vec<u64>, loss: Loss) -> (us
         change.outstanding = lock(&rig.switch).uplink(nic).dead - dead;
     } else {
         change.outstanding = host.nic_mix(nic).cut - cut;
+        if mode == Mode::Lacp {
+            // Markers and LACPDUs among them are the driver's own: of the protocol's lists
+            // those count that came back as failed.
+            change.outstanding = change.outstanding.min(failures(host, rig) - failed);
+        }
     }
     let moved = first_moved(&flood, nic, &sent, &handed);
     if let Some((ns, batch)) = moved {

@@ -26,6 +26,8 @@ const SECOND: u64 = 1_000 * MS;
 pub const LENGTH: usize = 500;
 /// What a frame costs on a wire beyond its octets: preamble, check sequence, gap.
 pub const OVERHEAD: usize = 24;
+/// What a member takes from joining to hearing everything.
+const SETTLE: u64 = 20 * MS;
 /// Flows from behind the switch.
 const UP_FLOWS: u16 = 500;
 
@@ -300,6 +302,9 @@ impl Rig {
                 self.has_link(host)
             ),
         );
+        // A static aggregation sends by every link that is up: the filter of the member that
+        // joined last is set a moment later.
+        host.sleep(SETTLE);
         up.then_some(bindings)
     }
 
