@@ -279,8 +279,8 @@ impl Life<'_> {
         let pace = SwarmPace {
             frames: u64::MAX / 2,
             length: 200,
-            burst: 8,
-            interval: 100 * US,
+            burst: 4,
+            interval: 200 * US,
             run: 1 + self.chance.below(4) as u32,
         };
         lock(&rig.down).set_pace(pace);
