@@ -92,6 +92,9 @@ fn count(number: usize) -> String {
     }
 }
 
+/// As many schedules of a team run with every allocation on pages of its own.
+const GUARDED_SCHEDULES: u64 = 500;
+
 /// The host's settings of a job.
 pub fn config(job: &RunJob) -> Config {
     let lab = &job.topology.lab;
@@ -100,8 +103,13 @@ pub fn config(job: &RunJob) -> Config {
         job.scenario.as_deref(),
         Some("bench" | BENCH_PORTS | BENCH_TEAM | COST)
     );
-    // A page for every allocation of thousands of ports is more than there is.
-    let crowded = job.scenario.as_deref() == Some("all-vlans");
+    // A page for every allocation of thousands of ports is more than there is. Thousands of
+    // schedules spend half of their time on protecting pages: the first hundreds have done so.
+    let crowded = match job.scenario.as_deref() {
+        Some("all-vlans") => true,
+        Some("lbfo-churn") => job.cycles > GUARDED_SCHEDULES,
+        _ => false,
+    };
     let small = |number: u16| u8::try_from(number).unwrap_or(u8::MAX);
     Config {
         seed: job.seed,

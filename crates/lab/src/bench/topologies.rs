@@ -1,6 +1,7 @@
 //! Topologies of the benchmark: an adapter that takes and gives tags beside the frames, as
 //! server adapters do, and so many ports above it, each with a VLAN of its own.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::topology::Topology;
@@ -45,14 +46,16 @@ pub fn team(members: usize, mode: u32, seed: u64) -> Topology {
     let mut text = "[lab]\nprocessors = 1\nndis_version = \"6.87\"\n".to_owned();
     let mut list = Vec::new();
     for n in 0..members {
-        text += &format!(
+        let _infallible = write!(
+            text,
             "[[adapter]]\nname = \"nic{n}\"\nmac = \"02:4c:41:42:10:{n:02x}\"\n\
              capabilities = [\"offload\", \"rss\", \"pm\"]\nwire = \"w{n}\"\n\
              [[wire]]\nname = \"w{n}\"\n"
         );
         list.push(format!("{{ adapter = \"nic{n}\" }}"));
     }
-    text += &format!(
+    let _infallible = write!(
+        text,
         "[[team]]\nname = \"team0\"\nmember = [{}]\n\
          properties = {{ Mode = {mode}, NetworkAddress = \"024C41421100\" }}\n",
         list.join(", ")

@@ -20,6 +20,7 @@
 //!
 //! Runs concurrently: one thread for each access port, until the switch is dropped.
 
+use std::fmt::Write as _;
 use std::{
     fs::File,
     path::{Path, PathBuf},
@@ -151,7 +152,8 @@ impl Bond {
         let Some(lacp) = &self.lacp else {
             return format!("{words} lacp=off");
         };
-        words += &format!(
+        let _infallible = write!(
+            words,
             " lacp={} other_config:lacp-time={} other_config:lacp-system-id={} \
              other_config:lacp-system-priority={}",
             if lacp.active { "active" } else { "passive" },
@@ -160,7 +162,8 @@ impl Bond {
             lacp.priority
         );
         for (index, name) in members.iter().enumerate() {
-            words += &format!(
+            let _infallible = write!(
+                words,
                 " -- set interface {name} other_config:lacp-port-id={} \
                  other_config:lacp-aggregation-key={}",
                 11 + index,

@@ -1,5 +1,9 @@
 //! Teams: what each member carried, what a member's leaving cost, and what the driver
 //! shows of them.
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "frames and bits stay far below 2^52"
+)]
 
 use super::{Screen, Table, grouped};
 use crate::summary::{LacpEnd, LacpShown, Summary, TeamShown};

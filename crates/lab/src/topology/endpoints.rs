@@ -373,12 +373,9 @@ impl Topology {
         };
         if let Some(team) = self.team(miniport) {
             // As much as every member carries.
-            let members = team.members.iter().filter_map(|name| {
-                let place = match self.adapter(name) {
-                    Some(adapter) => return Some(adapter.mtu),
-                    None => Place::Miniport(name.clone()),
-                };
-                Some(self.mtu_above(place.name()))
+            let members = team.members.iter().map(|name| {
+                let adapter = self.adapter(name);
+                adapter.map_or_else(|| self.mtu_above(name), |adapter| adapter.mtu)
             });
             return members.min().unwrap_or(1_500);
         }

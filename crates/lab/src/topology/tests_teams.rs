@@ -96,9 +96,10 @@ fn bad_teams_are_named() {
     let many: Vec<_> = (0..33)
         .map(|n| format!("{{ adapter = \"n{n}\" }}"))
         .collect();
-    let adapters: String = (0..33)
+    let adapters: Vec<_> = (0..33)
         .map(|n| format!("[[adapter]]\nname = \"n{n}\"\n"))
         .collect();
+    let adapters = adapters.concat();
     let text = format!(
         "{GOOD}\n[[team]]\nname = \"t\"\nmember = [{}]\n{adapters}",
         many.join(", ")

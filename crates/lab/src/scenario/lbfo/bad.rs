@@ -152,7 +152,7 @@ fn cases() -> Vec<Case> {
                     &mut t.bindings[2],
                     "MemberWeight",
                     ConfigValue::Number(1_001),
-                )
+                );
             },
             Wanted {
                 members: Some(2),

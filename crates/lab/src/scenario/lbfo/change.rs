@@ -165,7 +165,7 @@ fn first_moved(
 }
 
 /// A member goes. Returns which adapter it was.
-pub fn leave(host: &Host, rig: &Rig, bindings: &mut Vec<u64>, loss: Loss) -> (usize, TeamChange) {
+pub fn leave(host: &Host, rig: &Rig, bindings: &mut [u64], loss: Loss) -> (usize, TeamChange) {
     let mode = rig.plan.mode;
     let least = if loss == Loss::Silence { SPARSE } else { 0 };
     let mut flood = Flood::start(host, rig, least);

@@ -31,6 +31,9 @@ const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
 /// Flows down.
 const FLOWS: u16 = 24;
+/// Between two bursts of frames each way: a schedule takes some hundred milliseconds, most
+/// of which LACP needs to agree again.
+const INTERVAL: u64 = 500 * US;
 /// Frames that an adapter holds.
 const QUEUE: u32 = 64;
 /// What was sent so long before a disturbance may still be under way.
@@ -280,14 +283,11 @@ impl Life<'_> {
             frames: u64::MAX / 2,
             length: 200,
             burst: 4,
-            interval: 200 * US,
+            interval: INTERVAL,
             run: 1 + self.chance.below(4) as u32,
         };
         lock(&rig.down).set_pace(pace);
-        lock(&rig.up).set_pace(SwarmPace {
-            interval: 200 * US,
-            ..pace
-        });
+        lock(&rig.up).set_pace(pace);
         // A bridge with a team that speaks on all its ports follows whichever it heard
         // last; what it sends back is no measure of the team.
         let both = rig.plan.mode != Mode::Broadcast;
@@ -420,14 +420,14 @@ impl Life<'_> {
                     host.set_miniport_power(miniport, true);
                 }
             }
-            (Deed::Surprise, Some(binding)) => {
-                // The last one takes the miniport with it; others have to be left.
-                if self.members.iter().filter(|m| m.binding.is_some()).count() > 1 {
-                    lock(&rig.switch).set_link(host.now(), at, false);
-                    host.surprise_remove(at, binding, None);
-                    let member = &mut self.members[at];
-                    (member.binding, member.gone, member.plugged) = (None, true, false);
-                }
+            // The last one takes the miniport with it; others have to be left.
+            (Deed::Surprise, Some(binding))
+                if self.members.iter().filter(|m| m.binding.is_some()).count() > 1 =>
+            {
+                lock(&rig.switch).set_link(host.now(), at, false);
+                host.surprise_remove(at, binding, None);
+                let member = &mut self.members[at];
+                (member.binding, member.gone, member.plugged) = (None, true, false);
             }
             _ => {}
         }

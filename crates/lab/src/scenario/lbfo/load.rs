@@ -1,4 +1,8 @@
 //! Ten thousand flows: over which members they go, and how fast they all arrive.
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "frames and bits stay far below 2^52"
+)]
 
 use lab_host::Host;
 use lab_net::lock;
