@@ -16,7 +16,7 @@ use ndis::cpu;
 use ndis::lock::SpinLock;
 use ndis::memory::Tag;
 use ndis::nbl::{FromAbove, ListPool, Load, Own, Queue, Single};
-use ndis::sys::NDIS_HANDLE;
+use ndis::sys::{NDIS_HANDLE, NDIS_STATUS_SUCCESS};
 
 /// Frames that can be below at once.
 const FRAMES: u32 = 64;
@@ -26,8 +26,11 @@ const FRAME_BYTES: u32 = super::control::FRAME_BYTES as u32;
 
 /// Sends a frame of the brain's on a member. IRQL <= DISPATCH_LEVEL.
 pub(super) fn send<T: Bond>(team: &Team<T>, slot: Slot, frame: &[u8]) {
-    // What is dropped was counted; the machines send again.
-    let _sent = team.data.route.send_frame::<Upper<T>>(slot, frame);
+    // What is dropped was counted; the machines send again. A member that takes no
+    // frame takes no marker: nobody waits for one.
+    if !team.data.route.send_frame::<Upper<T>>(slot, frame) {
+        team.data.route.marker_back(slot);
+    }
 }
 
 /// See the module's description.
@@ -74,14 +77,24 @@ impl Drop for Stock {
 }
 
 impl Route {
-    /// Takes a frame of the team's own back; anybody else's list is returned.
-    pub(super) fn take_back(&self, list: Single<FromAbove>) -> Option<Single<FromAbove>> {
+    /// Takes a frame of the team's own back from a member; anybody else's list is
+    /// returned. A member that fails them is gone, or as good as that: no marker will
+    /// come back from it, and nobody waits for one.
+    pub(super) fn take_back(
+        &self,
+        list: Single<FromAbove>,
+        slot: Slot,
+    ) -> Option<Single<FromAbove>> {
         let Some(stock) = self.stock() else {
             return Some(list);
         };
+        let failed = list.status() != NDIS_STATUS_SUCCESS;
         match list.into_own(&stock.frames) {
             Ok(own) => {
                 stock.free.lock().push(own);
+                if failed {
+                    self.marker_back(slot);
+                }
                 None
             }
             Err(other) => Some(other),

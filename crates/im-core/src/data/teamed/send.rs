@@ -614,7 +614,7 @@ pub(super) fn sent<C: Crew>(
     let mut now = None;
     while let Some(list) = chain.pop() {
         lists = lists.wrapping_add(1);
-        let Some(list) = route.take_back(list) else {
+        let Some(list) = route.take_back(list, member.slot()) else {
             continue; // a frame of the team's own
         };
         match route.original(list) {
