@@ -135,6 +135,9 @@ impl<C: Crew> Move<'_, C> {
     /// or time is up.
     fn empty(&mut self, members: Members) {
         let mut phases = [0_usize; MAX_MEMBERS];
+        // Who does not know yet that the buckets are held counts by the phase of now, and
+        // not by the next one, which nobody waits for.
+        self.route.wait_for_readers();
         for (slot, phase) in (0..).zip(&mut phases) {
             if members & bit(slot) != 0
                 && let Some(member) = self.member(slot)
@@ -142,6 +145,7 @@ impl<C: Crew> Move<'_, C> {
                 *phase = member.flip();
             }
         }
+        // Nobody counts by the old phase any more, in this move or the next.
         self.route.wait_for_readers();
         let phase = |slot: Slot| phases.get(usize::from(slot)).copied().unwrap_or(0);
         for slot in slots(members) {
