@@ -270,7 +270,11 @@ impl Stage {
         self.route.set_alive(*alive);
     }
 
+    /// A member lives again. A link is down for longer than a call takes: nobody who
+    /// chose the member before it died is still about to give it something. (Where one
+    /// is, what it gives may be overtaken by what went elsewhere meanwhile.)
     fn revive(&self, slot: usize, alive: &mut Members) {
+        self.route.wait_for_readers();
         self.adapters[slot].queue.lock().unwrap().1 = false;
         *alive |= bit(slot as Slot);
         self.route.set_alive(*alive);
