@@ -189,6 +189,9 @@ pub(crate) fn withdraw<T: Topology>(upper: &Upper<T>) {
             }
             UpperState::Initializing => upper.settled.wait(),
             _ => {
+                // VMI-8: the state tells of an initialisation before its handler has
+                // come to its end.
+                upper.settled.wait();
                 let handle = upper.handle().0;
                 // Without a handle a halt of NDIS's own is all but over (HLT-4).
                 if !handle.is_null() {

@@ -546,8 +546,12 @@ api! { exports:
         if !host.local().locks.borrow().is_empty() {
             host.violate("HLT-1", "NdisIMDeInitializeDeviceInstance is called with a lock held".into());
         }
-        let ready = host.ndis(|n| n.miniports.get(&miniport).is_some_and(|m| m.initialized && m.state != EdgeState::Closing));
-        if !ready {
+        let ready = |host: &Host| {
+            host.ndis(|n| n.miniports.get(&miniport).is_some_and(|m| m.initialized && m.state != EdgeState::Closing))
+        };
+        // A driver cannot see its handler return: what is on its last instructions is waited
+        // for, as by NDIS's own lock.
+        if !ready(host) && !host.wait_until("for the initialisation to end", 1_000, 10_000, ready) {
             host.violate("VMI-8", "NdisIMDeInitializeDeviceInstance before the initialisation is over, or twice".into());
             return NDIS_STATUS_FAILURE;
         }
