@@ -26,8 +26,16 @@ const IMAGE_OFFSET: u64 = 0;
 pub const IMAGE_SIZE: u64 = 31 << 20;
 const STUB_OFFSET: u64 = IMAGE_SIZE;
 /// Room for import stubs.
-pub const STUB_SIZE: u64 = 1 << 20;
+pub const STUB_SIZE: u64 = 512 << 10;
+const VARIABLE_OFFSET: u64 = STUB_OFFSET + STUB_SIZE;
+/// Room for the variables that system images export.
+pub const VARIABLE_SIZE: u64 = 64 << 10;
+const SHARED_OFFSET: u64 = VARIABLE_OFFSET + VARIABLE_SIZE;
+const SCRATCH_OFFSET: u64 = SHARED_OFFSET + (64 << 10);
+/// Room for instructions that are carried out somewhere else than where they stand.
+pub const SCRATCH_SIZE: u64 = 384 << 10;
 const VP_OFFSET: u64 = 32 << 20;
+const THREAD_OFFSET: u64 = 48 << 20;
 /// Most virtual processors.
 pub const MAX_VPS: u64 = 64;
 const STACK_OFFSET: u64 = 64 << 20;
@@ -188,6 +196,8 @@ impl Arena {
             let (low, size) = self.stack(i);
             self.protect(low + PAGE, size - PAGE, Protection::ReadWrite)?;
         }
+        self.protect(self.thread(0), STACKS * PAGE, Protection::ReadWrite)?;
+        self.protect(self.variables(), VARIABLE_SIZE, Protection::ReadWrite)?;
         Ok(())
     }
 
@@ -204,6 +214,26 @@ impl Arena {
     /// Where import stubs go.
     pub const fn stubs(&self) -> u64 {
         self.base + STUB_OFFSET
+    }
+
+    /// Where the variables are that system images export.
+    pub const fn variables(&self) -> u64 {
+        self.base + VARIABLE_OFFSET
+    }
+
+    /// The page that stands for `KUSER_SHARED_DATA`.
+    pub const fn shared_data(&self) -> u64 {
+        self.base + SHARED_OFFSET
+    }
+
+    /// Where instructions are carried out that cannot be where they stand.
+    pub const fn scratch(&self) -> u64 {
+        self.base + SCRATCH_OFFSET
+    }
+
+    /// The `KTHREAD` of the task on stack `index`.
+    pub const fn thread(&self, index: u64) -> u64 {
+        self.base + THREAD_OFFSET + index * PAGE
     }
 
     /// First byte of pool.
@@ -291,7 +321,10 @@ impl Arena {
                     _ => return Err(wild),
                 }
             }
-        } else if address >= self.base + VP_OFFSET && address < self.base + STACK_OFFSET {
+        } else if address >= self.base + VP_OFFSET
+            && address < self.base + STACK_OFFSET
+            && !(address >= self.thread(0) && end <= self.thread(STACKS))
+        {
             return Err(wild);
         }
         // SAFETY: the offset lies inside the host's mapping, checked above.

@@ -36,6 +36,8 @@ pub struct Vp {
     irql: AtomicU8,
     local: AtomicPtr<Local>,
     gs: u64,
+    /// `KTHREAD` of the task on the first stack; the others follow, a page each.
+    threads: u64,
 }
 
 /// What belongs to a task wherever it runs. Touched only by the task itself while it
@@ -53,6 +55,8 @@ pub struct Local {
     pub locks: RefCell<Vec<HeldLock>>,
     /// IRQL while it does not run.
     pub irql: Cell<u8>,
+    /// Its `KTHREAD`, if that is not the one of its stack.
+    pub thread: Cell<u64>,
     /// What it waits for, if it does.
     pub waiting: RefCell<Option<String>>,
     pub(crate) yielder: Cell<*const Yielder<(), ()>>,
@@ -102,6 +106,7 @@ impl Local {
             frames: RefCell::default(),
             locks: RefCell::default(),
             irql: Cell::new(irql),
+            thread: Cell::new(0),
             waiting: RefCell::default(),
             yielder: Cell::new(std::ptr::null()),
         }
@@ -119,6 +124,7 @@ impl Vp {
             irql: AtomicU8::new(PASSIVE),
             local: AtomicPtr::new(std::ptr::null_mut()),
             gs,
+            threads: arena.thread(0),
         });
         // SAFETY: replaces one page of the arena's own range by a private one, so that the
         // host pointer is neither in the memory file nor writable by the driver.
@@ -201,6 +207,23 @@ impl Vp {
             .store(std::ptr::from_ref(local).cast_mut(), Ordering::Release);
         self.set_irql(local.irql.get());
         set_gs(self.gs);
+        self.set_thread(self.thread_of(local));
+    }
+
+    /// The `KTHREAD` of a task.
+    pub(crate) fn thread_of(&self, local: &Local) -> u64 {
+        match local.thread.get() {
+            0 => self.threads + local.stack * PAGE,
+            thread => thread,
+        }
+    }
+
+    /// What drivers read as the current thread (`gs:[188h]`).
+    pub(crate) fn set_thread(&self, thread: u64) {
+        const CURRENT_THREAD: u64 = 0x188;
+        // SAFETY: the processor's KPCR page is mapped writable as long as the arena lives, and
+        // the caller holds the processor.
+        unsafe { ((self.gs + CURRENT_THREAD) as *mut u64).write(thread) };
     }
 
     /// The calling thread lets go of it.

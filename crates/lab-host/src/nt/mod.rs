@@ -7,6 +7,7 @@ mod processor;
 mod string;
 mod sync;
 mod time;
+mod wait;
 
 use std::collections::BTreeMap;
 
@@ -15,8 +16,9 @@ use crate::vp::TaskId;
 
 pub(crate) use io::IrpResult;
 pub(crate) use memory::free_pool;
-pub(crate) use sync::{initialize_event, set_event, wait_object};
+pub(crate) use sync::{initialize_event, set_event};
 pub(crate) use time::system_time;
+pub(crate) use wait::wait_object;
 
 /// State of the NT part.
 #[derive(Default)]
@@ -47,5 +49,6 @@ pub(crate) fn exports() -> Vec<Api> {
     all.extend(string::exports());
     all.extend(sync::exports());
     all.extend(time::exports());
+    all.extend(wait::exports());
     all
 }

@@ -1,4 +1,4 @@
-//! Spin locks, events, mutexes and waits.
+//! Spin locks and events; `wait` has the waits.
 //!
 //! The value in the driver's memory is what Windows would have there (`SignalState` of a
 //! dispatcher header, a lock word); who waits is the host's own record.
@@ -7,11 +7,7 @@ use crate::api::api;
 use crate::host::Host;
 use crate::vp::{DISPATCH, HeldLock};
 
-const TYPE_SYNCHRONIZATION: u8 = 1;
-const TYPE_MUTANT: u8 = 2;
 const SIGNAL: u64 = 4;
-const STATUS_SUCCESS: i32 = 0;
-const STATUS_TIMEOUT: i32 = 0x102;
 
 /// Writes a dispatcher header for an event.
 pub(crate) fn initialize_event(host: &Host, event: u64, kind: u8, signaled: bool) {
@@ -36,41 +32,7 @@ pub(crate) fn set_event(host: &Host, event: u64) -> i32 {
     before
 }
 
-/// Waits for a dispatcher object; false on time-out. `limit` in nanoseconds.
-pub(crate) fn wait_object(host: &Host, object: u64, limit: Option<u64>) -> bool {
-    let deadline = limit.map(|ns| host.now().saturating_add(ns));
-    let me = host.local().id;
-    loop {
-        // Touch it first: a wild pointer is found before the lock is taken.
-        let header: [u8; 4] = host.get(object, "Object");
-        let expired = deadline.is_some_and(|d| host.now() >= d);
-        {
-            let mut nt = host.nt.lock().expect("nt");
-            let state: i32 = host.arena.read(object + SIGNAL).unwrap_or(0);
-            if state > 0 {
-                if matches!(header[0], TYPE_SYNCHRONIZATION | TYPE_MUTANT) {
-                    let _ = host.arena.write(object + SIGNAL, state - 1);
-                }
-                return true;
-            }
-            if expired {
-                return false;
-            }
-            let waiters = nt.waiters.entry(object).or_default();
-            if !waiters.contains(&me) {
-                waiters.push(me);
-            }
-        }
-        *host.local().waiting.borrow_mut() = Some(format!("for the object at {object:#x}"));
-        host.engine().wait(deadline);
-        *host.local().waiting.borrow_mut() = None;
-        if let Some(waiters) = host.nt.lock().expect("nt").waiters.get_mut(&object) {
-            waiters.retain(|&t| t != me);
-        }
-    }
-}
-
-fn acquire(host: &Host, lock: u64, dpr: bool) {
+pub(super) fn acquire(host: &Host, lock: u64, dpr: bool) {
     let me = host.local().id;
     // Touch the word first: a wild pointer is found before anything else.
     let _: u64 = host.get(lock, "SpinLock");
@@ -134,7 +96,7 @@ fn acquire(host: &Host, lock: u64, dpr: bool) {
     });
 }
 
-fn release(host: &Host, lock: u64, dpr: bool) {
+pub(super) fn release(host: &Host, lock: u64, dpr: bool) {
     let me = host.local().id;
     let held = {
         let mut locks = host.local().locks.borrow_mut();
@@ -163,17 +125,6 @@ fn release(host: &Host, lock: u64, dpr: bool) {
             host.engine().wake(task);
         }
     }
-}
-
-fn timeout(host: &Host, timeout: u64) -> Option<u64> {
-    (timeout != 0).then(|| {
-        let value: i64 = host.get(timeout, "Timeout");
-        if value <= 0 {
-            value.unsigned_abs().saturating_mul(100)
-        } else {
-            0
-        }
-    })
 }
 
 api! { exports:
@@ -241,16 +192,5 @@ api! { exports:
     "ntoskrnl.exe" 0..=2 "IRQ-9"
     fn KeReadStateEvent(host, event: u64) -> i32 {
         host.get(event + SIGNAL, "Event")
-    }
-
-    /// Waits for an object.
-    "ntoskrnl.exe" 0..=2 "IRQ-22"
-    fn KeWaitForSingleObject(host, object: u64, _reason: i32, _mode: u8, _alertable: u8,
-        limit: u64) -> i32 {
-        let limit = timeout(host, limit);
-        if host.vp().irql() >= DISPATCH && limit != Some(0) {
-            host.violate("IRQ-22", "KeWaitForSingleObject waits at DISPATCH_LEVEL".into());
-        }
-        if wait_object(host, object, limit) { STATUS_SUCCESS } else { STATUS_TIMEOUT }
     }
 }
