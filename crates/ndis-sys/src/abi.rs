@@ -5,6 +5,8 @@
 pub struct Scalar {
     /// Name in C.
     pub name: &'static str,
+    /// Type as written here.
+    pub ty: &'static str,
     /// Size in bytes.
     pub size: usize,
     /// Alignment in bytes.

@@ -14,6 +14,7 @@ macro_rules! scalars {
         pub(crate) const SCALARS: &[$crate::abi::Scalar] = &[
             $( $crate::abi::Scalar {
                 name: stringify!($name),
+                ty: stringify!($ty),
                 size: size_of::<$ty>(),
                 align: align_of::<$ty>(),
             }, )*
@@ -35,6 +36,7 @@ macro_rules! newtypes {
         pub(crate) const NEWTYPES: &[$crate::abi::Scalar] = &[
             $( $crate::abi::Scalar {
                 name: stringify!($name),
+                ty: stringify!($ty),
                 size: size_of::<$name>(),
                 align: align_of::<$name>(),
             }, )*

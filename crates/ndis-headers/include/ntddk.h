@@ -1,0 +1,5 @@
+/* The kernel's part. */
+#pragma once
+
+#include "ndis-sys.h"
+#include "kit-nt.h"

@@ -1,0 +1,4 @@
+/* The kernel's part. */
+#pragma once
+
+#include "ntddk.h"
