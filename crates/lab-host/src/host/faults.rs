@@ -5,8 +5,8 @@ use super::Host;
 /// Which fallible call is made to fail.
 #[derive(Default)]
 pub(super) struct Faults {
-    /// Fail the n-th fallible call, counted from 1.
-    nth: Option<u64>,
+    /// Numbers of the fallible calls that fail, counted from 1.
+    fail: Vec<u64>,
     count: u64,
     /// Names of fallible calls in order, as far as they were reached.
     sites: Vec<&'static str>,
@@ -15,8 +15,13 @@ pub(super) struct Faults {
 impl Host {
     /// Fails the n-th fallible call from now on (1 = the next).
     pub fn fail_nth(&self, nth: Option<u64>) {
+        self.fail_these(nth.as_slice());
+    }
+
+    /// Fails the fallible calls with these numbers from now on (1 = the next).
+    pub fn fail_these(&self, numbers: &[u64]) {
         *self.faults.lock().expect("faults") = Faults {
-            nth,
+            fail: numbers.to_vec(),
             ..Faults::default()
         };
     }
@@ -33,6 +38,6 @@ impl Host {
         if faults.sites.len() < 100_000 {
             faults.sites.push(name);
         }
-        faults.nth == Some(faults.count)
+        faults.fail.contains(&faults.count)
     }
 }

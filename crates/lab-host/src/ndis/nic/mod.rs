@@ -239,6 +239,11 @@ impl Host {
         }
     }
 
+    /// Changes how an adapter behaves, not what it is: nobody has to be told.
+    pub fn tune_nic(&self, nic: usize, change: impl FnOnce(&mut NicConfig)) {
+        self.ndis(|n| change(&mut n.nics[nic].config));
+    }
+
     /// Whether nothing is on a NIC's wire, in its queues or in its hands.
     pub fn nic_is_idle(&self, nic: usize) -> bool {
         self.ndis(|n| {

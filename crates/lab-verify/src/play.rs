@@ -1,0 +1,799 @@
+//! Plays a plan on a host.
+//!
+//! The plan's actions run on one thread of the host's engine, those of [`Action::Together`] on
+//! threads of their own. An action that makes no sense where it stands (a pause of what is not
+//! there) does nothing, so that a plan stays playable when actions are taken out of it; a plan
+//! that ends early is ended properly, so that every play judges what the driver leaves behind.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use lab_host::heap::Layout;
+use lab_host::ndis::{
+    BindRequest, EdgeState, InstanceStart, NicConfig, OidCall, OidKind, UpperConfig, Value,
+};
+use lab_host::report::{Crash, Event, Finding, Sink};
+use lab_host::{Config, Host, Image, Job, LoadError, RunEnd};
+use lab_net::lock;
+use ndis_sys::{NDIS_STATUS_RESET_END, NDIS_STATUS_RESET_START, NET_PNP_EVENT_CODE};
+
+use crate::ledger::{Outbox, Post, Shared, Tally, Way};
+use crate::plan::{Action, Plan, Request, Setting, Shape, Start};
+
+const US: u64 = 1_000;
+const MS: u64 = 1_000 * US;
+const SECOND: u64 = 1_000 * MS;
+/// How long the miniports above a new binding may take until they run.
+const START: u64 = 2 * MS;
+/// What is not over by then hangs; longer than any limit of the rules.
+const FOREVER: u64 = 120 * SECOND;
+/// How long everything may take to come to rest: longer than a send may (30 s).
+const REST: u64 = 40 * SECOND;
+/// An adapter that keeps what it has lets go so long after something waits for it.
+const LATE: u64 = 200 * US;
+/// Bytes of frames before the ledger's own.
+const LEAST: u16 = 64;
+
+/// How a play ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    /// All actions were done.
+    #[default]
+    Done,
+    /// `DriverEntry` failed with this status; nothing followed.
+    Refused(i32),
+    /// The driver was stopped: a fault, a bug check, a finding it cannot go on after.
+    Crashed(Box<Crash>),
+    /// Something never ends; who waits for what.
+    Hung(Vec<String>),
+}
+
+/// What a play showed.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Broken rules, in order.
+    pub findings: Vec<Finding>,
+    /// What became of the frames.
+    pub tally: Tally,
+    /// How it ended.
+    pub end: End,
+    /// Digest of every crossing.
+    pub trace: u64,
+    /// Crossings.
+    pub crossings: u64,
+    /// Fallible calls in the order in which they were made.
+    pub fallible: Vec<&'static str>,
+    /// Binds that the driver refused, and with what.
+    pub refused: Vec<(usize, i32)>,
+    /// Virtual nanoseconds.
+    pub virtual_ns: u64,
+}
+
+/// The id of a play that ended by a crash that no rule names.
+pub const CRASH: &str = "HOST-CRASH";
+/// The id of a play that hung.
+pub const HANG: &str = "HOST-HANG";
+
+impl Outcome {
+    /// Ids of what went wrong: broken rules, and how it ended.
+    pub fn ids(&self) -> BTreeSet<String> {
+        let mut ids: BTreeSet<String> = self.findings.iter().map(|f| f.rule.clone()).collect();
+        match &self.end {
+            End::Done | End::Refused(_) => {}
+            // The rule that stopped the driver says it all.
+            End::Crashed(_) if !ids.is_empty() => {}
+            End::Crashed(_) => drop(ids.insert(CRASH.to_owned())),
+            End::Hung(_) if !ids.is_empty() => {}
+            End::Hung(_) => drop(ids.insert(HANG.to_owned())),
+        }
+        ids
+    }
+
+    /// Whether nothing went wrong.
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_empty() && matches!(self.end, End::Done | End::Refused(_))
+    }
+}
+
+/// A sink that keeps the last crash and nothing else.
+#[derive(Default)]
+pub struct Quiet(Mutex<Option<Crash>>);
+
+impl Quiet {
+    /// The crash since the last call.
+    pub fn take(&self) -> Option<Crash> {
+        lock(&self.0).take()
+    }
+}
+
+impl Sink for Quiet {
+    fn event(&self, event: Event) {
+        if let Event::Crash(crash) = event {
+            *lock(&self.0) = Some(crash);
+        }
+    }
+}
+
+/// A host made for plays: `guarded` gives each allocation a page of its own and takes lists
+/// that were handed over out of the driver's reach.
+///
+/// # Errors
+/// When memory cannot be had.
+pub fn host(guarded: bool, sink: Arc<dyn Sink>) -> std::io::Result<Box<Host>> {
+    let config = Config {
+        layout: if guarded {
+            Layout::Guarded
+        } else {
+            Layout::Dense
+        },
+        guard_hand_overs: guarded,
+        ..Config::default()
+    };
+    Host::new(config, sink)
+}
+
+/// A driver, loaded, that plans are played on.
+pub struct Player {
+    /// The host; leaked, as a fault handler may ask it for as long as the process lives.
+    pub host: &'static Host,
+    /// The driver's image.
+    pub image: Arc<Image>,
+    /// Service of the protocol edge.
+    pub service: String,
+    /// Where crashes are found.
+    pub sink: Arc<Quiet>,
+}
+
+/// A driver could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// The host could not be made.
+    #[error("the host cannot be made: {0}")]
+    Host(#[from] std::io::Error),
+    /// The image is not one the host can load.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+impl Player {
+    /// Loads an image.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn new(image: &[u8], service: &str, guarded: bool) -> Result<Self, Trouble> {
+        let sink = Arc::new(Quiet::default());
+        let host = host(guarded, Arc::clone(&sink) as _)?;
+        let image = host.load(image)?;
+        Ok(Self {
+            host: Box::leak(host),
+            image,
+            service: service.to_owned(),
+            sink,
+        })
+    }
+
+    /// Plays a plan.
+    ///
+    /// # Errors
+    /// When the image cannot be restored.
+    pub fn play(&self, plan: &Plan) -> std::io::Result<Outcome> {
+        self.sink.take();
+        let mut outcome = play(self.host, plan, &self.service)?;
+        if let End::Crashed(crash) = &mut outcome.end
+            && let Some(real) = self.sink.take()
+        {
+            **crash = real;
+        }
+        Ok(outcome)
+    }
+}
+
+/// Plays a plan on a host with a driver loaded, from a pristine image and an empty arena.
+///
+/// # Errors
+/// When the image cannot be restored.
+pub fn play(host: &Host, plan: &Plan, service: &str) -> std::io::Result<Outcome> {
+    prepare(host, plan)?;
+    host.set_quiet(true);
+    let stage = Arc::new(Stage::new(host, plan, service));
+    let end = host.run("play", |host| stage.all(host, &plan.actions));
+    let (tally, refused) = stage.finish();
+    let end = match end {
+        RunEnd::Done => match *lock(&stage.entry) {
+            Some(status) if status < 0 => End::Refused(status),
+            _ => End::Done,
+        },
+        RunEnd::Dead => End::Crashed(Box::new(unknown(host))),
+        RunEnd::Hang(waiting) => End::Hung(waiting),
+    };
+    Ok(Outcome {
+        findings: host.findings(),
+        tally,
+        end,
+        trace: host.trace_hash(),
+        crossings: host.crossings(),
+        fallible: host.fault_sites(),
+        refused,
+        virtual_ns: host.now(),
+    })
+}
+
+/// Takes the host back to its beginning and sets what the plan asks of it.
+fn prepare(host: &Host, plan: &Plan) -> std::io::Result<()> {
+    host.reset(plan.seed)?;
+    host.set_ndis_version((6, plan.knobs.ndis_minor));
+    let faults: Vec<u64> = plan.knobs.faults.iter().map(|f| f.nth).collect();
+    host.fail_these(&faults);
+    Ok(())
+}
+
+/// A crash of which the sink was told.
+fn unknown(host: &Host) -> Crash {
+    Crash {
+        kind: lab_host::report::CrashKind::Host,
+        message: "the driver was stopped".into(),
+        registers: Vec::new(),
+        time: host.now(),
+        cpu: 0,
+        irql: 0,
+        calls: host.calls(),
+        stack: None,
+    }
+}
+
+/// Name of a virtual miniport's device.
+pub fn device(upper: usize) -> String {
+    format!("\\DEVICE\\VM{upper}")
+}
+
+/// Name of an adapter; its device is `\DEVICE\` and the name.
+pub fn adapter(adapter: usize) -> String {
+    format!("NIC{adapter}")
+}
+
+fn value(setting: &Setting) -> Value {
+    match setting {
+        Setting::Integer(number) => Value::Integer(*number),
+        Setting::Text(text) => Value::String(text.clone()),
+        Setting::List(list) => Value::Strings(list.clone()),
+    }
+}
+
+fn values(settings: &BTreeMap<String, Setting>) -> Vec<(String, Value)> {
+    let each = settings.iter();
+    each.map(|(key, setting)| (key.clone(), value(setting)))
+        .collect()
+}
+
+/// Address of what is at the far end for the protocol above a miniport.
+const fn far(upper: usize) -> [u8; 6] {
+    [0x02, 0x4c, 0x41, 0x60, 0, upper as u8]
+}
+
+/// What the actions act on.
+struct Stage {
+    shape: Shape,
+    service: String,
+    frame: usize,
+    ledger: Shared,
+    uppers: Vec<Outbox>,
+    fars: Vec<Outbox>,
+    bindings: Mutex<Vec<Option<u64>>>,
+    refused: Mutex<Vec<(usize, i32)>>,
+    entry: Mutex<Option<i32>>,
+    /// Not in D0, miniports and adapters.
+    asleep: Mutex<(BTreeSet<usize>, BTreeSet<usize>)>,
+    /// Adapters that keep sends; whether requests are kept.
+    held: Mutex<(BTreeSet<usize>, bool)>,
+    /// Nothing that may lose frames since the last rest.
+    calm: AtomicBool,
+    /// PnP is at something.
+    pnp: AtomicBool,
+    gone: AtomicBool,
+}
+
+impl Stage {
+    fn new(host: &Host, plan: &Plan, service: &str) -> Self {
+        let shape = plan.shape.clone();
+        let ledger = Shared::default();
+        let mut fars = Vec::new();
+        for (index, a) in shape.adapters.iter().enumerate() {
+            let (post, outbox) = Post::new(&ledger, None);
+            let config = NicConfig {
+                name: adapter(index),
+                mac: [0x02, 0x4c, 0x41, 0x50, 0, index as u8],
+                mtu: a.mtu,
+                pend: f64::from(a.pend) / 100.0,
+                resources: f64::from(a.resources) / 100.0,
+                vlan_offload: a.vlan_offload,
+                if_index: 1 + index as u32,
+                receive_lists: 32,
+                ..NicConfig::default()
+            };
+            host.add_nic(config, Box::new(post));
+            fars.push(outbox);
+        }
+        let mut uppers = Vec::new();
+        for (index, m) in shape.miniports.iter().enumerate() {
+            let start = match m.start {
+                Start::Either => InstanceStart::Either,
+                Start::Inside => InstanceStart::Inside,
+                Start::Later => InstanceStart::Later,
+                Start::Never => InstanceStart::Never,
+            };
+            host.add_device(&device(index), start, values(&m.properties));
+            let (post, outbox) = Post::new(&ledger, Some(index));
+            let config = UpperConfig {
+                name: format!("upper{index}"),
+                device: device(index),
+                window: 32,
+                ..UpperConfig::default()
+            };
+            host.add_upper(config, Box::new(post));
+            uppers.push(outbox);
+        }
+        Self {
+            service: service.to_owned(),
+            frame: usize::from(plan.knobs.frame.max(LEAST)),
+            ledger,
+            uppers,
+            fars,
+            bindings: Mutex::new(vec![None; shape.adapters.len()]),
+            shape,
+            refused: Mutex::default(),
+            entry: Mutex::default(),
+            asleep: Mutex::default(),
+            held: Mutex::default(),
+            calm: AtomicBool::new(true),
+            pnp: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+        }
+    }
+
+    fn finish(&self) -> (Tally, Vec<(usize, i32)>) {
+        let tally = lock(&self.ledger).tally();
+        (tally, std::mem::take(&mut lock(&self.refused)))
+    }
+
+    /// Whether the driver is there.
+    fn loaded(&self) -> bool {
+        lock(&self.entry).is_some_and(|status| status >= 0) && !self.gone.load(Ordering::Relaxed)
+    }
+
+    fn binding(&self, adapter: usize) -> Option<u64> {
+        lock(&self.bindings).get(adapter).copied().flatten()
+    }
+
+    fn miniport(&self, host: &Host, upper: usize) -> Option<u64> {
+        (upper < self.uppers.len())
+            .then(|| host.miniport(&device(upper)))
+            .flatten()
+    }
+
+    /// All actions, and what a plan that ends early leaves to be done.
+    fn all(self: &Arc<Self>, host: &Host, actions: &[Action]) {
+        for action in actions {
+            self.act(host, action);
+        }
+        self.act(host, &Action::Unload);
+        let tally = lock(&self.ledger).tally();
+        for (count, what) in [
+            (tally.lost, "sent in calm and did not arrive"),
+            (tally.doubled, "arrived twice"),
+            (tally.overtaken, "were overtaken in calm"),
+            (tally.damaged, "arrived with other bytes"),
+            (tally.astray, "arrived where they do not belong"),
+        ] {
+            if count > 0 {
+                host.violate("HOST-DATA", format!("{count} frames {what}"));
+            }
+        }
+    }
+
+    fn act(self: &Arc<Self>, host: &Host, action: &Action) {
+        if action.disturbs() && !matches!(action, Action::Together { .. }) {
+            self.disturb();
+        }
+        if !action.is_pnp() {
+            self.one(host, action);
+            return;
+        }
+        let mine = host.wait_until("for PnP", 10 * US, FOREVER, |_| {
+            !self.pnp.swap(true, Ordering::Relaxed)
+        });
+        if mine {
+            self.one(host, action);
+            self.pnp.store(false, Ordering::Relaxed);
+        } else {
+            host.violate("BUG-1", format!("{action:?} waits for another for ever"));
+        }
+    }
+
+    fn disturb(&self) {
+        self.calm.store(false, Ordering::Relaxed);
+        lock(&self.ledger).set_calm(false);
+    }
+
+    fn one(self: &Arc<Self>, host: &Host, action: &Action) {
+        match action {
+            Action::Entry => self.enter(host),
+            _ if !self.loaded() => {}
+            Action::Bind { adapter } => self.bind(host, *adapter),
+            Action::Send { upper, lists } => self.send(host, *upper, *lists),
+            Action::Receive {
+                adapter,
+                upper,
+                lists,
+                resources,
+            } => self.receive(host, *adapter, *upper, *lists, *resources),
+            Action::Oid { upper, .. } => {
+                if let Some(miniport) = self.miniport(host, *upper)
+                    && !lock(&self.asleep).0.contains(upper)
+                    && let Some(call) = oid_call(action)
+                {
+                    host.oid(miniport, &call);
+                }
+            }
+            Action::HoldOids { hold } => {
+                lock(&self.held).1 = *hold;
+                host.oids_stick(*hold);
+            }
+            Action::HoldSends { adapter, hold } => self.hold(host, *adapter, *hold),
+            Action::CancelSends { upper, id } => {
+                if *upper < self.uppers.len() {
+                    host.cancel_sends(*upper, *id);
+                    host.upper_cancel_id(*upper, *id);
+                }
+            }
+            Action::Together { actions } => self.together(host, actions),
+            Action::Sleep { ns } => host.sleep(*ns),
+            Action::Settle => self.settle(host),
+            Action::Control {
+                code,
+                input,
+                output,
+            } => {
+                // Without a device there is nothing to be asked.
+                let _ = host.control(*code, input, *output as usize);
+            }
+            Action::Uninstall | Action::Unload => self.leave(host),
+            _ => self.disturbance(host, action),
+        }
+    }
+
+    /// What is done to one edge.
+    fn disturbance(&self, host: &Host, action: &Action) {
+        match *action {
+            Action::Status {
+                adapter,
+                code,
+                bytes,
+                times,
+            } if adapter < self.fars.len() => {
+                let buffer = vec![0; bytes.min(4096) as usize];
+                for _ in 0..times {
+                    host.nic_status(adapter, code as i32, &buffer);
+                }
+            }
+            Action::Link { adapter, up } if adapter < self.fars.len() => host.set_link(adapter, up),
+            Action::Reset { adapter, ns } if adapter < self.fars.len() => {
+                host.nic_status(adapter, NDIS_STATUS_RESET_START.0, &[]);
+                host.sleep(ns);
+                host.nic_status(adapter, NDIS_STATUS_RESET_END.0, &[]);
+            }
+            Action::Reconfigure { adapter } => {
+                let binding = adapter.map(|adapter| self.binding(adapter));
+                match binding {
+                    Some(None) => {}
+                    Some(some) => drop(host.reconfigure(some)),
+                    None => drop(host.reconfigure(None)),
+                }
+            }
+            Action::PauseUpper { upper }
+            | Action::RestartUpper { upper }
+            | Action::PowerUpper { upper, .. }
+            | Action::Halt { upper } => {
+                if let Some(miniport) = self.miniport(host, upper) {
+                    self.upper(host, action, upper, miniport);
+                }
+            }
+            Action::PauseLower { adapter }
+            | Action::RestartLower { adapter }
+            | Action::PowerLower { adapter, .. }
+            | Action::NetEvent { adapter, .. }
+            | Action::Vanish { adapter }
+            | Action::Unbind { adapter } => {
+                if let Some(binding) = self.binding(adapter) {
+                    self.lower(host, action, adapter, binding);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn upper(&self, host: &Host, action: &Action, upper: usize, miniport: u64) {
+        let asleep = lock(&self.asleep).0.contains(&upper);
+        match *action {
+            Action::PauseUpper { .. } => {
+                self.let_go(host);
+                host.pause_miniport(miniport);
+            }
+            Action::RestartUpper { .. } if !asleep => drop(host.restart_miniport(miniport)),
+            Action::PowerUpper { up, .. } if up == asleep => {
+                self.let_go(host);
+                if up {
+                    lock(&self.asleep).0.remove(&upper);
+                } else {
+                    lock(&self.asleep).0.insert(upper);
+                }
+                host.set_miniport_power(miniport, up);
+            }
+            Action::Halt { .. } => {
+                self.let_go(host);
+                host.disable_device(miniport);
+                lock(&self.asleep).0.remove(&upper);
+            }
+            _ => {}
+        }
+    }
+
+    fn lower(&self, host: &Host, action: &Action, adapter: usize, binding: u64) {
+        let asleep = lock(&self.asleep).1.contains(&adapter);
+        match *action {
+            Action::PauseLower { .. } => {
+                self.let_go(host);
+                host.pause_binding(binding);
+            }
+            Action::RestartLower { .. } if !asleep => host.restart_binding(binding),
+            Action::PowerLower { up, .. } if up == asleep => {
+                self.let_go(host);
+                if up {
+                    lock(&self.asleep).1.remove(&adapter);
+                    host.set_binding_power(binding, true);
+                } else if host.set_binding_power(binding, false) == 0 {
+                    lock(&self.asleep).1.insert(adapter);
+                }
+            }
+            Action::NetEvent { code, .. } => {
+                host.net_event(binding, NET_PNP_EVENT_CODE(code), &[]);
+            }
+            Action::Vanish { .. } | Action::Unbind { .. } => {
+                self.let_go(host);
+                lock(&self.bindings)[adapter] = None;
+                if matches!(action, Action::Vanish { .. }) {
+                    host.surprise_remove_adapter(adapter, binding);
+                } else {
+                    host.unbind(binding);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn enter(&self, host: &Host) {
+        if lock(&self.entry).is_none() {
+            let status = host.driver_entry(&self.service);
+            *lock(&self.entry) = Some(status);
+        }
+    }
+
+    fn bind(&self, host: &Host, adapter: usize) {
+        let Some(below) = self.shape.adapters.get(adapter) else {
+            return;
+        };
+        if self.binding(adapter).is_some() {
+            return;
+        }
+        let names = below.upper.iter().map(|&upper| device(upper)).collect();
+        let mut values = values(&below.values);
+        values.push(("UpperBindings".to_owned(), Value::Strings(names)));
+        let request = BindRequest {
+            nic: adapter,
+            values,
+            ..BindRequest::default()
+        };
+        match host.bind(request) {
+            Ok(binding) => {
+                lock(&self.bindings)[adapter] = Some(binding);
+                host.restart_binding(binding);
+                host.wait_until("for the virtual miniports", 20 * US, START, |host| {
+                    below.upper.iter().all(|&upper| self.runs(host, upper))
+                });
+            }
+            Err(status) => lock(&self.refused).push((adapter, status)),
+        }
+    }
+
+    fn runs(&self, host: &Host, upper: usize) -> bool {
+        let miniport = self.miniport(host, upper);
+        miniport.is_some_and(|m| host.miniport_state(m) == Some(EdgeState::Running))
+    }
+
+    fn send(&self, host: &Host, upper: usize, lists: u32) {
+        let Some(outbox) = self.uppers.get(upper) else {
+            return;
+        };
+        // A protocol sends nothing before it runs.
+        if !self.runs(host, upper) || !host.upper_running(upper) {
+            return;
+        }
+        let from = self.mac(host, upper);
+        let mut ledger = lock(&self.ledger);
+        let mut make = |_| ledger.make(Way::Down(upper), far(upper), from, 0, self.frame);
+        let frames: Vec<_> = (0..lists).map(&mut make).collect();
+        lock(outbox).extend(frames);
+        drop(ledger);
+        host.upper_kick(upper);
+    }
+
+    fn mac(&self, host: &Host, upper: usize) -> [u8; 6] {
+        self.miniport(host, upper)
+            .and_then(|m| host.miniport_facts(m))
+            .map_or([0x02; 6], |facts| facts.mac)
+    }
+
+    fn receive(
+        &self,
+        host: &Host,
+        adapter: usize,
+        upper: usize,
+        lists: u32,
+        resources: Option<bool>,
+    ) {
+        let (Some(outbox), Some(above)) = (self.fars.get(adapter), self.shape.miniports.get(upper))
+        else {
+            return;
+        };
+        let share = self.shape.adapters[adapter].resources;
+        host.tune_nic(adapter, |config| {
+            config.resources = match resources {
+                Some(true) => 1.0,
+                Some(false) => 0.0,
+                None => f64::from(share) / 100.0,
+            };
+        });
+        // What comes before everybody runs is lost without anybody's fault.
+        let up = self.runs(host, upper)
+            && self.binding(adapter).and_then(|b| host.binding_state(b))
+                == Some(EdgeState::Running);
+        if !up {
+            self.disturb();
+        }
+        let to = self.mac(host, upper);
+        let tag = above.vlan.unwrap_or(0);
+        let mut ledger = lock(&self.ledger);
+        let mut make = |_| ledger.make(Way::Up(upper), to, far(upper), tag, self.frame);
+        let frames: Vec<_> = (0..lists).map(&mut make).collect();
+        lock(outbox).extend(frames);
+        drop(ledger);
+        host.nic_kick(adapter);
+    }
+
+    fn hold(&self, host: &Host, adapter: usize, hold: bool) {
+        if adapter >= self.fars.len() {
+            return;
+        }
+        if hold {
+            lock(&self.held).0.insert(adapter);
+        } else {
+            lock(&self.held).0.remove(&adapter);
+        }
+        host.nic_stick(adapter, hold);
+    }
+
+    /// Something will wait for what adapters keep: they let go, late.
+    fn let_go(&self, host: &Host) {
+        let (adapters, oids) = std::mem::take(&mut *lock(&self.held));
+        if adapters.is_empty() && !oids {
+            return;
+        }
+        host.spawn_after(
+            LATE,
+            Job::thread("adapters let go", move |host| {
+                for adapter in adapters {
+                    host.nic_stick(adapter, false);
+                }
+                if oids {
+                    host.oids_stick(false);
+                }
+            }),
+        );
+    }
+
+    fn together(self: &Arc<Self>, host: &Host, actions: &[Action]) {
+        let left = Arc::new(AtomicUsize::new(actions.len()));
+        for action in actions {
+            let (stage, left, action) = (Arc::clone(self), Arc::clone(&left), action.clone());
+            host.spawn(Job::thread("action", move |host| {
+                stage.act(host, &action);
+                left.fetch_sub(1, Ordering::Relaxed);
+            }));
+        }
+        let over = host.wait_until("for all of them", 10 * US, FOREVER, |_| {
+            left.load(Ordering::Relaxed) == 0
+        });
+        if !over {
+            host.violate("BUG-1", "an action never ends".into());
+        }
+    }
+
+    fn idle(&self, host: &Host) -> bool {
+        let uppers = 0..self.uppers.len();
+        let nics = 0..self.fars.len();
+        let empty = |outbox: &Outbox| lock(outbox).is_empty();
+        uppers.clone().all(|upper| host.upper_is_idle(upper))
+            && nics.clone().all(|nic| host.nic_is_idle(nic))
+            && uppers
+                .clone()
+                .all(|upper| empty(&self.uppers[upper]) || !host.upper_running(upper))
+            && nics.clone().all(|nic| empty(&self.fars[nic]))
+    }
+
+    /// Waits for rest and judges.
+    fn settle(&self, host: &Host) {
+        self.let_go(host);
+        let rest = host.wait_until("for rest", 20 * US, 10 * MS, |host| self.idle(host))
+            || host.wait_until("for rest", 50 * MS, REST, |host| self.idle(host));
+        let mut ledger = lock(&self.ledger);
+        // What is stuck is somebody else's finding; it did not arrive all the same.
+        ledger.judge(self.calm.load(Ordering::Relaxed) || !rest);
+        ledger.set_calm(true);
+        self.calm.store(true, Ordering::Relaxed);
+    }
+
+    /// Unbinds what is bound, uninstalls, unloads.
+    fn leave(&self, host: &Host) {
+        self.let_go(host);
+        self.disturb();
+        for adapter in 0..self.fars.len() {
+            let binding = lock(&self.bindings)[adapter].take();
+            if let Some(binding) = binding {
+                host.unbind(binding);
+            }
+        }
+        host.uninstall();
+        host.unload();
+        self.gone.store(true, Ordering::Relaxed);
+    }
+}
+
+fn oid_call(action: &Action) -> Option<OidCall> {
+    let Action::Oid {
+        kind,
+        oid,
+        input,
+        output,
+        direct,
+        cancel_after,
+        ..
+    } = action
+    else {
+        return None;
+    };
+    let kind = match kind {
+        Request::Query => OidKind::Query,
+        Request::Statistics => OidKind::Statistics,
+        Request::Set => OidKind::Set,
+        Request::Method => OidKind::Method,
+    };
+    let output = (*output).min(1 << 16);
+    let mut buffer = input.clone();
+    if kind != OidKind::Set {
+        buffer.resize(buffer.len().max(output as usize), 0);
+    }
+    Some(OidCall {
+        kind,
+        oid: *oid,
+        input: if matches!(kind, OidKind::Set | OidKind::Method) {
+            input.len() as u32
+        } else {
+            0
+        },
+        output: if kind == OidKind::Set { 0 } else { output },
+        buffer,
+        misalign: 0,
+        direct: *direct,
+        cancel_after: *cancel_after,
+    })
+}
