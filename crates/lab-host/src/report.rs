@@ -54,6 +54,12 @@ pub struct Finding {
     pub severity: Severity,
     /// What happened, with the objects involved.
     pub message: String,
+    /// Page of the documentation, empty for the host's own rules.
+    #[serde(default)]
+    pub page: String,
+    /// The objects that the message names, and their past.
+    #[serde(default)]
+    pub objects: Vec<ObjectRecord>,
     /// Virtual time in nanoseconds.
     pub time: u64,
     /// Virtual processor.
@@ -64,6 +70,17 @@ pub struct Finding {
     pub calls: Vec<CallRecord>,
     /// The driver's stack, for the parent to unwind.
     pub stack: Option<StackSnapshot>,
+}
+
+/// An object that a finding is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRecord {
+    /// Its address, or the handle.
+    pub address: u64,
+    /// What it is.
+    pub what: String,
+    /// Who had it when, and by which call; oldest first.
+    pub history: Vec<String>,
 }
 
 /// Registers and raw stack bytes at a point inside or just outside driver code.

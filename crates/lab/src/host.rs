@@ -217,6 +217,10 @@ impl Faults for Witness {
                 what: self.host.describe(address),
             },
         };
+        let stack = self.stack(rip, rsp, register(libc::REG_RBP));
+        if matches!(signal, libc::SIGSEGV | libc::SIGBUS) && !matches!(whose(rip), Where::Host) {
+            self.host.blame_fault(address, stack.clone());
+        }
         self.host.sink().event(Event::Crash(Crash {
             kind,
             message: inside,
@@ -229,7 +233,7 @@ impl Faults for Witness {
             cpu,
             irql,
             calls,
-            stack: self.stack(rip, rsp, register(libc::REG_RBP)),
+            stack,
         }));
     }
 }

@@ -105,6 +105,7 @@ pub struct Host {
     findings: Mutex<Vec<Finding>>,
     faults: Mutex<Faults>,
     severities: BTreeMap<String, Severity>,
+    pages: BTreeMap<String, String>,
     deepest: AtomicU64,
     crashed: AtomicBool,
     quiet: AtomicBool,
@@ -157,6 +158,10 @@ impl Host {
             findings: Mutex::default(),
             faults: Mutex::default(),
             severities: crate::rules::severities(),
+            pages: crate::rules::table()
+                .into_iter()
+                .map(|r| (r.id, r.source))
+                .collect(),
             deepest: AtomicU64::new(0),
             crashed: AtomicBool::new(false),
             quiet: AtomicBool::new(false),
@@ -307,7 +312,7 @@ impl Host {
                 kind: CrashKind::Hang {
                     waiting: waiting.clone(),
                 },
-                message: "nothing can run and nothing is due".into(),
+                message: format!("{}; nothing can run and nothing is due", self.who_has_it()),
                 registers: Vec::new(),
                 time: self.engine.now(),
                 cpu: 0,

@@ -44,16 +44,48 @@ impl Host {
             .unwrap_or(Severity::Error);
         let in_task = self.in_task();
         let (cpu, irql) = in_task.map_or((0, 0), |vp| (vp.index, vp.irql()));
-        let finding = Finding {
+        self.publish(Finding {
             rule: rule.to_owned(),
             severity,
+            objects: self.objects_in(&message),
+            page: self.page_of(rule),
             message,
             time: self.engine.now(),
             cpu,
             irql,
             calls: self.calls(),
             stack: in_task.and_then(|vp| self.stack(vp)),
-        };
+        });
+    }
+
+    /// Reports the rule that a fault of the driver breaks. For the thread that died: asks
+    /// nothing that it may have been in the middle of.
+    pub fn blame_fault(&self, address: u64, stack: Option<StackSnapshot>) {
+        let (rule, message) = self.fault_rule(address);
+        let calls = self.calls();
+        let (time, cpu, irql) = calls
+            .last()
+            .map_or((0, 0, 0), |call| (call.time, call.cpu, call.irql));
+        self.publish(Finding {
+            rule: rule.to_owned(),
+            severity: Severity::Bugcheck,
+            objects: self.objects_in(&message),
+            page: self.page_of(rule),
+            message,
+            time,
+            cpu,
+            irql,
+            calls,
+            stack,
+        });
+    }
+
+    /// Page of the documentation that a rule is from.
+    fn page_of(&self, rule: &str) -> String {
+        self.pages.get(rule).cloned().unwrap_or_default()
+    }
+
+    fn publish(&self, finding: Finding) {
         self.findings
             .lock()
             .expect("findings")

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use ndis_sys::{NDIS_NBL_FLAGS_RECV_READ_ONLY, NDIS_NBL_FLAGS_SEND_READ_ONLY};
 
+use super::history::{History, Holder};
 use super::list::at;
 use super::nbl::{Made, checks};
 use crate::host::Host;
@@ -94,6 +95,8 @@ pub(crate) struct Ledger {
     pub(crate) lists: BTreeMap<u64, Record>,
     /// Lists the driver made, whoever has them.
     pub(crate) made: BTreeMap<u64, Made>,
+    /// Who had which list when.
+    pub(crate) history: History,
     /// Lists of the host whose memory is used by lists that are out, and by how many.
     users: BTreeMap<u64, u32>,
     /// MDLs of the driver in lists that are out.
@@ -108,7 +111,10 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// The driver made a list.
-    pub(crate) fn own(&mut self, list: u64, by: &'static str) {
+    pub(crate) fn own(&mut self, list: u64, since: u64, by: &'static str) {
+        self.history.begin(list);
+        self.history
+            .note(list, since, Holder::Owner(Owner::Driver), by);
         self.lists.insert(
             list,
             Record {
@@ -120,7 +126,7 @@ impl Ledger {
                 bytes: None,
                 flags: 0,
                 longest: 0,
-                since: 0,
+                since,
                 by,
                 out: None,
                 children: Children::default(),
@@ -167,13 +173,14 @@ impl Ledger {
     }
 
     /// The driver frees a list of its own; whether it could.
-    pub(crate) fn disown(&mut self, list: u64) -> bool {
+    pub(crate) fn disown(&mut self, list: u64, time: u64, by: &'static str) -> bool {
         let own = self
             .lists
             .get(&list)
             .is_some_and(|r| r.path == Path::Own && r.owner == Owner::Driver);
         if own {
             self.lists.remove(&list);
+            self.history.note(list, time, Holder::Nobody, by);
         }
         own
     }
@@ -205,6 +212,9 @@ impl Host {
         self.guard(list, false);
         self.ndis(|n| {
             let under = n.ledger.lists.remove(&list).map(Box::new);
+            n.ledger
+                .history
+                .note(list, since, Holder::Owner(Owner::Driver), by);
             n.ledger.lists.insert(
                 list,
                 Record {
@@ -241,6 +251,7 @@ impl Host {
                 r.owner = to;
                 r.since = since;
                 r.by = by;
+                n.ledger.history.note(list, since, Holder::Owner(to), by);
                 Ok(before)
             }
             Some(r) => Err(Some((r.owner, r.since, r.by))),
@@ -359,6 +370,9 @@ impl Host {
                 r.owner = Owner::Driver;
                 r.since = since;
                 r.by = by;
+                n.ledger
+                    .history
+                    .note(list, since, Holder::Owner(Owner::Driver), by);
                 let out = r.out.take();
                 if let Some(out) = &out {
                     n.ledger.settle(out);
@@ -451,6 +465,12 @@ impl Host {
         }
     }
 
+    /// A list is where it came from.
+    pub(crate) fn note_home(&self, list: u64, by: &'static str) {
+        let now = self.now();
+        self.ndis(|n| n.ledger.history.note(list, now, Holder::Home, by));
+    }
+
     /// Sends and receives of others that the driver has.
     pub(crate) fn driver_has(&self) -> (u64, u64) {
         self.ndis(|n| {
@@ -469,8 +489,9 @@ impl Host {
     /// Lists under way, by owner; the first line of a report about a hang.
     pub fn who_has_it(&self) -> String {
         self.ndis(|n| {
-            let mut counts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-            for r in n.ledger.lists.values() {
+            // Of each holder: how many lists, and the oldest of them: since, list, call.
+            let mut counts: BTreeMap<&str, (u64, (u64, u64, &str))> = BTreeMap::new();
+            for (&list, r) in &n.ledger.lists {
                 let who = match (r.owner, r.path) {
                     (Owner::Driver, Path::Own) => continue,
                     (Owner::Driver, Path::Send { .. }) => "driver (sends)",
@@ -478,17 +499,17 @@ impl Host {
                     (Owner::Below(_), _) => "adapter below",
                     (Owner::Above(_), _) => "protocol above",
                 };
-                let entry = counts.entry(who.to_owned()).or_insert((0, u64::MAX));
+                let entry = counts.entry(who).or_insert((0, (u64::MAX, 0, "")));
                 entry.0 += 1;
-                entry.1 = entry.1.min(r.since);
+                entry.1 = entry.1.min((r.since, list, r.by));
             }
             if counts.is_empty() {
                 return "nobody has any list".to_owned();
             }
             counts
                 .iter()
-                .map(|(who, (count, since))| {
-                    format!("{who}: {count} lists, the oldest since {since} ns")
+                .map(|(who, (count, (since, list, by)))| {
+                    format!("{who}: {count} lists, the oldest {list:#x} since {since} ns by {by}")
                 })
                 .collect::<Vec<_>>()
                 .join("; ")

@@ -9,6 +9,7 @@ mod binding;
 mod configuration;
 mod device;
 mod filter;
+mod history;
 mod instance;
 pub mod ledger;
 mod lifecycle;

@@ -42,6 +42,8 @@ mod tests {
             rule: "SND-6".into(),
             severity: Severity::Error,
             message: "m".into(),
+            page: String::new(),
+            objects: Vec::new(),
             time: 0,
             cpu: 0,
             irql: 0,

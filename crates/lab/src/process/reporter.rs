@@ -90,6 +90,8 @@ mod tests {
             rule: rule.into(),
             severity: Severity::Error,
             message: "m".into(),
+            page: String::new(),
+            objects: Vec::new(),
             time: 0,
             cpu: 0,
             irql: 0,

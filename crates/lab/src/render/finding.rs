@@ -1,7 +1,7 @@
 //! Broken rules, shown once each however often they are broken.
 
 use console::Style;
-use lab_host::report::{CallKind, CallRecord, Finding, Severity};
+use lab_host::report::{CallKind, CallRecord, Finding, ObjectRecord, Severity};
 
 use super::Screen;
 use crate::crash::{
@@ -115,10 +115,33 @@ fn text(finding: &Finding, frames: &[Frame], screen: &Screen) -> String {
             seconds(finding.time)
         ),
     ];
+    if !finding.page.is_empty() {
+        lines.push(format!("  documentation: {}", finding.page));
+    }
+    lines.extend(object_lines(&finding.objects));
     lines.extend(frame_lines(frames));
     let skip = finding.calls.len().saturating_sub(CALLS);
     lines.extend(call_lines(finding.calls.get(skip..).unwrap_or_default()));
     lines.join("\n")
+}
+
+/// The objects that a finding is about, each with its past.
+fn object_lines(objects: &[ObjectRecord]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for object in objects {
+        lines.push(format!(
+            "  {:#x}: {}",
+            object.address,
+            super::printable(&object.what)
+        ));
+        lines.extend(
+            object
+                .history
+                .iter()
+                .map(|step| format!("      {}", super::printable(step))),
+        );
+    }
+    lines
 }
 
 /// Frames, innermost first, numbered.
@@ -174,12 +197,24 @@ mod tests {
             rule: rule.into(),
             severity,
             message: "m".into(),
+            page: String::new(),
+            objects: vec![],
             time: 0,
             cpu: 0,
             irql: 2,
             calls: vec![],
             stack: None,
         }
+    }
+
+    #[test]
+    fn objects_are_shown_with_their_past() {
+        let lines = object_lines(&[ObjectRecord {
+            address: 0x1000,
+            what: "a list".into(),
+            history: vec!["5 ns: the driver, by X".into()],
+        }]);
+        assert_eq!(lines, ["  0x1000: a list", "      5 ns: the driver, by X"]);
     }
 
     #[test]

@@ -74,11 +74,12 @@ pub(super) fn enter(host: &Host, list: u64, pool: u64, clone: Option<u32>, by: &
             .Offset
     };
     let layout = checks::layout(host, list);
+    let now = host.now();
     host.ndis(|n| {
         if let Some(p) = n.pools.get_mut(&pool) {
             p.lists += 1;
         }
-        n.ledger.own(list, by);
+        n.ledger.own(list, now, by);
         n.ledger.made.insert(
             list,
             Made {
@@ -166,9 +167,10 @@ fn describes(host: &Host, by: &str, mdl: u64, offset: u32, length: u64) {
 }
 
 /// Settles the free of a list of the driver's: books, pool and context area.
-pub(super) fn leave(host: &Host, list: u64, by: &str) -> Made {
+pub(super) fn leave(host: &Host, list: u64, by: &'static str) -> Made {
+    let now = host.now();
     let made = host.ndis(|n| {
-        if n.ledger.disown(list) {
+        if n.ledger.disown(list, now, by) {
             n.ledger.made.remove(&list)
         } else {
             None

@@ -269,6 +269,9 @@ impl Host {
             match record {
                 Some(r) if r.owner == Owner::Driver => {
                     self.hand_out(list, &r, "RCV-6", "RCV-2");
+                    // A driver that keeps it touches it no more.
+                    self.guard(list, true);
+                    self.note_home(list, "ProtocolReceiveNetBufferLists returned");
                 }
                 Some(r) => {
                     self.violate(
