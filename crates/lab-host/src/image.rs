@@ -66,6 +66,12 @@ pub struct Image {
     pub exports: BTreeMap<String, u64>,
     /// `dll!name` of every import.
     pub imports: Vec<String>,
+    /// Slots of the import address table, by address, with `dll!name`.
+    pub slots: BTreeMap<u64, String>,
+    /// Functions that have unwind information: first byte and the byte after the last.
+    pub functions: Vec<(u64, u64)>,
+    /// What the relocated words of the image point to.
+    pub pointers: Vec<u64>,
     pristine: Vec<u8>,
 }
 
@@ -196,6 +202,7 @@ impl Image {
             });
         }
 
+        let mut pointers = Vec::new();
         let delta = base.wrapping_sub(optional.image_base());
         if let Some(mut blocks) = file
             .data_directories()
@@ -212,7 +219,9 @@ impl Image {
                                 LoadError::Damaged(format!("relocation at {at:#x}"))
                             })?;
                             let old = u64::from_le_bytes(word.try_into().expect("eight bytes"));
-                            word.copy_from_slice(&old.wrapping_add(delta).to_le_bytes());
+                            let new = old.wrapping_add(delta);
+                            word.copy_from_slice(&new.to_le_bytes());
+                            pointers.push(new);
                         }
                         other => {
                             return Err(LoadError::Damaged(format!("relocation type {other}")));
@@ -226,7 +235,7 @@ impl Image {
             ));
         }
 
-        let imports = Self::bind(&file, &mut memory, resolve)?;
+        let slots = Self::bind(&file, base, &mut memory, resolve)?;
         let mut exports = BTreeMap::new();
         if let Some(table) = file.export_table().map_err(damaged)? {
             for export in table.exports().map_err(damaged)? {
@@ -247,7 +256,10 @@ impl Image {
             entry: base + u64::from(optional.address_of_entry_point()),
             sections,
             exports,
-            imports,
+            imports: slots.values().cloned().collect(),
+            slots,
+            functions: functions(&file, base, &memory),
+            pointers,
             pristine: memory,
         };
         image.restore(arena)?;
@@ -256,12 +268,13 @@ impl Image {
 
     fn bind(
         file: &PeFile64<'_>,
+        base: u64,
         memory: &mut [u8],
         resolve: &dyn Fn(&str, &str) -> Option<u64>,
-    ) -> Result<Vec<String>, LoadError> {
+    ) -> Result<BTreeMap<u64, String>, LoadError> {
         let damaged = |e: object::read::Error| LoadError::Damaged(e.to_string());
         let mut missing = Vec::new();
-        let mut bound = Vec::new();
+        let mut bound = BTreeMap::new();
         let Some(table) = file.import_table().map_err(damaged)? else {
             return Ok(bound);
         };
@@ -290,7 +303,7 @@ impl Image {
                 match resolve(&dll, &name) {
                     Some(address) => {
                         copy(memory, slot as u32, &address.to_le_bytes())?;
-                        bound.push(full);
+                        bound.insert(base + slot as u64, full);
                     }
                     None => missing.push(full),
                 }
@@ -321,6 +334,11 @@ impl Image {
         Ok(())
     }
 
+    /// The bytes as they were when the image was loaded, from its base on.
+    pub fn pristine(&self) -> &[u8] {
+        &self.pristine
+    }
+
     /// Whether `address` lies in the image.
     pub const fn contains(&self, address: u64) -> bool {
         address >= self.base && address < self.base + self.size
@@ -336,6 +354,66 @@ impl Image {
                 && address < s.start + s.len
         })
     }
+}
+
+#[cfg(test)]
+impl Image {
+    /// An image of three pages for tests: headers, code (the entry point is its first byte),
+    /// data. Nothing of it is mapped.
+    pub(crate) fn of_code(base: u64, code: &[u8], slots: &[(u64, &str)]) -> Self {
+        let mut pristine = vec![0; 4 * PAGE as usize];
+        pristine[0x1000..0x1000 + code.len()].copy_from_slice(code);
+        let section = |name: &str, start: u64, len: u64, protection| Section {
+            name: name.into(),
+            start: base + start,
+            len,
+            protection,
+        };
+        Self {
+            base,
+            size: 4 * PAGE,
+            entry: base + 0x1000,
+            sections: vec![
+                section(".text", 0x1000, 0x2000, Protection::ReadExecute),
+                section(".rdata", 0x3000, 0x1000, Protection::Read),
+            ],
+            exports: BTreeMap::new(),
+            imports: Vec::new(),
+            slots: slots.iter().map(|&(at, n)| (base + at, n.into())).collect(),
+            functions: Vec::new(),
+            pointers: Vec::new(),
+            pristine,
+        }
+    }
+
+    /// Writes into the pristine bytes.
+    pub(crate) fn poke(&mut self, at: usize, bytes: &[u8]) {
+        self.pristine[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+}
+
+/// Functions that the exception directory lists.
+fn functions(file: &PeFile64<'_>, base: u64, memory: &[u8]) -> Vec<(u64, u64)> {
+    let Some(directory) = file.data_directory(pe::IMAGE_DIRECTORY_ENTRY_EXCEPTION) else {
+        return Vec::new();
+    };
+    let (at, len) = directory.address_range();
+    let Some(table) = memory.get(at as usize..at.saturating_add(len) as usize) else {
+        return Vec::new();
+    };
+    let word = |entry: &[u8], i: usize| {
+        u64::from(u32::from_le_bytes([
+            entry[i],
+            entry[i + 1],
+            entry[i + 2],
+            entry[i + 3],
+        ]))
+    };
+    table
+        .chunks_exact(12)
+        .map(|entry| (base + word(entry, 0), base + word(entry, 4)))
+        .filter(|(start, end)| start < end && *end <= base + memory.len() as u64)
+        .collect()
 }
 
 fn copy(memory: &mut [u8], at: u32, data: &[u8]) -> Result<(), LoadError> {

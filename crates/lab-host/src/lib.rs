@@ -9,6 +9,7 @@ compile_error!("the host runs x64 driver code on x86-64 Linux");
 
 pub(crate) mod api;
 pub mod arena;
+pub mod code;
 pub mod engine;
 pub mod handle;
 pub mod heap;
