@@ -25,6 +25,10 @@ pub const DISPATCH: u8 = 2;
 /// `HIGH_LEVEL`.
 pub const HIGH: u8 = 15;
 
+/// Where in the KPCR page a stub leaves the return address of the driver's call. On Windows
+/// something of the KPRCB lies there that drivers do not read.
+pub(crate) const CALLER: u32 = 0xFE8;
+
 /// Names a task; never reused within a host.
 pub type TaskId = u64;
 
@@ -83,6 +87,8 @@ pub struct Frame {
     pub locks: usize,
     /// Crossings before it began.
     pub began: u64,
+    /// Where the driver goes on after an import; 0 of a callback.
+    pub site: u64,
 }
 
 /// A spin lock this task holds.
@@ -233,6 +239,17 @@ impl Vp {
         }
         self.local.store(std::ptr::null_mut(), Ordering::Release);
         self.set_irql(PASSIVE);
+    }
+
+    /// Return address of the import call that the calling thread is in the first instructions
+    /// of.
+    pub(crate) fn caller() -> u64 {
+        let site: u64;
+        // SAFETY: as in `current`; the word lies in the KPCR page.
+        unsafe {
+            asm!("mov {}, gs:[{}]", out(reg) site, const CALLER, options(nostack, readonly, preserves_flags));
+        }
+        site
     }
 
     /// The processor the calling thread holds. Only legal while it holds one.

@@ -8,7 +8,7 @@ use super::Host;
 use super::follow::Track;
 use crate::api::Api;
 use crate::report::{CallKind, CallRecord};
-use crate::vp::{DISPATCH, Frame, Local};
+use crate::vp::{DISPATCH, Frame, Local, Vp};
 
 /// Most bytes of stack the driver's own frames should use.
 const STACK_LIMIT: u64 = 12 << 10;
@@ -53,6 +53,8 @@ pub(super) struct Ring {
 impl Host {
     /// An import begins. `here` is an address on the thunk's own frame.
     pub(crate) fn enter(&self, api: &'static Api, args: &[u64], here: u64) {
+        // Before anything else can run on this processor.
+        let site = Vp::caller();
         let vp = self.vp();
         let irql = vp.irql();
         // Surplus slots of a variadic call hold whatever the caller had there.
@@ -71,6 +73,7 @@ impl Host {
             subject: 0,
             locks: 0,
             began: self.crossings(),
+            site,
         });
         if irql < api.low || irql > api.high {
             self.violate(
@@ -189,6 +192,7 @@ impl Host {
             subject,
             locks,
             began: self.crossings(),
+            site: 0,
         });
         let result = invoke(target, args);
         local.frames.borrow_mut().pop();

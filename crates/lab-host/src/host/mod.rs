@@ -82,7 +82,7 @@ impl Default for Config {
 }
 
 /// Bytes of an import stub.
-const STUB: u64 = 16;
+const STUB: u64 = 32;
 /// See the module's text.
 pub struct Host {
     /// What it was made with.
@@ -227,9 +227,15 @@ impl Host {
     fn write_stubs(&self) -> std::io::Result<()> {
         let base = self.arena.stubs();
         for (i, api) in self.exports.iter().enumerate() {
+            let mut stub = [0xCC; STUB as usize];
+            // mov r11, [rsp]: where the call came from; r11 belongs to nobody across a call.
+            stub[..4].copy_from_slice(&[0x4C, 0x8B, 0x1C, 0x24]);
+            // mov gs:[disp32], r11
+            stub[4..9].copy_from_slice(&[0x65, 0x4C, 0x89, 0x1C, 0x25]);
+            stub[9..13].copy_from_slice(&crate::vp::CALLER.to_le_bytes());
             // jmp [rip]; the target follows.
-            let mut stub = [0xFF, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xCC, 0xCC];
-            stub[6..14].copy_from_slice(&(api.thunk as u64).to_le_bytes());
+            stub[13..19].copy_from_slice(&[0xFF, 0x25, 0, 0, 0, 0]);
+            stub[19..27].copy_from_slice(&(api.thunk as u64).to_le_bytes());
             let to = self.arena.trusted(base + STUB * i as u64);
             // SAFETY: the stub area is the host's, has room for every export (checked when the
             // host was made), and no driver runs while an image is loaded.
