@@ -19,6 +19,7 @@ pub mod ndis;
 mod nt;
 pub mod report;
 pub mod rules;
+pub mod trace;
 pub mod trap;
 pub mod vp;
 

@@ -64,6 +64,7 @@ impl Host {
             _ => args.len(),
         };
         self.record(CallKind::Import, api.name, &args[..fixed], vp.index, irql);
+        self.traced(CallKind::Import, api.name, &args[..fixed], 0);
         let local = self.local();
         self.measure(local, here);
         local.frames.borrow_mut().push(Frame {
@@ -102,6 +103,7 @@ impl Host {
         }
         let vp = self.vp();
         self.record(CallKind::Return, api.name, &[result], vp.index, vp.irql());
+        self.traced(CallKind::Return, api.name, &[result], 0);
         self.local().frames.borrow_mut().pop();
     }
 
@@ -180,6 +182,7 @@ impl Host {
         let vp = self.vp();
         let irql = vp.irql();
         self.record(CallKind::Callback, name, args, vp.index, irql);
+        self.traced(CallKind::Callback, name, args, subject);
         let here = 0_u8;
         let local: *const Local = self.local();
         // SAFETY: the task's `Local` outlives this call, which runs in the task.
@@ -200,6 +203,7 @@ impl Host {
         let status = [result & 0xFFFF_FFFF];
         let shown: &[u64] = if STATUS.contains(&name) { &status } else { &[] };
         self.record(CallKind::Return, name, shown, vp.index, vp.irql());
+        self.traced(CallKind::Return, name, shown, subject);
         if vp.irql() != irql {
             self.violate(
                 "IRQ-24",

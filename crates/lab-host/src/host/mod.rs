@@ -113,6 +113,7 @@ pub struct Host {
     pub(crate) bare: crate::ndis::bare::Bare,
     traps: Traps,
     omission: omission::Omission,
+    pub(crate) tracer: crate::trace::Shared,
 }
 
 // SAFETY: what is not behind a lock is atomic or never changes. The raw pointers in the
@@ -169,6 +170,7 @@ impl Host {
             bare: crate::ndis::bare::Bare::default(),
             traps: Traps::default(),
             omission: omission::Omission::default(),
+            tracer: crate::trace::Shared::default(),
             arena,
             config,
         });
@@ -290,6 +292,7 @@ impl Host {
             vp.reset(&self.arena);
         }
         self.traps.forget();
+        self.trace_reset(seed);
         let images = self.images.lock().expect("images").clone();
         for image in images {
             image.restore(&self.arena)?;
@@ -311,6 +314,7 @@ impl Host {
                 body,
             },
         );
+        self.trace_flush();
         if let RunEnd::Hang(waiting) = &end {
             self.blame_hang(waiting);
             self.crashed.store(true, Ordering::Relaxed);

@@ -44,6 +44,8 @@ impl Host {
             .unwrap_or(Severity::Error);
         let in_task = self.in_task();
         let (cpu, irql) = in_task.map_or((0, 0), |vp| (vp.index, vp.irql()));
+        let task = in_task.and_then(Vp::local).map_or(0, |local| local.id);
+        self.trace_finding(cpu, task, rule, &message);
         self.publish(Finding {
             rule: rule.to_owned(),
             severity,
@@ -109,6 +111,7 @@ impl Host {
     pub(crate) fn stop(&self, kind: CrashKind, message: &str) -> ! {
         let vp = self.vp();
         self.crashed.store(true, Ordering::Relaxed);
+        self.trace_flush();
         self.sink.event(Event::Crash(Crash {
             kind,
             message: message.to_owned(),

@@ -11,6 +11,7 @@ mod send;
 mod wire;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use lab_net::Endpoint;
 use ndis_sys::NDIS_STATUS_CURRENT_MAC_ADDRESS_CHANGE;
@@ -100,6 +101,8 @@ pub struct Nic {
     pub(crate) resetting: Option<u64>,
     /// Records of frames, when somebody listens.
     tap: Option<FrameTap>,
+    /// Its number, and who writes down what is on its wire.
+    tracer: Option<(usize, Arc<crate::trace::Tracer>)>,
     /// Value of the private scratch OID.
     pub(crate) scratch: [u8; 16],
 }
@@ -107,6 +110,18 @@ pub struct Nic {
 impl Nic {
     pub(crate) const fn sources(&self) -> [u64; 3] {
         self.sources
+    }
+
+    /// Its frames go into the trace.
+    pub(crate) fn trace_with(&mut self, index: usize, tracer: Option<&Arc<crate::trace::Tracer>>) {
+        self.tracer = tracer.map(|tracer| (index, Arc::clone(tracer)));
+    }
+
+    /// Writes a frame on the wire into the trace, if there is one.
+    fn trace_frame(&self, now: u64, up: bool, dropped: bool, frame: &[u8]) {
+        if let Some((index, tracer)) = &self.tracer {
+            tracer.wire(*index, &self.config.name, now, up, dropped, frame);
+        }
     }
 }
 
@@ -153,6 +168,7 @@ impl Host {
                 stuck: false,
                 resetting: None,
                 tap: None,
+                tracer: self.tracer.get().map(|t| (n.nics.len(), Arc::clone(t))),
                 scratch: [0; 16],
             });
             n.nics.len() - 1

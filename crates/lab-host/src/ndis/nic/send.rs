@@ -52,6 +52,7 @@ impl Nic {
             self.mix.dropped += 1;
             // It came before the driver was told: as lost as those that were here already.
             self.mix.cut += u64::from(self.config.paced);
+            self.trace_frame(now, false, true, &frame);
             return (now, None);
         }
         let from = frame.get(6..12);
@@ -69,6 +70,7 @@ impl Nic {
         }
         self.mix.tags_inserted += u64::from(tagged(&self.config, &mut frame, tag));
         self.mix.bytes_sent += frame.len() as u64;
+        self.trace_frame(now, false, false, &frame);
         if let Some(tap) = &mut self.tap {
             tap(now, false, &frame);
         }

@@ -69,10 +69,12 @@ impl Nic {
 
     /// A frame arrives at the host.
     fn arrive(&mut self, now: u64, frame: Vec<u8>) {
+        let up = self.config.connected && !self.gone;
+        self.trace_frame(now, true, !up, &frame);
         if let Some(tap) = &mut self.tap {
             tap(now, true, &frame);
         }
-        if self.config.connected && !self.gone {
+        if up {
             self.rx.push_back(frame);
         } else {
             self.mix.dropped += 1;

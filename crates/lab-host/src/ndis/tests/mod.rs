@@ -6,5 +6,6 @@ mod rules;
 mod team;
 mod team_driver;
 mod timers;
+mod traces;
 
 pub(in crate::ndis) use many::Talker;

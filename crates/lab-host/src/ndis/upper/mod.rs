@@ -126,6 +126,13 @@ pub struct Upper {
     pub bytes: (u64, u64),
 }
 
+impl Upper {
+    /// `SourceHandle` of the lists it sends.
+    pub(crate) const fn source(&self) -> u64 {
+        self.handle
+    }
+}
+
 impl Host {
     /// Adds a protocol that binds to its device as soon as that is initialised; returns its index.
     pub fn add_upper(&self, config: UpperConfig, endpoint: Box<dyn Endpoint>) -> usize {
