@@ -1,0 +1,5 @@
+//! Misdeeds about IRQL and locks (IRQ, LCK, TMR).
+
+use crate::table::misdeeds;
+
+misdeeds! {}

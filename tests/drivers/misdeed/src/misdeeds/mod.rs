@@ -1,0 +1,63 @@
+//! The misdeeds, one file per area of the rules.
+//!
+//! Every one breaks a rule on purpose, so that their unsafe blocks have no ground that makes
+//! them sound; the table says which rule it is.
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "a misdeed is unsound; its text says how"
+)]
+
+pub mod attributes;
+pub mod binding;
+pub mod data;
+pub mod irql;
+pub mod lifetime;
+pub mod memory;
+pub mod oid;
+pub mod pnp;
+pub mod registration;
+
+use crate::Misdeed;
+
+/// The tables of all files.
+pub const TABLES: &[&[Misdeed]] = &[
+    registration::TABLE,
+    attributes::TABLE,
+    lifetime::TABLE,
+    binding::TABLE,
+    oid::TABLE,
+    pnp::TABLE,
+    data::TABLE,
+    irql::TABLE,
+    memory::TABLE,
+];
+
+/// All misdeeds.
+pub fn all() -> impl Iterator<Item = &'static Misdeed> {
+    TABLES.iter().copied().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn keys_and_names_are_unique() {
+        let mut seen = BTreeMap::new();
+        for misdeed in super::all() {
+            assert_ne!(misdeed.key(), 0);
+            let before = seen.insert(misdeed.key(), misdeed);
+            assert!(before.is_none(), "{misdeed:?} and {before:?}");
+        }
+    }
+
+    #[test]
+    fn implied_rules_have_a_reason() {
+        for misdeed in super::all() {
+            for implied in misdeed.implies {
+                let (id, why) = implied.split_once(": ").expect("`ID: reason`");
+                assert!(id.contains('-') && why.len() > 8, "{misdeed:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Misdeeds about requests (OID).
+
+use crate::table::misdeeds;
+
+misdeeds! {}
