@@ -17,6 +17,7 @@ use crate::chain::Arch;
                   cargo xtask lab mux             the same with many virtual adapters on one\n  \
                   cargo xtask lab lbfo            the same with one on many, which balances and fails over\n  \
                   cargo xtask lab compare         the same traffic through all three, on one page\n  \
+                  cargo xtask lab verify mux      every rule, every fault, many schedules\n  \
                   cargo xtask test                all tests\n  cargo xtask doctor              what is here and what is missing\n\n\
                   Environment:\n  WDKContentRoot      a Windows Driver Kit; without one the project's own headers serve\n  \
                   LIBCLANG_PATH       folder of the libclang to use\n  CARGO_TARGET_DIR    where everything that is built goes\n  \
@@ -63,8 +64,14 @@ pub enum Command {
     /// mix of traffic and one script of events through all drivers and writes a page and
     /// its JSON into target/compare. `cargo xtask lab exercise` lists the exercises of
     /// docs/course.md, and with a name it checks a solution.
+    ///
+    /// `cargo xtask lab verify <driver or .sys>` judges a driver by every rule, fault and
+    /// schedule, `lab replay <number or file>` shows what it found again, `lab rules` lists
+    /// the rules, `lab trace <driver>` records a run, `lab imports <.sys>` says what an image
+    /// needs.
     Lab {
-        /// Name of a folder in drivers/, or `mux-on-lbfo`, `lbfo-on-mux`, `compare`, `exercise`.
+        /// Name of a folder in drivers/, or `mux-on-lbfo`, `lbfo-on-mux`, or a command:
+        /// `compare`, `exercise`, `verify`, `replay`, `rules`, `trace`, `imports`.
         driver: String,
         /// Arguments of `lab run`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

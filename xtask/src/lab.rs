@@ -24,6 +24,8 @@ const TEAM: &str = "lbfo";
 const COMPARE: &str = "compare";
 /// The word for the course's exercises.
 const EXERCISE: &str = "exercise";
+/// Commands of the lab that take a driver by its package or its image, or none at all.
+const COMMANDS: [&str; 5] = ["verify", "replay", "rules", "trace", "imports"];
 /// What joins the names of two drivers, of which the first stands on the second.
 const ON: &str = "-on-";
 
@@ -33,6 +35,7 @@ pub fn lab(cx: &Context, driver: &str, args: &[OsString]) -> Result<i32> {
     match driver {
         COMPARE => become_it(compare(cx, args)?),
         EXERCISE => become_it(exercise(cx, args)?),
+        command if COMMANDS.contains(&command) => become_it(other(cx, command, args)?),
         _ => become_it(match driver.split_once(ON) {
             Some((above, below)) => stacked(cx, above, below, args)?,
             None => run(cx, &binary(cx)?, &drivers::find(cx, driver)?, args)?,
@@ -80,6 +83,29 @@ fn exercise(cx: &Context, args: &[OsString]) -> Result<Command> {
     let mut cmd = Command::new(binary(cx)?);
     cmd.arg("exercise").arg("--packages").args(packages);
     cmd.args(args);
+    Ok(cmd)
+}
+
+/// Another command of the lab: the first argument that is the name of a driver here stands for
+/// its package, which is made first.
+fn other(cx: &Context, command: &str, args: &[OsString]) -> Result<Command> {
+    let mut cmd = Command::new(binary(cx)?);
+    cmd.arg(command);
+    let drivers = drivers::all(cx)?;
+    let named = |arg: &OsString| drivers.iter().find(|d| arg.to_str() == Some(&*d.name));
+    let at = args.iter().position(|arg| named(arg).is_some());
+    for (index, arg) in args.iter().enumerate() {
+        match named(arg).filter(|_| at == Some(index)) {
+            Some(driver) => cmd.arg(package(cx, driver)?),
+            None => cmd.arg(arg),
+        };
+    }
+    if command == "replay" && at.is_none() {
+        // A number says which driver it is of, but not where that is.
+        for driver in &drivers {
+            cmd.arg("--among").arg(package(cx, driver)?);
+        }
+    }
     Ok(cmd)
 }
 
