@@ -24,5 +24,5 @@ pub mod trap;
 pub mod vp;
 
 pub use engine::{Engine, Job, Level, RunEnd};
-pub use host::{Config, EngineKind, Host, exports};
+pub use host::{Config, EngineKind, FALLIBLE, FaultHit, FaultOrder, Host, Manner, exports};
 pub use image::{Image, LoadError};

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use lab_host::Manner;
 use serde::{Deserialize, Serialize};
 
 /// A scenario.
@@ -172,6 +173,8 @@ pub struct Knobs {
     /// Calls that fail.
     #[serde(rename = "fail", skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+    /// How what may be done at once or later is done.
+    pub manner: Manner,
     /// Bytes of each frame that is sent.
     pub frame: u16,
 }
@@ -183,16 +186,23 @@ impl Default for Knobs {
             ndis_minor: 87,
             guarded: true,
             faults: Vec::new(),
+            manner: Manner::Any,
             frame: 128,
         }
     }
 }
 
-/// A call that fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A call that fails: the n-th of those that fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Fault {
-    /// The n-th fallible call of the run, from 1.
+    /// Only calls of this function.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// Only calls after which the driver goes on here, relative to its image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<u32>,
+    /// Which of them, from 1.
     pub nth: u64,
 }
 
@@ -527,7 +537,10 @@ mod tests {
         plan.shape.miniports[0]
             .properties
             .insert("VlanID".into(), Setting::Text("7".into()));
-        plan.knobs.faults.push(Fault { nth: 3 });
+        plan.knobs.faults.push(Fault {
+            nth: 3,
+            ..Fault::default()
+        });
         let text = plan.to_toml();
         let back: Plan = toml::from_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
         assert_eq!(back, plan, "{text}");

@@ -14,12 +14,12 @@ use lab_host::ndis::{
     BindRequest, EdgeState, InstanceStart, NicConfig, OidCall, OidKind, UpperConfig, Value,
 };
 use lab_host::report::{Crash, Event, Finding, Sink};
-use lab_host::{Config, Host, Image, Job, LoadError, RunEnd};
+use lab_host::{Config, FaultHit, FaultOrder, Host, Image, Job, LoadError, RunEnd};
 use lab_net::lock;
 use ndis_sys::{NDIS_STATUS_RESET_END, NDIS_STATUS_RESET_START, NET_PNP_EVENT_CODE};
 
 use crate::ledger::{Outbox, Post, Shared, Tally, Way};
-use crate::plan::{Action, Plan, Request, Setting, Shape, Start};
+use crate::plan::{Action, Fault, Plan, Request, Setting, Shape, Start};
 
 const US: u64 = 1_000;
 const MS: u64 = 1_000 * US;
@@ -63,7 +63,9 @@ pub struct Outcome {
     /// Crossings.
     pub crossings: u64,
     /// Fallible calls in the order in which they were made.
-    pub fallible: Vec<&'static str>,
+    pub fallible: Vec<FaultHit>,
+    /// How many of them were made to fail.
+    pub failed: u64,
     /// Binds that the driver refused, and with what.
     pub refused: Vec<(usize, i32)>,
     /// Virtual nanoseconds.
@@ -207,13 +209,15 @@ pub fn play(host: &Host, plan: &Plan, service: &str) -> std::io::Result<Outcome>
         RunEnd::Dead => End::Crashed(Box::new(unknown(host))),
         RunEnd::Hang(waiting) => End::Hung(waiting),
     };
+    let (fallible, failed) = host.fault_hits();
     Ok(Outcome {
         findings: host.findings(),
         tally,
         end,
         trace: host.trace_hash(),
         crossings: host.crossings(),
-        fallible: host.fault_sites(),
+        fallible,
+        failed,
         refused,
         virtual_ns: host.now(),
     })
@@ -223,8 +227,14 @@ pub fn play(host: &Host, plan: &Plan, service: &str) -> std::io::Result<Outcome>
 fn prepare(host: &Host, plan: &Plan) -> std::io::Result<()> {
     host.reset(plan.seed)?;
     host.set_ndis_version((6, plan.knobs.ndis_minor));
-    let faults: Vec<u64> = plan.knobs.faults.iter().map(|f| f.nth).collect();
-    host.fail_these(&faults);
+    let base = host.image().map_or(0, |image| image.base);
+    let order = |fault: &Fault| FaultOrder {
+        name: fault.call.clone(),
+        site: fault.site.map(|site| base + u64::from(site)),
+        nth: fault.nth,
+    };
+    host.fail_these(plan.knobs.faults.iter().map(order).collect());
+    host.set_manner(plan.knobs.manner);
     Ok(())
 }
 
@@ -276,6 +286,8 @@ struct Stage {
     shape: Shape,
     service: String,
     frame: usize,
+    /// Calls are made to fail: frames may be lost.
+    faulty: bool,
     ledger: Shared,
     uppers: Vec<Outbox>,
     fars: Vec<Outbox>,
@@ -336,6 +348,7 @@ impl Stage {
         Self {
             service: service.to_owned(),
             frame: usize::from(plan.knobs.frame.max(LEAST)),
+            faulty: !plan.knobs.faults.is_empty(),
             ledger,
             uppers,
             fars,
@@ -345,7 +358,7 @@ impl Stage {
             entry: Mutex::default(),
             asleep: Mutex::default(),
             held: Mutex::default(),
-            calm: AtomicBool::new(true),
+            calm: AtomicBool::new(plan.knobs.faults.is_empty()),
             pnp: AtomicBool::new(false),
             gone: AtomicBool::new(false),
         }
@@ -737,9 +750,10 @@ impl Stage {
             || host.wait_until("for rest", 50 * MS, REST, |host| self.idle(host));
         let mut ledger = lock(&self.ledger);
         // What is stuck is somebody else's finding; it did not arrive all the same.
-        ledger.judge(self.calm.load(Ordering::Relaxed) || !rest);
-        ledger.set_calm(true);
-        self.calm.store(true, Ordering::Relaxed);
+        ledger.judge(self.calm.load(Ordering::Relaxed) || (!rest && !self.faulty));
+        // What a call that failed leaves behind has no end that could be seen.
+        ledger.set_calm(!self.faulty);
+        self.calm.store(!self.faulty, Ordering::Relaxed);
     }
 
     /// Unbinds what is bound, uninstalls, unloads.

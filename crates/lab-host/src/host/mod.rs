@@ -31,6 +31,7 @@ use crate::vp::{Local, Vp};
 
 use crossing::Ring;
 use faults::Faults;
+pub use faults::{FALLIBLE, FaultHit, FaultOrder, Manner};
 pub use follow::Followed;
 
 /// Which engine runs the driver.

@@ -513,8 +513,10 @@ api! { exports:
         });
         let selected = p.SelectedMediumIndex as u64;
         // Half of the opens pend (BND-3): the results are written when they complete.
-        if host.engine().random(2) == 0 {
-            host.spawn_after(5_000, Job::thread("open completes", move |host| {
+        let pends = host.engine().random(2) == 0;
+        let before = host.callbacks("ProtocolOpenAdapterCompleteEx").0;
+        if host.later(pends) {
+            host.spawn_after(host.takes(5_000), Job::thread("open completes", move |host| {
                 host.put(selected, index, "SelectedMediumIndex");
                 host.put(out, binding, "NdisBindingHandle");
                 host.finish_open(binding);
@@ -523,6 +525,7 @@ api! { exports:
                     host.call("ProtocolOpenAdapterCompleteEx", binding, handler as usize as u64, &[context, 0]);
                 }
             }));
+            host.let_finish(|h| h.callbacks("ProtocolOpenAdapterCompleteEx").0 > before);
             return NDIS_STATUS_PENDING;
         }
         host.put(selected, index, "SelectedMediumIndex");
@@ -578,16 +581,19 @@ api! { exports:
         if !resetting && (filter != 0 || multicast != 0) {
             host.violate("UNB-4", format!("packet filter {filter:#x} and {multicast} bytes of multicast list are still set"));
         }
-        if host.engine().random(2) == 0 {
+        let pends = host.engine().random(2) == 0;
+        if host.later(pends) {
             let found = host.ndis(|n| {
                 let b = &n.bindings[&binding];
                 n.protocols.get(&b.protocol).and_then(|p| p.chars.CloseAdapterCompleteHandlerEx).map(|h| (h as usize as u64, b.context))
             });
             if let Some((handler, context)) = found {
-                host.spawn_after(5_000, Job::thread("close completes", move |host| {
+                let before = host.callbacks("ProtocolCloseAdapterCompleteEx").0;
+                host.spawn_after(host.takes(5_000), Job::thread("close completes", move |host| {
                     host.finish_close(binding);
                     host.call("ProtocolCloseAdapterCompleteEx", binding, handler, &[context]);
                 }));
+                host.let_finish(|h| h.callbacks("ProtocolCloseAdapterCompleteEx").0 > before);
                 return NDIS_STATUS_PENDING;
             }
         }

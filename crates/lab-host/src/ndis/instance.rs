@@ -508,7 +508,10 @@ api! { exports:
         };
         let inside = match start {
             InstanceStart::Inside => true,
-            InstanceStart::Either => host.engine().random(2) == 0,
+            InstanceStart::Either => {
+                let later = host.engine().random(2) != 0;
+                !host.later(later)
+            }
             InstanceStart::Later | InstanceStart::After(_) | InstanceStart::Never => false,
         };
         if inside {

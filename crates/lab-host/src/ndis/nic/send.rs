@@ -96,6 +96,7 @@ impl Host {
             let now = self.now();
             let share = self.ndis(|n| n.nics[nic].config.pend);
             let pend = self.chance(share);
+            let pend = self.later(pend);
             let (said, name) = self.ndis(|n| {
                 let x = &mut n.nics[nic];
                 x.mix.sends += 1;

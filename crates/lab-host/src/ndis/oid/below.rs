@@ -101,11 +101,11 @@ impl Host {
         let stuck =
             self.ndis(|n| n.oids.stuck) && oid.0 != ndis_sys::OID_GEN_CURRENT_PACKET_FILTER.0;
         let roll = self.engine().random(4);
-        if stuck || roll < 2 {
+        if stuck || self.later(roll < 2) {
             // Pends; completes on a thread or a DPC, perhaps before this call returns.
             let job = Job {
                 name: "NIC completes an OID".into(),
-                level: if roll == 0 {
+                level: if roll % 2 == 0 {
                     Level::Passive
                 } else {
                     Level::Dispatch(None)
@@ -116,12 +116,15 @@ impl Host {
                 }),
             };
             if !stuck {
-                let delay = self.engine().random(40_000);
+                let delay = self.takes(self.engine().random(40_000));
                 let task = self.spawn_after(delay, job);
                 self.ndis(|n| {
                     if let Some(a) = n.oids.active.get_mut(&request) {
                         a.task = Some(task);
                     }
+                });
+                self.let_finish(|h| {
+                    h.ndis(|n| n.oids.active.get(&request).is_none_or(|a| a.since != since))
                 });
             }
             return NDIS_STATUS_PENDING;
