@@ -22,6 +22,7 @@ use crate::chain::Arch;
                   Environment:\n  WDKContentRoot      a Windows Driver Kit; without one the project's own headers serve\n  \
                   LIBCLANG_PATH       folder of the libclang to use\n  CARGO_TARGET_DIR    where everything that is built goes\n  \
                   XTASK_CACHE_DIR     where fetched things are kept (default: ~/.cache/ndis-im-xtask)\n  \
+                  XTASK_CLANG         the clang to compile drivers in C with\n  \
                   XTASK_STD           force one way to core and alloc: installed, rustup, sysroot, debian-src, debian-pair\n\n\
                   Exit codes: 0 done, 1 failed, 2 wrong command line, 130 interrupted; `lab` ends with the lab's own."
 )]
@@ -53,6 +54,21 @@ pub enum Command {
     Build(DriverArgs),
     /// Build a driver and make its package: image, symbols, INFs, manifest.
     Package(PackageArgs),
+    /// Compile the drivers in C of tests/c-drivers, with SSE and without, and package them.
+    CDrivers {
+        /// Processor architecture.
+        #[arg(long, value_enum, default_value = "x64")]
+        arch: Arch,
+    },
+    /// Write the kit for drivers in C: headers made of ndis-sys, and import libraries.
+    Headers {
+        /// The kit's folder [default: target/chain/c-kit].
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Processor architecture of the libraries.
+        #[arg(long, value_enum, default_value = "x64")]
+        arch: Arch,
+    },
     /// Load the packaged driver into the lab and run it; all further arguments are the lab's.
     ///
     /// `cargo xtask lab <driver> --help` shows them. Packages the driver first if

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::chain::{Arch, kit, libclang, std_lib};
+use crate::chain::{Arch, clang as compiler_of_c, kit, libclang, std_lib};
 use crate::context::Context;
 use crate::partners::{self, PARTNERS};
 use crate::proc::{Cmd, which};
@@ -65,6 +65,7 @@ fn checks(cx: &Context) -> Vec<Check> {
     let mut checks = vec![compiler(cx), linker(cx)];
     checks.extend([Arch::X64, Arch::Arm64].map(|arch| library(cx, arch)));
     checks.push(clang(cx));
+    checks.push(clang_itself(cx));
     checks.push(the_kit());
     checks.push(tool(
         "git",
@@ -162,6 +163,19 @@ fn clang(cx: &Context) -> Check {
         version: None,
         origin: found.map(|f| f.origin),
         purpose: Some("the bindings of wdk-sys"),
+        mend: Some("cargo xtask setup".to_owned()),
+    }
+}
+
+fn clang_itself(cx: &Context) -> Check {
+    let found = compiler_of_c::find(cx);
+    Check {
+        name: "clang".to_owned(),
+        found: found.is_some(),
+        needed: false,
+        version: None,
+        origin: found.map(|f| f.origin),
+        purpose: Some("the tests with drivers in C"),
         mend: Some("cargo xtask setup".to_owned()),
     }
 }

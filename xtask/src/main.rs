@@ -1,6 +1,7 @@
 //! `cargo xtask`: sets up, builds, packages, runs and tests the drivers.
 
 mod build;
+mod c_drivers;
 mod chain;
 mod ci;
 mod cli;
@@ -62,6 +63,21 @@ fn run() -> Result<i32> {
             Ok(0)
         }
         Command::Package(args) => package::command(&cx, args).map(|()| 0),
+        Command::CDrivers { arch } => {
+            for package in c_drivers::build_all(&cx, arch)? {
+                println!("{}", package.display());
+            }
+            Ok(0)
+        }
+        Command::Headers { out, arch } => {
+            let root = out.unwrap_or_else(|| cx.chain_dir().join("c-kit"));
+            let kit = chain::c_kit::make_in(&root, arch)?;
+            println!("{}", kit.include.display());
+            for library in kit.libraries {
+                println!("{}", library.display());
+            }
+            Ok(0)
+        }
         Command::Lab { driver, args } => lab::lab(&cx, &driver, &args),
         Command::Bench { driver, args } => lab::bench(&cx, driver.as_deref(), &args),
         Command::Test { fast } => test::test(&cx, fast),

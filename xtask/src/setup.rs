@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::chain::Chain;
+use crate::chain::{Chain, clang};
 use crate::cli::SetupArgs;
 use crate::context::Context;
 use crate::ui::say;
@@ -20,6 +20,11 @@ pub fn setup(cx: &Context, args: &SetupArgs) -> Result<()> {
     let chain = Chain::ready(cx, args.arch)?;
     for (name, origin) in chain.origins() {
         say(&format!("{name}: {origin}"));
+    }
+    // Only tests have drivers in C.
+    match clang::find_or_fetch(cx) {
+        Ok(clang) => say(&format!("clang: {}", clang.origin)),
+        Err(error) => say(&format!("no drivers in C: {error:#}")),
     }
     if proc::which("git").is_none() {
         say(

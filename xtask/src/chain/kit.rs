@@ -114,7 +114,7 @@ fn make(root: &Path, arch: Arch) -> Result<()> {
 }
 
 /// An import library of `dll` from a list of names, one a line, `#` for comments.
-fn import_library(dll: &str, exports: &str, arch: Arch) -> Result<Vec<u8>> {
+pub fn import_library(dll: &str, exports: &str, arch: Arch) -> Result<Vec<u8>> {
     let names = exports
         .lines()
         .map(str::trim)

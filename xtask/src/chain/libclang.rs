@@ -219,7 +219,7 @@ fn loads(library: &Path, needs: &[PathBuf]) -> bool {
 }
 
 /// `LD_LIBRARY_PATH` with `first` before what the user has there.
-fn library_path(first: &[PathBuf]) -> std::ffi::OsString {
+pub fn library_path(first: &[PathBuf]) -> std::ffi::OsString {
     let old = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
     let dirs = first
         .iter()

@@ -5,6 +5,8 @@
 //! are a [`Chain`], which knows the environment and options of a kernel build.
 
 pub mod apt;
+pub mod c_kit;
+pub mod clang;
 pub mod kit;
 pub mod libclang;
 #[cfg(unix)]
