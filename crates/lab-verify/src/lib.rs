@@ -9,6 +9,7 @@
 //! judges. It knows no driver by name.
 
 pub mod ledger;
+pub mod misdeeds;
 pub mod plan;
 pub mod play;
 

@@ -103,6 +103,8 @@ pub struct Host {
     sink: Arc<dyn Sink>,
     /// In the order in which they were loaded.
     images: Mutex<Vec<Arc<Image>>>,
+    /// Exported variables that were set, and to what; they stay so over resets.
+    variables: Mutex<BTreeMap<u64, u32>>,
     findings: Mutex<Vec<Finding>>,
     faults: Mutex<Faults>,
     severities: BTreeMap<String, Severity>,
@@ -157,12 +159,13 @@ impl Host {
             ring: Mutex::default(),
             sink,
             images: Mutex::default(),
+            variables: Mutex::default(),
             findings: Mutex::default(),
             faults: Mutex::default(),
             severities: crate::rules::severities(),
             pages: crate::rules::table()
-                .into_iter()
-                .map(|r| (r.id, r.source))
+                .iter()
+                .map(|r| (r.id.clone(), r.source.clone()))
                 .collect(),
             deepest: AtomicU64::new(0),
             crashed: AtomicBool::new(false),
@@ -189,6 +192,7 @@ impl Host {
     pub fn load(&self, bytes: &[u8]) -> Result<Arc<Image>, LoadError> {
         self.write_stubs()?;
         self.images.lock().expect("images").clear();
+        self.variables.lock().expect("variables").clear();
         self.load_at(self.arena.image(), bytes)
     }
 
@@ -298,7 +302,35 @@ impl Host {
         for image in images {
             image.restore(&self.arena)?;
         }
+        self.set_variables();
         Ok(())
+    }
+
+    /// Gives an exported variable of an image a value, now and after every reset. False if the
+    /// image exports no such name, or it is not four bytes in a section that can be written.
+    pub fn set_export(&self, image: &Image, name: &str, value: u32) -> bool {
+        let Some(&at) = image.exports.get(name) else {
+            return false;
+        };
+        let writable = image.sections.iter().any(|section| {
+            section.protection == Protection::ReadWrite
+                && at >= section.start
+                && at + 4 <= section.start + section.len
+        });
+        if writable {
+            self.variables.lock().expect("variables").insert(at, value);
+            self.set_variables();
+        }
+        writable
+    }
+
+    fn set_variables(&self) {
+        for (&at, value) in &*self.variables.lock().expect("variables") {
+            let to = self.arena.trusted(at).cast::<u32>();
+            // SAFETY: `set_export` saw that the variable lies in a section of an image, whose
+            // memory stays mapped; no driver code runs while a host is prepared.
+            unsafe { to.write_unaligned(*value) };
+        }
     }
 
     /// Runs a scenario as a thread at `PASSIVE_LEVEL` until it returns.

@@ -1,0 +1,396 @@
+//! Runs the misdeeds of `tests/drivers/misdeed`: one plan each, and what must be found.
+//!
+//! A misdeed may end the process that runs it, by a fault of the driver or by a loop, so that
+//! whoever runs many gives each a process of its own; this is what happens inside.
+
+pub mod child;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use lab_host::Host;
+use lab_host::report::Sink;
+use misdeed::Misdeed;
+use ndis_sys::{
+    NDIS_STATUS_MEDIA_SPECIFIC_INDICATION, NDIS_STATUS_NETWORK_CHANGE, NetEventQueryPower,
+    OID_GEN_CURRENT_LOOKAHEAD, OID_GEN_CURRENT_PACKET_FILTER, OID_GEN_STATISTICS,
+    OID_GEN_VENDOR_ID, OID_GEN_XMIT_OK,
+};
+
+use crate::plan::{Action, Adapter, Fault, Knobs, Plan, Request, Shape, Start};
+use crate::play::{Outcome, Trouble, host, play};
+
+pub use misdeed::misdeeds::all;
+
+/// The exported variable that picks a misdeed.
+pub const VARIABLE: &str = "MISDEED";
+
+/// The service whose registry key the driver is started with.
+pub const SERVICE: &str = "ImMisdeed";
+
+/// A list of plans by name; a plan's name is what stands behind `in` in the driver's tables.
+pub type Plans = &'static [(&'static str, fn() -> Plan)];
+
+/// The plans that misdeeds show in.
+pub const PLANS: Plans = &[
+    ("load", load),
+    ("life", life),
+    ("bind", || Plan::life("bind", Shape::default(), Vec::new())),
+    ("inside", || started(Start::Inside)),
+    ("later", || started(Start::Later)),
+    ("never", || started(Start::Never)),
+    ("pauses", pauses),
+    ("lent", || receives(Some(true))),
+    ("kept", || receives(Some(false))),
+    ("pended", pended),
+    ("oids", oids),
+    ("status", status),
+    ("power", power),
+    ("vanish", vanish),
+    ("halt", halt),
+    ("reset", reset),
+    ("two", two),
+];
+
+fn send(lists: u32) -> Action {
+    Action::Send { upper: 0, lists }
+}
+
+fn receive(lists: u32) -> Action {
+    Action::Receive {
+        adapter: 0,
+        upper: 0,
+        lists,
+        resources: None,
+    }
+}
+
+fn alone(name: &str, middle: Vec<Action>) -> Plan {
+    Plan::life(name, Shape::default(), middle)
+}
+
+/// `DriverEntry` and unload, nothing bound.
+fn load() -> Plan {
+    Plan::new(
+        "load",
+        vec![Action::Entry, Action::Uninstall, Action::Unload],
+    )
+}
+
+/// A little of everything that is ordinary.
+fn life() -> Plan {
+    alone(
+        "life",
+        vec![
+            send(8),
+            receive(8),
+            query(OID_GEN_STATISTICS.0, 200),
+            Action::Settle,
+            Action::PauseUpper { upper: 0 },
+            Action::RestartUpper { upper: 0 },
+            send(4),
+            receive(4),
+            Action::Settle,
+        ],
+    )
+}
+
+fn started(start: Start) -> Plan {
+    let mut shape = Shape::default();
+    shape.miniports[0].start = start;
+    let name = match start {
+        Start::Inside => "inside",
+        Start::Later => "later",
+        _ => "never",
+    };
+    Plan::life(name, shape, vec![send(4), receive(4)])
+}
+
+/// Both edges pause and restart under traffic.
+fn pauses() -> Plan {
+    alone(
+        "pauses",
+        vec![
+            send(8),
+            receive(8),
+            Action::PauseUpper { upper: 0 },
+            receive(2),
+            Action::RestartUpper { upper: 0 },
+            send(8),
+            receive(8),
+            Action::PauseLower { adapter: 0 },
+            send(2),
+            Action::RestartLower { adapter: 0 },
+            send(4),
+            Action::Settle,
+        ],
+    )
+}
+
+fn receives(resources: Option<bool>) -> Plan {
+    let receive = |lists| Action::Receive {
+        adapter: 0,
+        upper: 0,
+        lists,
+        resources,
+    };
+    let name = if resources == Some(true) {
+        "lent"
+    } else {
+        "kept"
+    };
+    alone(
+        name,
+        vec![receive(8), Action::Settle, receive(1), receive(8)],
+    )
+}
+
+/// The adapter completes nothing before the call returns.
+fn pended() -> Plan {
+    let mut shape = Shape::default();
+    shape.adapters[0].pend = 100;
+    Plan::life("pended", shape, vec![send(8), Action::Settle, send(8)])
+}
+
+/// A query of the protocol above.
+fn query(oid: u32, output: u32) -> Action {
+    Action::Oid {
+        upper: 0,
+        kind: Request::Query,
+        oid,
+        input: Vec::new(),
+        output,
+        direct: false,
+        cancel_after: None,
+    }
+}
+
+/// A word that the protocol above sets.
+fn set(oid: u32, value: u32) -> Action {
+    Action::Oid {
+        upper: 0,
+        kind: Request::Set,
+        oid,
+        input: value.to_ne_bytes().to_vec(),
+        output: 0,
+        direct: false,
+        cancel_after: None,
+    }
+}
+
+fn oids() -> Plan {
+    let cancelled = |direct| Action::Oid {
+        upper: 0,
+        kind: Request::Query,
+        oid: OID_GEN_VENDOR_ID.0,
+        input: Vec::new(),
+        output: 4,
+        direct,
+        cancel_after: Some(50_000),
+    };
+    alone(
+        "oids",
+        vec![
+            query(OID_GEN_VENDOR_ID.0, 4),
+            query(OID_GEN_XMIT_OK.0, 8),
+            query(OID_GEN_STATISTICS.0, 200),
+            set(OID_GEN_CURRENT_PACKET_FILTER.0, 0xB),
+            set(OID_GEN_CURRENT_LOOKAHEAD.0, 256),
+            Action::HoldOids { hold: true },
+            cancelled(false),
+            cancelled(true),
+            Action::HoldOids { hold: false },
+            query(OID_GEN_VENDOR_ID.0, 4),
+        ],
+    )
+}
+
+fn status() -> Plan {
+    let status = |code: i32, bytes| Action::Status {
+        adapter: 0,
+        code: code as u32,
+        bytes,
+        times: 2,
+    };
+    alone(
+        "status",
+        vec![
+            status(NDIS_STATUS_NETWORK_CHANGE.0, 4),
+            status(NDIS_STATUS_MEDIA_SPECIFIC_INDICATION.0, 16),
+            Action::Link {
+                adapter: 0,
+                up: false,
+            },
+            Action::Link {
+                adapter: 0,
+                up: true,
+            },
+        ],
+    )
+}
+
+fn power() -> Plan {
+    alone(
+        "power",
+        vec![
+            send(4),
+            Action::NetEvent {
+                adapter: 0,
+                code: NetEventQueryPower.0,
+            },
+            Action::PowerUpper {
+                upper: 0,
+                up: false,
+            },
+            Action::PowerLower {
+                adapter: 0,
+                up: false,
+            },
+            Action::PowerLower {
+                adapter: 0,
+                up: true,
+            },
+            Action::PowerUpper { upper: 0, up: true },
+            send(4),
+        ],
+    )
+}
+
+fn vanish() -> Plan {
+    alone(
+        "vanish",
+        vec![send(8), receive(8), Action::Vanish { adapter: 0 }],
+    )
+}
+
+fn halt() -> Plan {
+    alone(
+        "halt",
+        vec![
+            send(8),
+            receive(8),
+            Action::Settle,
+            Action::Halt { upper: 0 },
+        ],
+    )
+}
+
+fn reset() -> Plan {
+    alone(
+        "reset",
+        vec![
+            send(4),
+            Action::Reset {
+                adapter: 0,
+                ns: 100_000,
+            },
+            send(4),
+        ],
+    )
+}
+
+/// Two adapters with a miniport each.
+fn two() -> Plan {
+    let mut shape = Shape::default();
+    shape.miniports.push(shape.miniports[0].clone());
+    shape.adapters.push(Adapter {
+        upper: vec![1],
+        ..Adapter::default()
+    });
+    Plan::life("two", shape, vec![send(4), receive(4)])
+}
+
+/// The plan of this name. `NAME!3` is the plan with its third fallible call failing.
+pub fn plan(name: &str) -> Option<Plan> {
+    let (name, faults) = match name.split_once('!') {
+        Some((name, nth)) => (
+            name,
+            vec![Fault {
+                nth: nth.parse().ok()?,
+            }],
+        ),
+        None => (name, Vec::new()),
+    };
+    let (_, make) = PLANS.iter().find(|(known, _)| *known == name)?;
+    let mut plan = make();
+    plan.knobs = Knobs {
+        faults,
+        ..plan.knobs
+    };
+    Some(plan)
+}
+
+/// The misdeed with this key.
+pub fn find(key: u32) -> Option<&'static Misdeed> {
+    all().find(|misdeed| misdeed.key() == key)
+}
+
+/// Why a misdeed cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    /// As for every driver.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+    /// Another image.
+    #[error("the image exports no variable {VARIABLE}: it is not the driver of the misdeeds")]
+    NoVariable,
+    /// A plan that there is not.
+    #[error("there is no plan {0:?}")]
+    NoPlan(String),
+}
+
+/// A host with the driver loaded and the misdeed chosen; 0 behaves.
+///
+/// # Errors
+/// [`Unfit`].
+pub fn prepare(image: &[u8], key: u32, sink: Arc<dyn Sink>) -> Result<Box<Host>, Unfit> {
+    let host = host(true, sink).map_err(Trouble::from)?;
+    let image = host.load(image).map_err(Trouble::from)?;
+    if !host.set_export(&image, VARIABLE, key) {
+        return Err(Unfit::NoVariable);
+    }
+    Ok(host)
+}
+
+/// Plays a plan on such a host.
+///
+/// # Errors
+/// When the image cannot be restored.
+pub fn run(host: &Host, plan: &Plan) -> std::io::Result<Outcome> {
+    play(host, plan, SERVICE)
+}
+
+/// What was found and should not have been, and what should have been and was not.
+pub fn compare(misdeed: &Misdeed, found: &BTreeSet<String>) -> (Vec<String>, Vec<String>) {
+    let expected: BTreeSet<String> = misdeed.expected().map(str::to_owned).collect();
+    (
+        found.difference(&expected).cloned().collect(),
+        expected.difference(found).cloned().collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_misdeed_has_a_plan_and_a_rule() {
+        let rules = lab_host::rules::severities();
+        for misdeed in all() {
+            assert!(plan(misdeed.plan).is_some(), "{misdeed:?}: no such plan");
+            for id in misdeed.expected() {
+                let known = rules.contains_key(id) || id.starts_with("HOST-");
+                assert!(known, "{misdeed:?}: {id} is no rule");
+            }
+        }
+    }
+
+    #[test]
+    fn plans_have_one_name_each() {
+        let names: BTreeSet<_> = PLANS.iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), PLANS.len());
+        for (name, make) in PLANS {
+            assert_eq!(make().name, *name);
+        }
+    }
+}
