@@ -38,6 +38,7 @@ size_t wcslen(const wchar_t *text);
 #define GetExceptionCode _exception_code
 #define EXCEPTION_EXECUTE_HANDLER 1
 #define EXCEPTION_CONTINUE_SEARCH 0
+#define EXCEPTION_ACCESS_VIOLATION ((unsigned long)0xC0000005UL)
 
 /* Interlocked operations: one locked instruction each. */
 #define InterlockedIncrement(p) (__atomic_add_fetch((volatile LONG *)(p), 1, __ATOMIC_SEQ_CST))
