@@ -300,15 +300,11 @@ fn two() -> Plan {
     Plan::life("two", shape, vec![send(4), receive(4)])
 }
 
-/// The plan of this name. `NAME!3` is the plan with its third fallible call failing.
+/// The plan of this name. `NAME!3` is the plan with its third fallible call failing,
+/// `NAME!NdisOpenAdapterEx` with the first call of that function failing, `…:2` the second.
 pub fn plan(name: &str) -> Option<Plan> {
     let (name, faults) = match name.split_once('!') {
-        Some((name, nth)) => (
-            name,
-            vec![Fault {
-                nth: nth.parse().ok()?,
-            }],
-        ),
+        Some((name, what)) => (name, vec![fault(what)?]),
         None => (name, Vec::new()),
     };
     let (_, make) = PLANS.iter().find(|(known, _)| *known == name)?;
@@ -318,6 +314,21 @@ pub fn plan(name: &str) -> Option<Plan> {
         ..plan.knobs
     };
     Some(plan)
+}
+
+fn fault(what: &str) -> Option<Fault> {
+    if let Ok(nth) = what.parse() {
+        return Some(Fault {
+            nth,
+            ..Fault::default()
+        });
+    }
+    let (call, nth) = what.split_once(':').unwrap_or((what, "1"));
+    Some(Fault {
+        call: Some(call.to_owned()),
+        nth: nth.parse().ok()?,
+        ..Fault::default()
+    })
 }
 
 /// The misdeed with this key.
