@@ -72,6 +72,8 @@ pub struct Image {
     pub functions: Vec<(u64, u64)>,
     /// What the relocated words of the image point to.
     pub pointers: Vec<u64>,
+    /// Where the function table (`.pdata`) is and how long, in bytes from the base.
+    pub(crate) function_table: (u32, u32),
     pristine: Vec<u8>,
 }
 
@@ -236,6 +238,14 @@ impl Image {
         }
 
         let slots = Self::bind(&file, base, &mut memory, resolve)?;
+        let directory = |index| {
+            file.data_directories()
+                .get(index)
+                .map_or((0, 0), |d| (d.virtual_address.get(LE), d.size.get(LE)))
+        };
+        let function_table = directory(pe::IMAGE_DIRECTORY_ENTRY_EXCEPTION);
+        let load_config = directory(pe::IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG);
+        set_cookie(&mut memory, base, load_config);
         let mut exports = BTreeMap::new();
         if let Some(table) = file.export_table().map_err(damaged)? {
             for export in table.exports().map_err(damaged)? {
@@ -260,6 +270,7 @@ impl Image {
             slots,
             functions: functions(&file, base, &memory),
             pointers,
+            function_table,
             pristine: memory,
         };
         image.restore(arena)?;
@@ -382,6 +393,7 @@ impl Image {
             slots: slots.iter().map(|&(at, n)| (base + at, n.into())).collect(),
             functions: Vec::new(),
             pointers: Vec::new(),
+            function_table: (0, 0),
             pristine,
         }
     }
@@ -414,6 +426,27 @@ fn functions(file: &PeFile64<'_>, base: u64, memory: &[u8]) -> Vec<(u64, u64)> {
         .map(|entry| (base + word(entry, 0), base + word(entry, 4)))
         .filter(|(start, end)| start < end && *end <= base + memory.len() as u64)
         .collect()
+}
+
+/// Gives the stack cookie a value, as the loader does: code that finds the one that the linker
+/// put there stops the system.
+fn set_cookie(memory: &mut [u8], base: u64, (at, len): (u32, u32)) {
+    const SECURITY_COOKIE: usize = 0x58;
+    const LINKED: u64 = 0x2B99_2DDF_A232;
+    if (len as usize) < SECURITY_COOKIE + 8 {
+        return;
+    }
+    let word = |memory: &[u8], at: usize| {
+        let bytes = memory.get(at..at.checked_add(8)?)?;
+        bytes.try_into().ok().map(u64::from_le_bytes)
+    };
+    let Some(cookie) = word(memory, at as usize + SECURITY_COOKIE)
+        .and_then(|address| usize::try_from(address.checked_sub(base)?).ok())
+        .filter(|&cookie| word(memory, cookie) == Some(LINKED))
+    else {
+        return;
+    };
+    memory[cookie..cookie + 8].copy_from_slice(&(LINKED ^ base.rotate_right(20)).to_le_bytes());
 }
 
 fn copy(memory: &mut [u8], at: u32, data: &[u8]) -> Result<(), LoadError> {

@@ -61,6 +61,8 @@ pub struct Local {
     pub irql: Cell<u8>,
     /// Its `KTHREAD`, if that is not the one of its stack.
     pub thread: Cell<u64>,
+    /// Instruction whose exception nothing handled: it faults once more, for the report.
+    pub(crate) unhandled: Cell<u64>,
     /// What it waits for, if it does.
     pub waiting: RefCell<Option<String>>,
     pub(crate) yielder: Cell<*const Yielder<(), ()>>,
@@ -113,6 +115,7 @@ impl Local {
             locks: RefCell::default(),
             irql: Cell::new(irql),
             thread: Cell::new(0),
+            unhandled: Cell::new(0),
             waiting: RefCell::default(),
             yielder: Cell::new(std::ptr::null()),
         }

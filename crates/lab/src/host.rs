@@ -177,9 +177,9 @@ impl Witness {
 }
 
 impl Faults for Witness {
-    fn resume(&self, signal: i32, _: &libc::siginfo_t, context: &mut libc::ucontext_t) -> bool {
-        // Instructions are not emulated yet; traps are the host's own.
-        signal == libc::SIGTRAP && self.host.trapped(&mut context.uc_mcontext)
+    fn resume(&self, signal: i32, info: &libc::siginfo_t, context: &mut libc::ucontext_t) -> bool {
+        (signal == libc::SIGTRAP && self.host.trapped(&mut context.uc_mcontext))
+            || self.host.faulted(signal, info, context)
     }
 
     fn died(&self, signal: i32, address: u64, context: &libc::ucontext_t) {

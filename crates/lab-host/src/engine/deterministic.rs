@@ -407,6 +407,10 @@ impl Engine for Deterministic {
         }
     }
 
+    fn tick(&self) {
+        self.with(|inner| inner.now += CALL_NS);
+    }
+
     fn abandon(&self) -> ! {
         self.with(|inner| inner.dead = true);
         loop {

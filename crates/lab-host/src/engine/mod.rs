@@ -80,6 +80,8 @@ pub trait Engine: Send + Sync {
     fn wake(&self, task: TaskId);
     /// A point where others may run; how often they do is the engine's choice.
     fn switch(&self);
+    /// Lets virtual time pass as a host call does, without a switch.
+    fn tick(&self);
     /// Stops the calling task for good, and the run with it.
     fn abandon(&self) -> !;
     /// Runs until `main` returns.

@@ -371,6 +371,8 @@ impl Engine for RealTime {
 
     fn switch(&self) {}
 
+    fn tick(&self) {}
+
     fn abandon(&self) -> ! {
         self.shared.dead.store(true, Ordering::Release);
         self.shared.ended.notify_all();

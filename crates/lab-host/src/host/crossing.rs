@@ -107,6 +107,13 @@ impl Host {
         self.local().frames.borrow_mut().pop();
     }
 
+    /// Notes something that is neither an import nor a callback: an exception, an instruction
+    /// that the host carried out.
+    pub(crate) fn note(&self, kind: CallKind, name: &'static str, args: &[u64]) {
+        let vp = self.vp();
+        self.record(kind, name, args, vp.index, vp.irql());
+    }
+
     fn record(&self, kind: CallKind, name: &'static str, args: &[u64], cpu: u32, irql: u8) {
         let mut six = [0; 6];
         let count = args.len().min(6);

@@ -6,6 +6,7 @@
 //! a call into the driver, or across a wait.
 
 mod crossing;
+mod emulate;
 mod faults;
 mod follow;
 mod memory;
@@ -83,7 +84,7 @@ impl Default for Config {
 }
 
 /// Bytes of an import stub.
-const STUB: u64 = 32;
+const STUB: u64 = 48;
 /// See the module's text.
 pub struct Host {
     /// What it was made with.
@@ -117,6 +118,7 @@ pub struct Host {
     traps: Traps,
     omission: omission::Omission,
     pub(crate) tracer: crate::trace::Shared,
+    emulation: Mutex<emulate::Emulation>,
 }
 
 // SAFETY: what is not behind a lock is atomic or never changes. The raw pointers in the
@@ -175,6 +177,7 @@ impl Host {
             traps: Traps::default(),
             omission: omission::Omission::default(),
             tracer: crate::trace::Shared::default(),
+            emulation: Mutex::default(),
             arena,
             config,
         });
@@ -182,6 +185,8 @@ impl Host {
         for vp in &host.vps {
             vp.set_host(&raw const *host);
         }
+        host.prepare_emulation()?;
+        crate::nt::write_variables(&host);
         Ok(host)
     }
 
@@ -213,16 +218,15 @@ impl Host {
     }
 
     fn load_at(&self, base: u64, bytes: &[u8]) -> Result<Arc<Image>, LoadError> {
-        // Since Windows 10 2004 hal.dll only forwards to the kernel.
         let resolve = |dll: &str, name: &str| {
-            self.stub(
-                if dll == "hal.dll" {
-                    "ntoskrnl.exe"
-                } else {
-                    dll
-                },
-                name,
-            )
+            // Since Windows 10 2004 hal.dll only forwards to the kernel.
+            let dll = if dll == "hal.dll" {
+                "ntoskrnl.exe"
+            } else {
+                dll
+            };
+            self.stub(dll, name)
+                .or_else(|| crate::nt::variable(&self.arena, dll, name))
         };
         let image = Arc::new(Image::load(&self.arena, base, bytes, &resolve)?);
         self.images.lock().expect("images").push(Arc::clone(&image));
@@ -234,15 +238,23 @@ impl Host {
     fn write_stubs(&self) -> std::io::Result<()> {
         let base = self.arena.stubs();
         for (i, api) in self.exports.iter().enumerate() {
-            let mut stub = [0xCC; STUB as usize];
+            let mut stub = Vec::with_capacity(STUB as usize);
             // mov r11, [rsp]: where the call came from; r11 belongs to nobody across a call.
-            stub[..4].copy_from_slice(&[0x4C, 0x8B, 0x1C, 0x24]);
+            stub.extend([0x4C, 0x8B, 0x1C, 0x24]);
             // mov gs:[disp32], r11
-            stub[4..9].copy_from_slice(&[0x65, 0x4C, 0x89, 0x1C, 0x25]);
-            stub[9..13].copy_from_slice(&crate::vp::CALLER.to_le_bytes());
+            stub.extend([0x65, 0x4C, 0x89, 0x1C, 0x25]);
+            stub.extend(crate::vp::CALLER.to_le_bytes());
+            let mut target = api.thunk as u64;
+            if crate::nt::seh::is_raising(api.name) {
+                // mov r11, imm64; then to what saves the caller's registers and calls r11.
+                stub.extend([0x49, 0xBB]);
+                stub.extend(target.to_le_bytes());
+                target = crate::nt::seh::saving_entry as *const () as u64;
+            }
             // jmp [rip]; the target follows.
-            stub[13..19].copy_from_slice(&[0xFF, 0x25, 0, 0, 0, 0]);
-            stub[19..27].copy_from_slice(&(api.thunk as u64).to_le_bytes());
+            stub.extend([0xFF, 0x25, 0, 0, 0, 0]);
+            stub.extend(target.to_le_bytes());
+            stub.resize(STUB as usize, 0xCC);
             let to = self.arena.trusted(base + STUB * i as u64);
             // SAFETY: the stub area is the host's, has room for every export (checked when the
             // host was made), and no driver runs while an image is loaded.
@@ -298,6 +310,8 @@ impl Host {
         }
         self.traps.forget();
         self.trace_reset(seed);
+        *self.emulation.lock().expect("emulation") = emulate::Emulation::default();
+        crate::nt::write_variables(self);
         let images = self.images.lock().expect("images").clone();
         for image in images {
             image.restore(&self.arena)?;

@@ -1,6 +1,6 @@
-//! Pool, and the memory functions a compiler calls.
+//! Pool.
 
-use crate::api::{Api, api};
+use crate::api::api;
 use crate::heap::FreeError;
 use crate::host::Host;
 use crate::vp::DISPATCH;
@@ -82,81 +82,4 @@ api! { exports:
     fn ExFreePoolWithTag(host, address: u64, tag: u32) {
         free_pool(host, address, Some(tag), "ExFreePoolWithTag");
     }
-}
-
-/// The C runtime's memory functions. They are called at any IRQL from anywhere, do not
-/// cross into the host's bookkeeping, and fault at the instruction when they should.
-mod raw {
-    use std::arch::naked_asm;
-
-    /// Probes the stack for large frames. It must preserve every register; the arena's
-    /// stacks are mapped whole, so there is nothing to probe.
-    #[unsafe(naked)]
-    pub(super) extern "win64" fn chkstk() {
-        naked_asm!("ret")
-    }
-
-    pub(super) unsafe extern "win64" fn memcpy(to: *mut u8, from: *const u8, n: usize) -> *mut u8 {
-        // SAFETY: the C contract of the function, kept by its caller. `copy`, not
-        // `copy_nonoverlapping`: the kernel's memcpy is memmove.
-        unsafe { std::ptr::copy(from, to, n) };
-        to
-    }
-
-    pub(super) unsafe extern "win64" fn memset(to: *mut u8, byte: i32, n: usize) -> *mut u8 {
-        // SAFETY: the C contract of the function, kept by its caller.
-        unsafe { std::ptr::write_bytes(to, byte as u8, n) };
-        to
-    }
-
-    pub(super) unsafe extern "win64" fn memcmp(a: *const u8, b: *const u8, n: usize) -> i32 {
-        for i in 0..n {
-            // SAFETY: the C contract of the function, kept by its caller.
-            let pair = unsafe { (*a.add(i), *b.add(i)) };
-            if pair.0 != pair.1 {
-                return i32::from(pair.0) - i32::from(pair.1);
-            }
-        }
-        0
-    }
-
-    pub(super) unsafe extern "win64" fn compare(a: *const u8, b: *const u8, n: usize) -> usize {
-        // SAFETY: the C contract of the function, kept by its caller.
-        (0..n)
-            .find(|&i| unsafe { *a.add(i) != *b.add(i) })
-            .unwrap_or(n)
-    }
-
-    pub(super) unsafe extern "win64" fn strlen(s: *const u8) -> usize {
-        let mut n = 0;
-        // SAFETY: the C contract of the function, kept by its caller.
-        while unsafe { *s.add(n) } != 0 {
-            n += 1;
-        }
-        n
-    }
-}
-
-/// The functions of [`raw`], which bypass the checked thunks.
-pub(crate) fn raw_exports() -> Vec<Api> {
-    let entry = |name, thunk: *const ()| Api {
-        dll: "ntoskrnl.exe",
-        name,
-        low: 0,
-        high: 15,
-        rule: "IRQ-11",
-        args: 3,
-        thunk: thunk as usize,
-    };
-    vec![
-        entry("memcpy", raw::memcpy as *const ()),
-        entry("memmove", raw::memcpy as *const ()),
-        entry("RtlCopyMemory", raw::memcpy as *const ()),
-        entry("RtlMoveMemory", raw::memcpy as *const ()),
-        entry("memset", raw::memset as *const ()),
-        entry("memcmp", raw::memcmp as *const ()),
-        entry("RtlCompareMemory", raw::compare as *const ()),
-        entry("strlen", raw::strlen as *const ()),
-        entry("__chkstk", raw::chkstk as *const ()),
-    ]
 }

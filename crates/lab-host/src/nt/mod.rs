@@ -4,9 +4,12 @@ mod debug;
 mod io;
 mod memory;
 mod processor;
+mod raw;
+pub(crate) mod seh;
 mod string;
 mod sync;
 mod time;
+mod variables;
 mod wait;
 
 use std::collections::BTreeMap;
@@ -16,8 +19,10 @@ use crate::vp::TaskId;
 
 pub(crate) use io::IrpResult;
 pub(crate) use memory::free_pool;
+pub(crate) use raw::raw_code;
 pub(crate) use sync::{initialize_event, set_event};
 pub(crate) use time::system_time;
+pub(crate) use variables::{variable, write_shared_data, write_variables};
 pub(crate) use wait::wait_object;
 
 /// State of the NT part.
@@ -44,8 +49,9 @@ pub(crate) fn exports() -> Vec<Api> {
     let mut all = debug::exports();
     all.extend(io::exports());
     all.extend(memory::exports());
-    all.extend(memory::raw_exports());
     all.extend(processor::exports());
+    all.extend(raw::exports());
+    all.extend(seh::exports());
     all.extend(string::exports());
     all.extend(sync::exports());
     all.extend(time::exports());
