@@ -236,6 +236,11 @@ impl Arena {
         self.base + THREAD_OFFSET + index * PAGE
     }
 
+    /// Whether `address` is the `KTHREAD` of a task.
+    pub const fn is_thread(&self, address: u64) -> bool {
+        address >= self.thread(0) && address < self.thread(STACKS)
+    }
+
     /// First byte of pool.
     pub const fn pool(&self) -> u64 {
         self.base + POOL_OFFSET

@@ -59,8 +59,7 @@ impl Host {
         let irql = vp.irql();
         // Surplus slots of a variadic call hold whatever the caller had there.
         let fixed = match api.name {
-            "DbgPrint" => 1,
-            "DbgPrintEx" | "NdisWriteErrorLogEntry" => 3,
+            "NdisWriteErrorLogEntry" => 3,
             _ => args.len(),
         };
         self.record(CallKind::Import, api.name, &args[..fixed], vp.index, irql);
@@ -178,6 +177,18 @@ impl Host {
 
     /// Calls the driver at the current IRQL. `subject` is the handle the callback is about.
     pub(crate) fn call(&self, name: &'static str, subject: u64, target: u64, args: &[u64]) -> u64 {
+        self.call_by(name, subject, target, args, invoke)
+    }
+
+    /// As [`Host::call`], with another way to get there.
+    pub(crate) fn call_by(
+        &self,
+        name: &'static str,
+        subject: u64,
+        target: u64,
+        args: &[u64],
+        invoke: impl FnOnce(u64, &[u64]) -> u64,
+    ) -> u64 {
         // In unit tests of the host the driver is host code.
         let code = cfg!(test) || self.image_at(target).is_some_and(|i| i.is_code(target));
         if !code {

@@ -37,14 +37,4 @@ api! { exports:
         let name = host.get_string(name, "SystemRoutineName");
         host.stub("ntoskrnl.exe", &name).unwrap_or(0)
     }
-
-    /// Maps an MDL; lists of this host are always mapped.
-    "ntoskrnl.exe" 0..=2 "IRQ-11"
-    fn MmMapLockedPagesSpecifyCache(host, mdl: u64, _mode: u8, _cache: i32, _base: u64,
-        _bugcheck: u32, _priority: u32) -> u64 {
-        if host.fails("MmMapLockedPagesSpecifyCache") {
-            return 0;
-        }
-        host.get(mdl + 24, "MemoryDescriptorList")
-    }
 }

@@ -1,5 +1,6 @@
 //! Pool.
 
+use super::object::STATUS_INSUFFICIENT_RESOURCES;
 use crate::api::api;
 use crate::heap::FreeError;
 use crate::host::Host;
@@ -46,29 +47,40 @@ pub(crate) fn free_pool(host: &Host, address: u64, tag: Option<u32>, by: &str) {
     }
 }
 
+/// Takes pool as the flags of `ExAllocatePool2` say.
+pub(super) fn allocate_pool2(
+    host: &Host,
+    flags: u64,
+    size: u64,
+    tag: u32,
+    by: &'static str,
+) -> u64 {
+    if tag == 0 {
+        host.violate("MEM-1", format!("{by} without a tag"));
+    }
+    if flags & POOL_FLAG_PAGED != 0 && host.vp().irql() >= DISPATCH {
+        host.violate("IRQ-11", "paged pool is allocated at DISPATCH_LEVEL".into());
+    }
+    if flags & (POOL_FLAG_NON_PAGED | POOL_FLAG_PAGED) == 0 || size == 0 {
+        return 0;
+    }
+    if host.fails(by) {
+        if flags & POOL_FLAG_RAISE_ON_FAILURE != 0 {
+            host.raise(STATUS_INSUFFICIENT_RESOURCES);
+        }
+        return 0;
+    }
+    let zero = flags & POOL_FLAG_UNINITIALIZED == 0;
+    host.heap()
+        .allocate(&host.arena, size, tag, by, zero)
+        .unwrap_or(0)
+}
+
 api! { exports:
     /// Allocates pool; zeroed unless the flags say otherwise.
     "ntoskrnl.exe" 0..=2 "IRQ-11"
     fn ExAllocatePool2(host, flags: u64, size: u64, tag: u32) -> u64 {
-        if tag == 0 {
-            host.violate("MEM-1", "ExAllocatePool2 without a tag".into());
-        }
-        if flags & POOL_FLAG_PAGED != 0 && host.vp().irql() >= DISPATCH {
-            host.violate("IRQ-11", "paged pool is allocated at DISPATCH_LEVEL".into());
-        }
-        if flags & (POOL_FLAG_NON_PAGED | POOL_FLAG_PAGED) == 0 || size == 0 {
-            return 0;
-        }
-        if host.fails("ExAllocatePool2") {
-            if flags & POOL_FLAG_RAISE_ON_FAILURE != 0 {
-                host.fatal("MEM-2", "ExAllocatePool2 failed and was told to raise");
-            }
-            return 0;
-        }
-        let zero = flags & POOL_FLAG_UNINITIALIZED == 0;
-        host.heap()
-            .allocate(&host.arena, size, tag, "ExAllocatePool2", zero)
-            .unwrap_or(0)
+        allocate_pool2(host, flags, size, tag, "ExAllocatePool2")
     }
 
     /// Frees pool.

@@ -1,18 +1,34 @@
 //! The NT part: what `ntoskrnl.exe` exports to a network driver.
 
+mod avl;
 mod debug;
+mod dpc;
 mod io;
+mod list;
+mod lookaside;
+mod mdl;
 mod memory;
+mod mutex;
+mod object;
+mod pool;
+mod printf;
+mod process;
 mod processor;
 mod raw;
+mod rundown;
+mod rwlock;
+mod security;
 pub(crate) mod seh;
 mod string;
 mod sync;
+mod thread;
 mod time;
+mod timer;
 mod variables;
+mod version;
 mod wait;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::Api;
 use crate::vp::TaskId;
@@ -33,7 +49,28 @@ pub(crate) struct Nt {
     /// Spin locks that are held, by address.
     locks: BTreeMap<u64, SpinLock>,
     /// Orders in which one lock was taken while another was held: (outer, inner).
-    lock_order: std::collections::BTreeSet<(u64, u64)>,
+    lock_order: BTreeSet<(u64, u64)>,
+    /// DPCs that are queued, by address, and the task of each.
+    dpcs: BTreeMap<u64, TaskId>,
+    /// Timers that are armed, by address.
+    timers: BTreeMap<u64, timer::Armed>,
+    /// Tells one arming of a timer from the next.
+    serial: u64,
+    /// Locks with readers and writers that are in use.
+    shared: rwlock::Locks,
+    /// `ERESOURCE`s.
+    resources: BTreeSet<u64>,
+    /// Depth of critical regions, by task.
+    regions: BTreeMap<TaskId, i32>,
+    /// System threads: the way back out of each, and its object.
+    threads: BTreeMap<TaskId, (u64, u64)>,
+    priorities: BTreeMap<u64, i32>,
+    objects: object::Objects,
+    /// Tasks that run as a program.
+    programs: BTreeSet<TaskId>,
+    process_routines: Vec<u64>,
+    /// Elements of generic tables, in order.
+    tables: BTreeMap<u64, Vec<u64>>,
     /// IRPs that were completed, by address.
     pub(crate) completed: BTreeMap<u64, IrpResult>,
 }
@@ -46,15 +83,35 @@ struct SpinLock {
 
 /// Functions of this part.
 pub(crate) fn exports() -> Vec<Api> {
-    let mut all = debug::exports();
-    all.extend(io::exports());
-    all.extend(memory::exports());
-    all.extend(processor::exports());
-    all.extend(raw::exports());
-    all.extend(seh::exports());
-    all.extend(string::exports());
-    all.extend(sync::exports());
-    all.extend(time::exports());
-    all.extend(wait::exports());
+    let mut all = printf::all();
+    for part in [
+        avl::exports(),
+        debug::exports(),
+        dpc::exports(),
+        io::exports(),
+        list::exports(),
+        lookaside::exports(),
+        mdl::exports(),
+        memory::exports(),
+        mutex::exports(),
+        object::exports(),
+        pool::exports(),
+        process::exports(),
+        processor::exports(),
+        raw::exports(),
+        rundown::exports(),
+        rwlock::exports(),
+        security::exports(),
+        seh::exports(),
+        string::exports(),
+        sync::exports(),
+        thread::exports(),
+        time::exports(),
+        timer::exports(),
+        version::exports(),
+        wait::exports(),
+    ] {
+        all.extend(part);
+    }
     all
 }

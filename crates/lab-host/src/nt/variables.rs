@@ -70,6 +70,11 @@ pub(crate) fn object_type(arena: &Arena, name: &str) -> u64 {
     arena.variables() + OBJECTS + OBJECT * at as u64
 }
 
+/// Where the generic mapping of files is.
+pub(crate) fn generic_mapping(arena: &Arena) -> u64 {
+    arena.variables() + OBJECTS + OBJECT * VARIABLES.len() as u64
+}
+
 /// Gives the variables their values.
 pub(crate) fn write_variables(host: &Host) {
     let arena = &host.arena;

@@ -211,6 +211,9 @@ mod tests {
         naked_asm!(
             "push rbp", "push rbx", "push r15",
             "mov [rdi + 0xA0], rsp",
+            "mov [rdi + 0xD8], r12",
+            "mov [rdi + 0xE0], r13",
+            "mov [rdi + 0xE8], r14",
             "lea rax, [rsp - 256]",
             "mov [rdi + 0x98], rax",
             "jmp {restore}",
