@@ -2,8 +2,9 @@
 //! administrator's program would.
 
 use ndis_sys::{
-    DEVICE_OBJECT, IO_STACK_LOCATION, IRP, NDIS_DEVICE_OBJECT_ATTRIBUTES, NDIS_STATUS,
-    NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS,
+    DEVICE_OBJECT, DO_DEVICE_INITIALIZING, IO_STACK_LOCATION, IRP, NDIS_DEVICE_OBJECT_ATTRIBUTES,
+    NDIS_STATUS, NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS,
+    NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_OBJECT_NAME_COLLISION,
 };
 
 use super::list::at;
@@ -12,11 +13,15 @@ use crate::handle::Kind;
 use crate::host::Host;
 use crate::nt::IrpResult;
 
-const MAJORS: usize = 28;
-const IRP_MJ_CREATE: u8 = 0;
-const IRP_MJ_CLOSE: u8 = 2;
-const IRP_MJ_DEVICE_CONTROL: u8 = 14;
-const IRP_MJ_CLEANUP: u8 = 18;
+pub(crate) const MAJORS: usize = 28;
+pub(crate) const IRP_MJ_CREATE: u8 = 0;
+pub(crate) const IRP_MJ_CLOSE: u8 = 2;
+/// Takes bytes from a device.
+pub(crate) const IRP_MJ_READ: u8 = 3;
+/// Gives it bytes.
+pub(crate) const IRP_MJ_WRITE: u8 = 4;
+pub(crate) const IRP_MJ_DEVICE_CONTROL: u8 = 14;
+pub(crate) const IRP_MJ_CLEANUP: u8 = 18;
 const PENDING: i32 = 0x103;
 
 /// A control device.
@@ -25,6 +30,10 @@ pub(crate) struct Device {
     pub(crate) object: u64,
     pub(crate) majors: [u64; MAJORS],
     pub(crate) sddl: String,
+    /// Programs that have it open; it lives for as long as they do.
+    pub(crate) opens: u32,
+    /// Its driver has removed it.
+    pub(crate) removed: bool,
 }
 
 /// Answer to a control request.
@@ -74,7 +83,10 @@ impl Host {
         output: usize,
     ) -> Result<ControlReply, ControlError> {
         let (object, majors) = self
-            .ndis(|n| n.devices.values().next().map(|d| (d.object, d.majors)))
+            .ndis(|n| {
+                let mut all = n.devices.values().filter(|d| !d.removed);
+                all.next().map(|d| (d.object, d.majors))
+            })
             .ok_or(ControlError::NoDevice)?;
         let opened = self.irp(object, &majors, IRP_MJ_CREATE, 0, &[], 0)?;
         if opened.status < 0 {
@@ -88,7 +100,62 @@ impl Host {
         reply
     }
 
-    fn irp(
+    /// A device object with room behind it.
+    fn device_object(&self, extension: u32) -> u64 {
+        let size = size_of::<DEVICE_OBJECT>() as u64 + u64::from(extension);
+        let object = self.allocate(size, u32::from_le_bytes(*b"Devi"), "DEVICE_OBJECT");
+        self.put(object, [3_u16, size as u16], "DEVICE_OBJECT");
+        if extension > 0 {
+            let behind = object + size_of::<DEVICE_OBJECT>() as u64;
+            let at = object + at!(DEVICE_OBJECT.DeviceExtension);
+            self.put(at, behind, "DEVICE_OBJECT");
+        }
+        object
+    }
+
+    /// Its driver removes a device; the last program that has it open keeps the object.
+    fn remove_device(&self, handle: u64) {
+        let object = self.ndis(|n| {
+            let device = n.devices.get_mut(&handle)?;
+            device.removed = true;
+            if device.opens > 0 {
+                return None;
+            }
+            n.devices.remove(&handle).map(|d| d.object)
+        });
+        if let Some(object) = object {
+            self.release(object);
+        }
+    }
+
+    /// A program opens a device by its name; its handle, object and handlers.
+    pub(crate) fn hold_device(&self, name: &str) -> Option<(u64, u64, [u64; MAJORS])> {
+        self.ndis(|n| {
+            let mut all = n.devices.iter_mut();
+            let (&handle, device) =
+                all.find(|(_, d)| !d.removed && d.name.eq_ignore_ascii_case(name))?;
+            device.opens += 1;
+            Some((handle, device.object, device.majors))
+        })
+    }
+
+    /// A program closes it.
+    pub(crate) fn let_device_go(&self, handle: u64) {
+        let removed = self.ndis(|n| {
+            let device = n.devices.get_mut(&handle)?;
+            device.opens -= 1;
+            Some(device.removed)
+        });
+        if removed == Some(true) {
+            self.remove_device(handle);
+        }
+    }
+
+    /// One request to a device; waits for its end.
+    ///
+    /// # Errors
+    /// [`ControlError::NoHandler`].
+    pub(crate) fn irp(
         &self,
         device: u64,
         majors: &[u64; MAJORS],
@@ -123,7 +190,13 @@ impl Host {
         self.put(irp + CURRENT_STACK_LOCATION, stack, "IRP");
         self.put(stack, [major, 0, 0, 0], "IO_STACK_LOCATION");
         let parameters = stack + at!(IO_STACK_LOCATION.Parameters);
-        self.put(parameters, output as u32, "IO_STACK_LOCATION");
+        // Length of a read or a write, or OutputBufferLength.
+        let first = if major == IRP_MJ_WRITE {
+            input.len()
+        } else {
+            output
+        };
+        self.put(parameters, first as u32, "IO_STACK_LOCATION");
         self.put(parameters + 8, input.len() as u32, "IO_STACK_LOCATION");
         self.put(parameters + 16, code, "IO_STACK_LOCATION");
         self.put(
@@ -133,9 +206,18 @@ impl Host {
         );
         let returned = self.call("DriverDispatch", device, handler, &[device, irp]) as u32 as i32;
         if returned == PENDING {
-            self.wait_until("for IoCompleteRequest", 1_000_000, 10_000_000_000, |h| {
+            let me = self.local().id;
+            self.nt.lock().expect("nt").irp_waiters.insert(irp, me);
+            // A read may wait for ever.
+            let limit = if major == IRP_MJ_READ {
+                u64::MAX / 2
+            } else {
+                10_000_000_000
+            };
+            self.wait_until("for IoCompleteRequest", limit.min(1 << 40), limit, |h| {
                 h.nt.lock().expect("nt").completed.contains_key(&irp)
             });
+            self.nt.lock().expect("nt").irp_waiters.remove(&irp);
         }
         let done = self.nt.lock().expect("nt").completed.remove(&irp);
         let result = done.unwrap_or_else(|| {
@@ -157,7 +239,7 @@ impl Host {
                 ),
             );
         }
-        if result.information > output as u64 {
+        if result.information > output as u64 && major != IRP_MJ_WRITE {
             self.violate(
                 "HOST-IRP",
                 format!(
@@ -204,15 +286,10 @@ api! { exports:
         for (i, slot) in majors.iter_mut().enumerate() {
             *slot = host.get(a.MajorFunctions as u64 + 8 * i as u64, "MajorFunctions");
         }
-        let size = size_of::<DEVICE_OBJECT>() as u64 + u64::from(a.ExtensionSize);
-        let object = host.allocate(size, u32::from_le_bytes(*b"Devi"), "DEVICE_OBJECT");
-        host.put(object, [3_u16, size as u16], "DEVICE_OBJECT");
-        if a.ExtensionSize > 0 {
-            host.put(object + at!(DEVICE_OBJECT.DeviceExtension), object + size_of::<DEVICE_OBJECT>() as u64, "DEVICE_OBJECT");
-        }
+        let object = host.device_object(a.ExtensionSize);
         let h = host.ndis(|n| {
             let h = n.handles.open(Kind::Device);
-            n.devices.insert(h, Device { name, object, majors, sddl });
+            n.devices.insert(h, Device { name, object, majors, sddl, opens: 0, removed: false });
             h
         });
         host.put(device, object, "pDeviceObject");
@@ -226,12 +303,64 @@ api! { exports:
         if !host.check("NdisDeviceHandle", handle, Kind::Device) {
             return;
         }
-        let device = host.ndis(|n| {
-            n.handles.close(handle);
-            n.devices.remove(&handle)
+        host.ndis(|n| n.handles.close(handle));
+        host.remove_device(handle);
+    }
+
+    /// What a driver keeps beside a device of `NdisRegisterDeviceEx`.
+    "ndis.sys" 0..=2 "IRQ-11"
+    fn NdisGetDeviceReservedExtension(host, device: u64) -> u64 {
+        host.get(device + at!(DEVICE_OBJECT.DeviceExtension), "DeviceObject")
+    }
+
+    /// Makes a device of a driver; requests go to the driver object's dispatch table.
+    "ntoskrnl.exe" 0..=0 "IRQ-11"
+    fn IoCreateDevice(host, driver: u64, extension: u32, name: u64, kind: u32,
+        characteristics: u32, _exclusive: u8, out: u64) -> NTSTATUS {
+        let name = if name == 0 { String::new() } else { host.get_string(name, "DeviceName") };
+        let taken = host.ndis(|n| {
+            let mut all = n.devices.values().filter(|d| !d.removed);
+            !name.is_empty() && all.any(|d| d.name.eq_ignore_ascii_case(&name))
         });
-        if let Some(device) = device {
-            host.release(device.object);
+        if taken {
+            return STATUS_OBJECT_NAME_COLLISION;
+        }
+        if host.fails("IoCreateDevice") {
+            return STATUS_INSUFFICIENT_RESOURCES;
+        }
+        let object = host.device_object(extension);
+        host.put(object + at!(DEVICE_OBJECT.DriverObject), driver, "DEVICE_OBJECT");
+        host.put(object + at!(DEVICE_OBJECT.Flags), DO_DEVICE_INITIALIZING, "DEVICE_OBJECT");
+        host.put(object + at!(DEVICE_OBJECT.Characteristics), characteristics, "DEVICE_OBJECT");
+        host.put(object + at!(DEVICE_OBJECT.DeviceType), kind, "DEVICE_OBJECT");
+        host.put(object + at!(DEVICE_OBJECT.StackSize), 1_u8, "DEVICE_OBJECT");
+        // What a driver has entered by the end of DriverEntry counts; nobody opens before.
+        let table = driver + at!(DRIVER_OBJECT.MajorFunction);
+        let mut majors = [0; MAJORS];
+        for (i, slot) in majors.iter_mut().enumerate() {
+            *slot = host.get(table + 8 * i as u64, "DriverObject");
+        }
+        host.ndis(|n| {
+            let h = n.handles.open(Kind::Device);
+            let sddl = String::new();
+            n.devices.insert(h, Device { name, object, majors, sddl, opens: 0, removed: false });
+        });
+        host.put(out, object, "DeviceObject");
+        NTSTATUS(0)
+    }
+
+    /// Removes it.
+    "ntoskrnl.exe" 0..=0 "IRQ-11"
+    fn IoDeleteDevice(host, object: u64) {
+        let found = host.ndis(|n| {
+            let mut all = n.devices.iter();
+            let (&handle, _) = all.find(|(_, d)| d.object == object && !d.removed)?;
+            n.handles.close(handle);
+            Some(handle)
+        });
+        match found {
+            Some(handle) => host.remove_device(handle),
+            None => host.fatal("HOST-IRP", &format!("IoDeleteDevice: {object:#x} is no device")),
         }
     }
 }

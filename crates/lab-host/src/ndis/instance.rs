@@ -136,6 +136,52 @@ impl Host {
         }
     }
 
+    /// Starts an adapter of a miniport driver, as PnP does: `MiniportInitializeEx`, then whoever
+    /// is above; returns the miniport.
+    ///
+    /// # Errors
+    /// The driver's status when it refused.
+    pub fn start_adapter(
+        &self,
+        name: &str,
+        service: &str,
+        mut values: Vec<(String, super::Value)>,
+    ) -> Result<u64, i32> {
+        let key = name.to_uppercase();
+        let id = key.rsplit('\\').next().unwrap_or_default().to_owned();
+        values.push(("NetCfgInstanceId".to_owned(), super::Value::String(id)));
+        self.add_device(&key, InstanceStart::Never, values);
+        let ticket = self.ndis(|n| {
+            let mut loaded = n.loaded.iter();
+            let (_, object) = loaded.find(|(s, _)| s.eq_ignore_ascii_case(service))?;
+            let mut drivers = n.drivers.iter();
+            let (&driver, _) = drivers.find(|(_, d)| d.driver_object == *object)?;
+            n.tickets += 1;
+            let ticket = n.tickets;
+            let i = n.instances.get_mut(&key)?;
+            i.request = Some(Request {
+                driver,
+                context: 0,
+                ticket,
+            });
+            Some(ticket)
+        });
+        let Some(ticket) = ticket else {
+            return Err(NDIS_STATUS_FAILURE.0);
+        };
+        match self.initialize_instance(&key, ticket) {
+            0 => self.miniport(&key).ok_or(NDIS_STATUS_FAILURE.0),
+            status => Err(status),
+        }
+    }
+
+    /// Stops such an adapter: those above are unbound, then `MiniportHaltEx`.
+    pub fn stop_adapter(&self, name: &str) {
+        if let Some(miniport) = self.miniport(name) {
+            self.halt_miniport(miniport);
+        }
+    }
+
     /// Stops a device and starts it again, as Windows does when one of its properties was
     /// changed: its miniport is halted, then NetEventIMReEnableDevice asks for it again. Whether
     /// it came back initialised within 10 s.

@@ -9,6 +9,7 @@ mod binding;
 mod configuration;
 mod device;
 mod filter;
+mod frames;
 mod history;
 mod instance;
 pub mod ledger;
@@ -53,6 +54,7 @@ pub use list::FrameList;
 pub use nic::{Medium, Nic, NicConfig, NicMix, Split};
 pub use oid::{OidCall, OidKind, OidReply};
 pub use outstanding::Outstanding;
+pub use registration::Role;
 pub use tag::Tag;
 pub use upper::{Upper, UpperConfig, UpperTap};
 
@@ -128,6 +130,8 @@ pub(crate) struct Ndis {
     pub(crate) oids: oid::Requests,
     pub(crate) nics: Vec<Nic>,
     pub(crate) uppers: Vec<Upper>,
+    /// Devices by which frames go.
+    pub(crate) ports: Vec<frames::Port>,
     /// Protocols by the device they want.
     pub(crate) upper_devices: BTreeMap<String, Vec<usize>>,
     pub(crate) queue: queue::Queue,
@@ -135,6 +139,8 @@ pub(crate) struct Ndis {
     pub(crate) driver_object: u64,
     /// Its service.
     pub(crate) service: String,
+    /// What it is to the others.
+    pub(crate) role: registration::Role,
     /// Drivers whose `DriverEntry` succeeded: service and driver object.
     pub(crate) loaded: Vec<(String, u64)>,
     /// What the host says it is, when that is not what it was made with.

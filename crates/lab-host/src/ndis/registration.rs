@@ -8,6 +8,7 @@ use ndis_sys::{
     NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS, NDIS_WDM_DRIVER,
 };
 
+use super::list::at;
 use super::{MiniportDriver, ProtocolDriver};
 use crate::api::api;
 use crate::handle::Kind;
@@ -18,6 +19,18 @@ use crate::image::Image;
 const MINORS: [u8; 18] = [
     0, 1, 20, 30, 40, 50, 51, 60, 70, 80, 81, 82, 83, 84, 85, 86, 87, 88,
 ];
+
+/// What a driver is to the others: which of the two edges it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Both, tied together.
+    #[default]
+    Intermediate,
+    /// A miniport of adapters of its own.
+    Miniport,
+    /// A protocol above adapters.
+    Protocol,
+}
 
 impl Host {
     /// Makes the driver object and calls `DriverEntry` of the image that was loaded
@@ -30,6 +43,11 @@ impl Host {
 
     /// As [`Host::driver_entry`], for any loaded image.
     pub fn driver_entry_of(&self, image: &Image, service: &str) -> i32 {
+        self.driver_entry_as(image, service, Role::Intermediate)
+    }
+
+    /// The same for a driver that need not be an intermediate one.
+    pub fn driver_entry_as(&self, image: &Image, service: &str, role: Role) -> i32 {
         let object = self.allocate(
             size_of::<DRIVER_OBJECT>() as u64,
             u32::from_le_bytes(*b"Driv"),
@@ -45,6 +63,7 @@ impl Host {
         ));
         self.ndis(|n| {
             n.driver_object = object;
+            n.role = role;
             service.clone_into(&mut n.service);
         });
         let status = self.call("DriverEntry", 0, image.entry, &[object, path]) as u32 as i32;
@@ -56,18 +75,25 @@ impl Host {
             self.check_nothing_left("a failed DriverEntry", object);
             self.release(object);
         } else {
-            let (edges, associated) = self.ndis(|n| {
+            let (miniport, protocol, associated) = self.ndis(|n| {
                 n.loaded.push((service.to_owned(), object));
                 let mut mine = n.drivers.values().filter(|d| d.driver_object == object);
                 let edge = mine.next();
-                (edge.is_some(), edge.is_some_and(|d| d.protocol.is_some()))
+                let protocol = n.protocols.values().any(|p| p.driver_object == object);
+                let associated = edge.is_some_and(|d| d.protocol.is_some());
+                (edge.is_some(), protocol, associated)
             });
-            if !edges {
+            let missing = match role {
+                Role::Intermediate | Role::Miniport if !miniport => Some("miniport"),
+                Role::Protocol if !protocol => Some("protocol"),
+                _ => None,
+            };
+            if let Some(edge) = missing {
                 self.violate(
                     "DE-8",
-                    "DriverEntry succeeded without a registered miniport edge".into(),
+                    format!("DriverEntry succeeded without a registered {edge} edge"),
                 );
-            } else if !associated {
+            } else if role == Role::Intermediate && !associated {
                 self.violate(
                     "DE-5",
                     "DriverEntry succeeded without NdisIMAssociateMiniport".into(),
@@ -95,16 +121,26 @@ impl Host {
     /// nothing stayed behind. What does not say whose it is is looked for when the last
     /// driver goes.
     pub fn unload(&self) {
-        let found = self.ndis(|n| {
-            let (_, object) = n.loaded.pop()?;
-            let mut all = n.drivers.values();
-            let driver = all.find(|d| d.driver_object == object)?;
-            Some((driver.chars.UnloadHandler? as usize as u64, object))
-        });
-        let Some((handler, object)) = found else {
+        let Some((_, object)) = self.ndis(|n| n.loaded.pop()) else {
             return;
         };
-        self.call("MiniportDriverUnload", 0, handler, &[object]);
+        let handler = self.ndis(|n| {
+            let mut all = n.drivers.values();
+            let driver = all.find(|d| d.driver_object == object)?;
+            Some(driver.chars.UnloadHandler? as usize as u64)
+        });
+        let (name, handler) = match handler {
+            Some(handler) => ("MiniportDriverUnload", handler),
+            // A driver without a miniport edge has the system's own.
+            None => (
+                "DriverUnload",
+                self.get(object + at!(DRIVER_OBJECT.DriverUnload), "DRIVER_OBJECT"),
+            ),
+        };
+        if handler == 0 {
+            return;
+        }
+        self.call(name, 0, handler, &[object]);
         self.check_nothing_left("unload", object);
         self.release(object);
     }
@@ -225,7 +261,8 @@ api! { exports:
         if !host.check_version(c.MajorNdisVersion, c.MinorNdisVersion) {
             return NDIS_STATUS_BAD_VERSION;
         }
-        if c.Flags & NDIS_INTERMEDIATE_DRIVER == 0 {
+        let intermediate = host.ndis(|n| n.role) == Role::Intermediate;
+        if intermediate && c.Flags & NDIS_INTERMEDIATE_DRIVER == 0 {
             host.violate("DE-3", "Flags lacks NDIS_INTERMEDIATE_DRIVER".into());
         }
         if c.Flags & NDIS_WDM_DRIVER != 0 {
@@ -249,7 +286,7 @@ api! { exports:
                 host.violate("MPR-4", format!("{name} is missing"));
             }
         }
-        if handler(c.CheckForHangHandlerEx) || handler(c.ResetHandlerEx) {
+        if intermediate && (handler(c.CheckForHangHandlerEx) || handler(c.ResetHandlerEx)) {
             host.violate("MPR-5", "CheckForHangHandlerEx or ResetHandlerEx is set".into());
         }
         if handler(c.DirectOidRequestHandler) != handler(c.CancelDirectOidRequestHandler) {

@@ -86,6 +86,9 @@ impl Host {
 
     /// Pulls or plugs a NIC's cable, and says so.
     pub fn set_link(&self, nic: usize, connected: bool) {
+        if self.plug_image(nic, connected) {
+            return;
+        }
         let now = self.now();
         let config = self.ndis(|n| {
             let x = &mut n.nics[nic];

@@ -19,13 +19,14 @@ api! { exports:
     fn IofCompleteRequest(host, irp: u64, _boost: i8) {
         let status: i32 = host.get(irp + IRP_IO_STATUS, "Irp");
         let information: u64 = host.get(irp + IRP_IO_STATUS + 8, "Irp");
-        let again = host
-            .nt
-            .lock()
-            .expect("nt")
-            .completed
-            .insert(irp, IrpResult { status, information })
-            .is_some();
+        let (again, waiter) = {
+            let mut nt = host.nt.lock().expect("nt");
+            let before = nt.completed.insert(irp, IrpResult { status, information });
+            (before.is_some(), nt.irp_waiters.get(&irp).copied())
+        };
+        if let Some(task) = waiter {
+            host.engine().wake(task);
+        }
         if again {
             host.fatal("HOST-IRP", &format!("the IRP at {irp:#x} is completed twice"));
         }

@@ -73,6 +73,8 @@ pub(crate) struct Nt {
     tables: BTreeMap<u64, Vec<u64>>,
     /// IRPs that were completed, by address.
     pub(crate) completed: BTreeMap<u64, IrpResult>,
+    /// Tasks that wait for the end of an IRP, by its address.
+    pub(crate) irp_waiters: BTreeMap<u64, TaskId>,
 }
 
 #[derive(Default)]

@@ -112,6 +112,17 @@ impl Nic {
         self.sources
     }
 
+    /// Changes what its wire ends at.
+    pub(crate) fn set_far(&mut self, far: Box<dyn Endpoint>) {
+        self.far = Some(far);
+    }
+
+    /// Takes frames that came by the wire, `most` at a time.
+    pub(crate) fn take_received(&mut self, most: usize) -> Vec<Vec<u8>> {
+        let count = self.rx.len().min(most);
+        self.rx.drain(..count).collect()
+    }
+
     /// Its frames go into the trace.
     pub(crate) fn trace_with(&mut self, index: usize, tracer: Option<&Arc<crate::trace::Tracer>>) {
         self.tracer = tracer.map(|tracer| (index, Arc::clone(tracer)));

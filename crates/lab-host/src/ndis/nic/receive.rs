@@ -32,6 +32,9 @@ fn stripped(config: &NicConfig, frame: &mut Vec<u8>) -> Option<Tag> {
 impl Host {
     /// Starts the DPC that indicates received frames, if it is not under way.
     pub(crate) fn rx_kick(&self, nic: usize) {
+        if self.kick_wire(nic) {
+            return;
+        }
         let start = self.ndis(|n| {
             let x = &mut n.nics[nic];
             let start = !x.rx_busy && !x.rx.is_empty() && x.pool.available() > 0;

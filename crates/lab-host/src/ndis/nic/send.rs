@@ -47,7 +47,12 @@ fn tagged(config: &NicConfig, frame: &mut Vec<u8>, tag: Tag) -> bool {
 impl Nic {
     /// Takes a frame to the wire; when it has left, or a line for the log when it is dropped
     /// for its sender.
-    fn take_frame(&mut self, now: u64, mut frame: Vec<u8>, tag: Tag) -> (u64, Option<String>) {
+    pub(crate) fn take_frame(
+        &mut self,
+        now: u64,
+        mut frame: Vec<u8>,
+        tag: Tag,
+    ) -> (u64, Option<String>) {
         if !self.config.connected || self.gone {
             self.mix.dropped += 1;
             // It came before the driver was told: as lost as those that were here already.

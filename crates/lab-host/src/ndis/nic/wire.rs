@@ -83,6 +83,11 @@ impl Nic {
 }
 
 impl Host {
+    /// Starts delivery of what is on the wire to the far end.
+    pub(crate) fn wire_down(&self, nic: usize) {
+        self.wire_kick(nic, Way::Down);
+    }
+
     /// Starts delivery of what is on the wire.
     pub(super) fn wire_kick(&self, nic: usize, way: Way) {
         let due = self.ndis(|n| {

@@ -18,6 +18,9 @@ use crate::vp::DISPATCH;
 impl Host {
     /// Lets a protocol send what it has, and comes back when it wants to.
     pub fn upper_kick(&self, upper: usize) {
+        if self.kick_above(upper) {
+            return;
+        }
         let start = self.ndis(|n| {
             let u = &mut n.uppers[upper];
             if u.polling {
