@@ -8,11 +8,16 @@
 //! There are no processes, files or command line here: the `lab` command confines, this crate
 //! judges. It knows no driver by name.
 
+pub mod faults;
+pub mod generate;
 pub mod ledger;
 pub mod misdeeds;
 pub mod plan;
+pub mod plans;
 pub mod play;
+pub mod shrink;
+pub mod suite;
 
 pub use ledger::Tally;
-pub use plan::{Action, Adapter, Fault, Knobs, Miniport, Plan, Request, Setting, Shape};
+pub use plan::{Action, Adapter, Ask, Fault, Knobs, Miniport, Plan, Request, Setting, Shape};
 pub use play::{End, Outcome, Player, Quiet, host, play};

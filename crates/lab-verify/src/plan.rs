@@ -40,6 +40,23 @@ pub struct Shape {
     /// Virtual miniports above, each with a protocol.
     #[serde(rename = "miniport")]
     pub miniports: Vec<Miniport>,
+    /// Requests that its control device takes.
+    #[serde(default, rename = "ask", skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<Ask>,
+}
+
+/// A request to a control device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Ask {
+    /// Control code.
+    pub code: u32,
+    /// What goes in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub input: Vec<u8>,
+    /// Room for what comes out.
+    #[serde(default)]
+    pub output: u32,
 }
 
 /// An adapter and the binding to it.
@@ -143,6 +160,7 @@ impl Default for Shape {
         Self {
             adapters: vec![Adapter::default()],
             miniports: vec![Miniport::default()],
+            asks: Vec::new(),
         }
     }
 }
@@ -396,6 +414,18 @@ pub enum Action {
         /// Which.
         upper: usize,
     },
+    /// The binding's `UpperBindings` lists other miniports, and NetEventReconfigure says so.
+    SetUpper {
+        /// Which adapter's.
+        adapter: usize,
+        /// Which miniports.
+        upper: Vec<usize>,
+    },
+    /// A property of the device changed: it is stopped and started again.
+    RestartDevice {
+        /// Which.
+        upper: usize,
+    },
     /// The protocol edge uninstalls.
     Uninstall,
     /// The driver unloads.
@@ -439,6 +469,8 @@ impl Action {
                 | Self::Vanish { .. }
                 | Self::Unbind { .. }
                 | Self::Halt { .. }
+                | Self::SetUpper { .. }
+                | Self::RestartDevice { .. }
                 | Self::Uninstall
                 | Self::Unload
         )

@@ -503,9 +503,19 @@ impl Stage {
                     None => drop(host.reconfigure(None)),
                 }
             }
+            Action::SetUpper { adapter, ref upper } => {
+                if let Some(binding) = self.binding(adapter) {
+                    self.let_go(host);
+                    let all = self.uppers.len();
+                    let known = upper.iter().filter(|&&upper| upper < all);
+                    let names = known.map(|&upper| device(upper)).collect();
+                    host.set_upper_bindings(binding, names);
+                }
+            }
             Action::PauseUpper { upper }
             | Action::RestartUpper { upper }
             | Action::PowerUpper { upper, .. }
+            | Action::RestartDevice { upper }
             | Action::Halt { upper } => {
                 if let Some(miniport) = self.miniport(host, upper) {
                     self.upper(host, action, upper, miniport);
@@ -541,6 +551,11 @@ impl Stage {
                     lock(&self.asleep).0.insert(upper);
                 }
                 host.set_miniport_power(miniport, up);
+            }
+            Action::RestartDevice { .. } => {
+                self.let_go(host);
+                host.restart_device(&device(upper));
+                lock(&self.asleep).0.remove(&upper);
             }
             Action::Halt { .. } => {
                 self.let_go(host);

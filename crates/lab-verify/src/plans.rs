@@ -1,0 +1,281 @@
+//! Plans that together reach what an intermediate driver has: each goes from `DriverEntry` to
+//! unload and does one kind of thing to it, with traffic before, meanwhile and after.
+
+use ndis_sys as sys;
+
+use crate::plan::{Action, Plan, Request, Shape};
+
+const US: u64 = 1_000;
+const MS: u64 = 1_000 * US;
+/// Private objects of the lab's adapters.
+const REVERSE: u32 = lab_host::ndis::oid::OID_LAB_REVERSE.0;
+const SCRATCH: u32 = lab_host::ndis::oid::OID_LAB_SCRATCH.0;
+
+/// Some lists each way through everything.
+pub fn traffic(shape: &Shape, lists: u32) -> Vec<Action> {
+    let mut all = Vec::new();
+    for upper in 0..shape.miniports.len() {
+        all.push(Action::Send { upper, lists });
+        for adapter in shape.adapters_of(upper) {
+            all.push(Action::Receive {
+                adapter,
+                upper,
+                lists,
+                resources: None,
+            });
+        }
+    }
+    all
+}
+
+/// The requests that protocols send to an Ethernet miniport, and some that none knows.
+pub fn requests() -> Vec<(Request, u32, Vec<u8>, u32)> {
+    let query = |oid: sys::NDIS_OID, room| (Request::Query, oid.0, Vec::new(), room);
+    let set = |oid: sys::NDIS_OID, input: &[u8]| (Request::Set, oid.0, input.to_vec(), 0);
+    vec![
+        query(sys::OID_GEN_STATISTICS, 152),
+        query(sys::OID_GEN_XMIT_OK, 8),
+        query(sys::OID_GEN_VENDOR_DESCRIPTION, 128),
+        query(sys::OID_GEN_VENDOR_DESCRIPTION, 2),
+        query(sys::OID_802_3_MULTICAST_LIST, 192),
+        query(sys::OID_802_3_CURRENT_ADDRESS, 6),
+        set(sys::OID_802_3_MULTICAST_LIST, &[1, 0, 0x5e, 0, 0, 1]),
+        set(sys::OID_GEN_CURRENT_LOOKAHEAD, &1514_u32.to_le_bytes()),
+        set(sys::OID_GEN_CURRENT_PACKET_FILTER, &0x0b_u32.to_le_bytes()),
+        set(sys::OID_GEN_LINK_PARAMETERS, &[0; 40]),
+        set(sys::OID_GEN_INTERRUPT_MODERATION, &[0; 12]),
+        set(sys::OID_GEN_NETWORK_LAYER_ADDRESSES, &[0; 8]),
+        set(sys::OID_PM_PARAMETERS, &[0; 20]),
+        set(sys::OID_TCP_OFFLOAD_PARAMETERS, &[0; 32]),
+        set(sys::OID_GEN_RECEIVE_SCALE_PARAMETERS, &[0; 64]),
+        set(sys::OID_GEN_CURRENT_PACKET_FILTER, &[1]),
+        (Request::Set, SCRATCH, vec![0x5a; 16], 0),
+        (Request::Query, SCRATCH, Vec::new(), 16),
+        (Request::Method, REVERSE, b"abcdef".to_vec(), 6),
+        (
+            Request::Statistics,
+            sys::OID_GEN_STATISTICS.0,
+            Vec::new(),
+            152,
+        ),
+        query(sys::OID_QOS_PARAMETERS, 64),
+        query(sys::NDIS_OID(0x0f0f_0f0f), 4),
+    ]
+}
+
+/// A request as an action.
+pub fn oid(upper: usize, request: &(Request, u32, Vec<u8>, u32)) -> Action {
+    let (kind, oid, input, output) = request.clone();
+    Action::Oid {
+        upper,
+        kind,
+        oid,
+        input,
+        output,
+        direct: false,
+        cancel_after: None,
+    }
+}
+
+/// Statuses that adapters indicate, with lengths that fit and that do not.
+pub const STATUSES: [(u32, u32); 7] = [
+    (sys::NDIS_STATUS_LINK_STATE.0 as u32, 40),
+    (sys::NDIS_STATUS_LINK_STATE.0 as u32, 3),
+    (sys::NDIS_STATUS_NETWORK_CHANGE.0 as u32, 4),
+    (sys::NDIS_STATUS_MEDIA_SPECIFIC_INDICATION.0 as u32, 64),
+    (sys::NDIS_STATUS_OPER_STATUS.0 as u32, 16),
+    (sys::NDIS_STATUS_PM_CAPABILITIES_CHANGE.0 as u32, 16),
+    (0x4001_7abc, 3),
+];
+
+/// Events of PnP that a binding gets without a buffer.
+pub const EVENTS: [i32; 4] = [
+    sys::NetEventQueryRemoveDevice.0,
+    sys::NetEventCancelRemoveDevice.0,
+    sys::NetEventBindList.0,
+    sys::NetEventBindsComplete.0,
+];
+
+fn requested(shape: &Shape) -> Vec<Action> {
+    let mut all = Vec::new();
+    let last = shape.miniports.len().saturating_sub(1);
+    for upper in [0, last].into_iter().take(1 + usize::from(last > 0)) {
+        all.extend(requests().iter().map(|request| oid(upper, request)));
+        // Kept below until they are cancelled.
+        all.push(Action::HoldOids { hold: true });
+        for direct in [false, true] {
+            all.push(Action::Oid {
+                upper,
+                kind: Request::Query,
+                oid: SCRATCH,
+                input: Vec::new(),
+                output: 16,
+                direct,
+                cancel_after: Some(30 * US),
+            });
+        }
+        all.push(Action::HoldOids { hold: false });
+        all.push(Action::Oid {
+            upper,
+            kind: Request::Query,
+            oid: SCRATCH,
+            input: Vec::new(),
+            output: 16,
+            direct: true,
+            cancel_after: None,
+        });
+    }
+    all
+}
+
+fn edges(shape: &Shape) -> Vec<Action> {
+    let mut all = traffic(shape, 4);
+    for upper in 0..shape.miniports.len() {
+        all.extend([Action::PauseUpper { upper }, Action::RestartUpper { upper }]);
+    }
+    all.extend(traffic(shape, 4));
+    for adapter in 0..shape.adapters.len() {
+        all.push(Action::PauseLower { adapter });
+        all.extend(traffic(shape, 1));
+        all.push(Action::RestartLower { adapter });
+    }
+    all.extend(traffic(shape, 4));
+    all
+}
+
+fn statuses(shape: &Shape) -> Vec<Action> {
+    let mut all = Vec::new();
+    for adapter in 0..shape.adapters.len() {
+        let status = |&(code, bytes): &(u32, u32)| Action::Status {
+            adapter,
+            code,
+            bytes,
+            times: 2,
+        };
+        all.extend(STATUSES.iter().map(status));
+        all.extend([
+            Action::Link { adapter, up: false },
+            Action::Sleep { ns: 200 * US },
+            Action::Link { adapter, up: true },
+            Action::Sleep { ns: 200 * US },
+        ]);
+    }
+    all.extend(traffic(shape, 4));
+    all
+}
+
+fn power(shape: &Shape) -> Vec<Action> {
+    let mut all = traffic(shape, 4);
+    let uppers = 0..shape.miniports.len();
+    let adapters = 0..shape.adapters.len();
+    all.extend(
+        uppers
+            .clone()
+            .map(|upper| Action::PowerUpper { upper, up: false }),
+    );
+    all.extend(
+        adapters
+            .clone()
+            .map(|adapter| Action::PowerLower { adapter, up: false }),
+    );
+    all.extend(adapters.map(|adapter| Action::PowerLower { adapter, up: true }));
+    all.extend(uppers.map(|upper| Action::PowerUpper { upper, up: true }));
+    all.extend(traffic(shape, 4));
+    all
+}
+
+fn events(shape: &Shape) -> Vec<Action> {
+    let mut all = traffic(shape, 2);
+    for adapter in 0..shape.adapters.len() {
+        all.extend(EVENTS.map(|code| Action::NetEvent { adapter, code }));
+        all.push(Action::Reconfigure {
+            adapter: Some(adapter),
+        });
+        all.push(Action::Reset { adapter, ns: MS });
+    }
+    all.push(Action::Reconfigure { adapter: None });
+    for upper in 0..shape.miniports.len() {
+        all.push(Action::CancelSends { upper, id: 7 });
+    }
+    for adapter in 0..shape.adapters.len() {
+        all.push(Action::HoldSends {
+            adapter,
+            hold: true,
+        });
+    }
+    all.extend(traffic(shape, 4));
+    for upper in 0..shape.miniports.len() {
+        all.push(Action::CancelSends { upper, id: 7 });
+    }
+    all
+}
+
+fn devices(shape: &Shape) -> Vec<Action> {
+    let mut all = traffic(shape, 2);
+    let last = shape.miniports.len().saturating_sub(1);
+    for (adapter, below) in shape.adapters.iter().enumerate() {
+        let mut fewer = below.upper.clone();
+        fewer.pop();
+        all.push(Action::SetUpper {
+            adapter,
+            upper: fewer,
+        });
+    }
+    all.extend(traffic(shape, 1));
+    for (adapter, below) in shape.adapters.iter().enumerate() {
+        all.push(Action::SetUpper {
+            adapter,
+            upper: below.upper.clone(),
+        });
+    }
+    all.push(Action::Sleep { ns: MS });
+    all.push(Action::RestartDevice { upper: last });
+    all.extend(traffic(shape, 2));
+    all.push(Action::Halt { upper: last });
+    all.extend(traffic(shape, 1));
+    all
+}
+
+fn again(shape: &Shape) -> Vec<Action> {
+    let mut all = traffic(shape, 2);
+    for adapter in 0..shape.adapters.len() {
+        all.push(Action::Unbind { adapter });
+        all.push(Action::Bind { adapter });
+    }
+    all.extend(traffic(shape, 2));
+    for adapter in 0..shape.adapters.len() {
+        all.push(Action::Vanish { adapter });
+    }
+    all
+}
+
+/// The plans.
+pub fn whole(shape: &Shape) -> Vec<Plan> {
+    let mut life = traffic(shape, 8);
+    life.push(Action::Settle);
+    life.extend(traffic(shape, 8));
+    life.push(Action::Settle);
+    let asks = shape.asks.iter().map(|ask| Action::Control {
+        code: ask.code,
+        input: ask.input.clone(),
+        output: ask.output,
+    });
+    let mut asked: Vec<Action> = traffic(shape, 2);
+    asked.extend(asks);
+    // Timers of the driver get their turn.
+    asked.push(Action::Sleep { ns: 3_000 * MS });
+    asked.extend(traffic(shape, 2));
+    let mut all = vec![
+        ("traffic", life),
+        ("requests", requested(shape)),
+        ("edges", edges(shape)),
+        ("statuses", statuses(shape)),
+        ("power", power(shape)),
+        ("events", events(shape)),
+        ("devices", devices(shape)),
+        ("again", again(shape)),
+    ];
+    all.push(("time and questions", asked));
+    let plan = |(name, middle)| Plan::life(name, shape.clone(), middle);
+    all.into_iter().map(plan).collect()
+}

@@ -1,0 +1,379 @@
+//! Suites: what a driver is put through, play by play.
+//!
+//! A suite is a list of plans that may grow from what earlier plays showed. It is pure: the same
+//! image, shape and settings give the same plays, so that a suite can be taken up at any play
+//! by a process that starts anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use lab_net::mix::{Chance, derive};
+use serde::{Deserialize, Serialize};
+
+use crate::faults::{Book, Site, failing};
+use crate::generate::generate;
+use crate::plan::{Fault, Plan, Shape};
+use crate::play::{Outcome, Player};
+use crate::{plans, shrink};
+
+/// What can be asked of a driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Suite {
+    /// Whole plans, each in every manner.
+    Plans,
+    /// Every fault of every whole plan in turn, then pairs.
+    Faults,
+    /// The adapter vanishes before each action of each whole plan.
+    Vanish,
+    /// Generated plans, each with a schedule of its own.
+    Schedules,
+}
+
+impl Suite {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Plans, Self::Faults, Self::Vanish, Self::Schedules];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plans => "plans",
+            Self::Faults => "faults",
+            Self::Vanish => "vanish",
+            Self::Schedules => "schedules",
+        }
+    }
+
+    /// The suite of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|suite| suite.name() == name)
+    }
+}
+
+/// How much is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effort {
+    /// Seed of everything.
+    pub seed: u64,
+    /// Hits of each fault site that fail one by one; beyond them only every power of two.
+    pub deep: u64,
+    /// Pairs of faults.
+    pub pairs: u64,
+    /// Generated plans.
+    pub schedules: u64,
+    /// Candidates that are tried to shrink a failure.
+    pub shrink: usize,
+    /// Failures of a suite after which it ends.
+    pub enough: usize,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self {
+            seed: 0x5eed,
+            deep: 3,
+            pairs: 500,
+            schedules: 2000,
+            shrink: 300,
+            enough: 8,
+        }
+    }
+}
+
+/// A play that went wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// In which suite.
+    pub suite: Suite,
+    /// The play's number in it.
+    pub number: u64,
+    /// Ids of what went wrong.
+    pub ids: BTreeSet<String>,
+    /// The first finding's text, or how it ended.
+    pub what: String,
+    /// The plan that was played.
+    pub plan: Plan,
+    /// The shortest that fails in the same way.
+    pub short: Plan,
+    /// Digest of every crossing of a play of `short`.
+    pub trace: u64,
+}
+
+/// What a suite showed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Plays.
+    pub plays: u64,
+    /// Failures, one of each set of ids.
+    pub failures: Vec<Failure>,
+    /// Plays that went wrong, with those like another.
+    pub wrong: u64,
+    /// How often each rule was broken.
+    pub broken: BTreeMap<String, u64>,
+    /// Fault sites that were hit.
+    pub hit: BTreeSet<Site>,
+    /// Hits that no instruction of the image explains: function and where it was called.
+    pub strange: BTreeSet<(String, u32)>,
+    /// Faults that were injected.
+    pub injected: u64,
+    /// Crossings between driver and host.
+    pub crossings: u64,
+    /// Virtual nanoseconds.
+    pub virtual_ns: u64,
+    /// Time it took.
+    pub wall: Duration,
+}
+
+impl Report {
+    /// Adds another suite's.
+    pub fn add(&mut self, other: &Self) {
+        self.plays += other.plays;
+        self.failures.extend_from_slice(&other.failures);
+        self.wrong += other.wrong;
+        for (rule, count) in &other.broken {
+            *self.broken.entry(rule.clone()).or_default() += count;
+        }
+        self.hit.extend(other.hit.iter().cloned());
+        self.strange.extend(other.strange.iter().cloned());
+        self.injected += other.injected;
+        self.crossings += other.crossings;
+        self.virtual_ns += other.virtual_ns;
+        self.wall += other.wall;
+    }
+}
+
+/// Runs suites on a player.
+pub struct Runner<'a> {
+    /// The driver.
+    pub player: &'a Player,
+    /// The machine around it.
+    pub shape: Shape,
+    /// How much is done.
+    pub effort: Effort,
+    book: Book,
+    /// Plays before this number are left out: another process has done them.
+    pub from: u64,
+    /// Told before each play: its number, of how many, the plan.
+    #[expect(clippy::type_complexity, reason = "one place")]
+    pub before: Box<dyn FnMut(u64, u64, &Plan) + 'a>,
+}
+
+impl<'a> Runner<'a> {
+    /// A runner.
+    pub fn new(player: &'a Player, shape: Shape, effort: Effort) -> Self {
+        Self {
+            book: Book::of(&player.image),
+            player,
+            shape,
+            effort,
+            from: 0,
+            before: Box::new(|_, _, _| {}),
+        }
+    }
+
+    /// The sites of the image.
+    pub const fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// Runs a suite.
+    ///
+    /// # Errors
+    /// When the image cannot be restored.
+    pub fn run(&mut self, suite: Suite) -> std::io::Result<Report> {
+        let began = Instant::now();
+        let mut report = Report::default();
+        match suite {
+            Suite::Plans => self.plans(&mut report)?,
+            Suite::Faults => self.faults(&mut report)?,
+            Suite::Vanish => self.vanish(&mut report)?,
+            Suite::Schedules => self.schedules(&mut report)?,
+        }
+        report.hit = self.book.hit().clone();
+        report.strange.clone_from(&self.book.strange);
+        report.wall = began.elapsed();
+        Ok(report)
+    }
+
+    /// One play, judged; whether the suite goes on.
+    fn judge(
+        &mut self,
+        suite: Suite,
+        (number, of): (u64, u64),
+        plan: &Plan,
+        report: &mut Report,
+    ) -> std::io::Result<bool> {
+        if number < self.from {
+            return Ok(true);
+        }
+        (self.before)(number, of, plan);
+        let outcome = self.player.play(plan)?;
+        self.note(&outcome, report);
+        if outcome.is_clean() {
+            return Ok(true);
+        }
+        report.wrong += 1;
+        for finding in &outcome.findings {
+            *report.broken.entry(finding.rule.clone()).or_default() += 1;
+        }
+        let ids = outcome.ids();
+        if report.failures.iter().any(|failure| failure.ids == ids) {
+            return Ok(true);
+        }
+        let failure = self.shrunk(suite, number, plan, &outcome)?;
+        report.failures.push(failure);
+        Ok(report.failures.len() < self.effort.enough)
+    }
+
+    fn note(&mut self, outcome: &Outcome, report: &mut Report) {
+        self.book.take(&outcome.fallible);
+        report.plays += 1;
+        report.injected += outcome.failed;
+        report.crossings += outcome.crossings;
+        report.virtual_ns += outcome.virtual_ns;
+    }
+
+    fn shrunk(
+        &self,
+        suite: Suite,
+        number: u64,
+        plan: &Plan,
+        outcome: &Outcome,
+    ) -> std::io::Result<Failure> {
+        let ids = outcome.ids();
+        // The first rule is what it is about; others may be its consequences.
+        let first = outcome.findings.first().map(|f| f.rule.clone());
+        let fails = |candidate: &Plan| {
+            self.player.play(candidate).is_ok_and(|again| match &first {
+                Some(rule) => again.findings.first().is_some_and(|f| f.rule == *rule),
+                None => again.ids() == ids,
+            })
+        };
+        let (mut short, _) = shrink::shrink(plan, self.effort.shrink, fails);
+        short.name = format!(
+            "{} ({})",
+            plan.name,
+            ids.iter().cloned().collect::<Vec<_>>().join(", ")
+        );
+        let trace = self.player.play(&short)?.trace;
+        Ok(Failure {
+            suite,
+            number,
+            what: what(outcome),
+            ids,
+            plan: plan.clone(),
+            short,
+            trace,
+        })
+    }
+
+    fn plans(&mut self, report: &mut Report) -> std::io::Result<()> {
+        use lab_host::Manner;
+        const MANNERS: [Manner; 4] = [Manner::Any, Manner::Inline, Manner::Pending, Manner::Early];
+        const SEEDS: u64 = 4;
+        let all = plans::whole(&self.shape);
+        let of = all.len() as u64 * MANNERS.len() as u64 * SEEDS;
+        let mut number = 0;
+        for plan in &all {
+            for manner in MANNERS {
+                for seed in 0..SEEDS {
+                    let mut plan = plan.clone();
+                    plan.knobs.manner = manner;
+                    plan.seed = derive(self.effort.seed, seed);
+                    if !self.judge(Suite::Plans, (number, of), &plan, report)? {
+                        return Ok(());
+                    }
+                    number += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn faults(&mut self, report: &mut Report) -> std::io::Result<()> {
+        let mut cases: Vec<(usize, Fault)> = Vec::new();
+        let all = plans::whole(&self.shape);
+        for (at, plan) in all.iter().enumerate() {
+            let outcome = self.player.play(plan)?;
+            self.note(&outcome, report);
+            let faults = self.book.faults(&outcome.fallible, self.effort.deep);
+            cases.extend(faults.into_iter().map(|fault| (at, fault)));
+        }
+        let of = cases.len() as u64 + self.effort.pairs;
+        let mut number = 0;
+        for (at, fault) in &cases {
+            let plan = failing(&all[*at], std::slice::from_ref(fault));
+            if !self.judge(Suite::Faults, (number, of), &plan, report)? {
+                return Ok(());
+            }
+            number += 1;
+        }
+        let mut chance = Chance::new(derive(self.effort.seed, 1));
+        for pair in 0..self.effort.pairs {
+            let one = &cases[chance.below(cases.len() as u64) as usize];
+            let same: Vec<&Fault> = cases
+                .iter()
+                .filter(|c| c.0 == one.0)
+                .map(|c| &c.1)
+                .collect();
+            let other = same[chance.below(same.len() as u64) as usize];
+            let mut plan = failing(&all[one.0], &[one.1.clone(), other.clone()]);
+            plan.seed = derive(self.effort.seed, pair);
+            if !self.judge(Suite::Faults, (number, of), &plan, report)? {
+                return Ok(());
+            }
+            number += 1;
+        }
+        Ok(())
+    }
+
+    fn vanish(&mut self, report: &mut Report) -> std::io::Result<()> {
+        use crate::plan::Action;
+        let all = plans::whole(&self.shape);
+        let adapters = self.shape.adapters.len();
+        let of = all.iter().map(|p| p.actions.len() as u64).sum::<u64>() * adapters as u64;
+        let mut number = 0;
+        for plan in &all {
+            for at in 1..plan.actions.len() {
+                for adapter in 0..adapters {
+                    let mut cut = plan.clone();
+                    // Beside what is done, not after it.
+                    let beside = cut.actions[at].clone();
+                    cut.actions[at] = Action::Together {
+                        actions: vec![beside, Action::Vanish { adapter }],
+                    };
+                    cut.name = format!("{}, adapter {adapter} vanishes at {at}", cut.name);
+                    cut.seed = derive(self.effort.seed, number);
+                    if !self.judge(Suite::Vanish, (number, of), &cut, report)? {
+                        return Ok(());
+                    }
+                    number += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn schedules(&mut self, report: &mut Report) -> std::io::Result<()> {
+        let of = self.effort.schedules;
+        for number in 0..of {
+            let plan = generate(derive(self.effort.seed, number), &self.shape);
+            if !self.judge(Suite::Schedules, (number, of), &plan, report)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What went wrong, in one line.
+pub fn what(outcome: &Outcome) -> String {
+    use crate::play::End;
+    match (outcome.findings.first(), &outcome.end) {
+        (Some(finding), _) => finding.message.clone(),
+        (None, End::Crashed(crash)) => format!("{:?}: {}", crash.kind, crash.message),
+        (None, End::Hung(waiting)) => waiting.join("; "),
+        (None, End::Refused(status)) => format!("DriverEntry fails with {status:#x}"),
+        (None, End::Done) => "nothing".into(),
+    }
+}
