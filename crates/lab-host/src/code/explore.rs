@@ -80,14 +80,17 @@ pub(super) fn explore(image: &Image) -> Found {
     follow(image, &mut found, work);
     // What is left of functions with unwind information: code behind a call that is not known
     // to return, or that only an unrecognised table leads to.
+    let mut before = 0;
     loop {
         let mut more = Vec::new();
         for &(start, end) in &image.functions {
             gaps(image, &found, start, end, &mut more);
         }
-        if more.is_empty() {
+        // Gaps that nothing can be found in stay.
+        if more.is_empty() || found.instructions.len() == before {
             break;
         }
+        before = found.instructions.len();
         found.leaders.extend(&more);
         follow(image, &mut found, more);
     }
@@ -104,6 +107,12 @@ fn gaps(image: &Image, found: &Found, start: u64, end: u64, more: &mut Vec<u64>)
     while at < end {
         if let Some(known) = found.instructions.get(&at) {
             at = known.next_ip();
+            continue;
+        }
+        // An entry of the table may begin within an instruction that something else leads to.
+        let before = found.instructions.range(..at).next_back();
+        if let Some(next) = before.map(|(_, i)| i.next_ip()).filter(|&next| next > at) {
+            at = next;
             continue;
         }
         let next = found
