@@ -119,6 +119,7 @@ pub struct Host {
     omission: omission::Omission,
     pub(crate) tracer: crate::trace::Shared,
     emulation: Mutex<emulate::Emulation>,
+    pub(crate) marks: crate::trace::coverage::Marks,
 }
 
 // SAFETY: what is not behind a lock is atomic or never changes. The raw pointers in the
@@ -178,6 +179,7 @@ impl Host {
             omission: omission::Omission::default(),
             tracer: crate::trace::Shared::default(),
             emulation: Mutex::default(),
+            marks: crate::trace::coverage::Marks::default(),
             arena,
             config,
         });
@@ -309,6 +311,7 @@ impl Host {
             vp.reset(&self.arena);
         }
         self.traps.forget();
+        self.marks.forget();
         self.trace_reset(seed);
         *self.emulation.lock().expect("emulation") = emulate::Emulation::default();
         crate::nt::write_variables(self);

@@ -140,6 +140,7 @@ impl Host {
     pub fn set_trap(&self, at: u64, stays: bool, action: crate::trap::Action) -> bool {
         let code = self.image_at(at).is_some_and(|i| i.is_code(at));
         if code {
+            self.marks.yield_to_trap(&self.arena, at);
             self.traps.set(&self.arena, at, stays, action);
         }
         code
@@ -152,7 +153,7 @@ impl Host {
 
     /// A `SIGTRAP` hit the calling thread in driver code: true when a trap was there.
     pub fn trapped(&self, context: &mut libc::mcontext_t) -> bool {
-        self.traps.hit(&self.arena, context)
+        self.marks.hit(&self.arena, context) || self.traps.hit(&self.arena, context)
     }
 
     fn in_task(&self) -> Option<&Vp> {

@@ -66,6 +66,7 @@ impl Host {
             n.role = role;
             service.clone_into(&mut n.service);
         });
+        self.arm_marks();
         let status = self.call("DriverEntry", 0, image.entry, &[object, path]) as u32 as i32;
         self.free_unicode(path);
         if status == 0x103 {

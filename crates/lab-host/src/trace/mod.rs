@@ -8,6 +8,7 @@
 //! The tracer's lock is a leaf: it may be taken under that of the NDIS part, never the other way,
 //! and is not held while the driver or another part of the host runs.
 
+pub(crate) mod coverage;
 mod follow;
 mod read;
 pub mod record;
@@ -17,6 +18,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use coverage::Block;
 pub use record::{Bytes, Crossing, List, ObjectKind, Oid, ReadError, Reader, Record, Wire};
 
 use crate::handle::{Kind, is_handle};
