@@ -16,7 +16,9 @@ static HOST: OnceLock<&'static Host> = OnceLock::new();
 extern "C" fn trap(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes a ucontext to a SA_SIGINFO handler.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
-    let ours = HOST.get().is_some_and(|host| host.trapped(&mut context.uc_mcontext));
+    let ours = HOST
+        .get()
+        .is_some_and(|host| host.trapped(&mut context.uc_mcontext));
     if !ours {
         std::process::abort();
     }
@@ -68,20 +70,34 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     assert!(player.host.cover());
     let raw = out.join("trace.raw");
-    assert!(player.host.trace_to(Box::new(File::create(&raw)?), Options::default()));
+    assert!(
+        player
+            .host
+            .trace_to(Box::new(File::create(&raw)?), Options::default())
+    );
     let outcome = player.play(&plan)?;
-    println!("{:?} {:?} {} crossings", outcome.ids(), outcome.end, outcome.crossings);
+    println!(
+        "{:?} {:?} {} crossings",
+        outcome.ids(),
+        outcome.end,
+        outcome.crossings
+    );
     player.host.trace_flush();
     let trace = Trace::read(std::io::BufReader::new(File::open(&raw)?))?;
     let mut places = Places::default();
     for (index, adapter) in plan.shape.adapters.iter().enumerate() {
-        places.adapters.insert(format!("NIC{index}"), Some(format!("w{index}")));
+        places
+            .adapters
+            .insert(format!("NIC{index}"), Some(format!("w{index}")));
         for &upper in &adapter.upper {
             let vlan = plan.shape.miniports.get(upper).and_then(|m| m.vlan);
-            let place = places.miniports.entry(format!("VM{upper}")).or_insert(MiniportPlace {
-                adapters: Vec::new(),
-                vlan,
-            });
+            let place = places
+                .miniports
+                .entry(format!("VM{upper}"))
+                .or_insert(MiniportPlace {
+                    adapters: Vec::new(),
+                    vlan,
+                });
             place.adapters.push(format!("NIC{index}"));
         }
     }
@@ -103,10 +119,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let all: Vec<_> = blocks.iter().map(|(block, _)| *block).collect();
     let map = Map::new(&image, pdb, &all)?;
     println!("{} blocks mapped in {:?}", all.len(), began.elapsed());
-    let reached: BTreeSet<u32> =
-        blocks.iter().filter(|(_, hit)| *hit).map(|(block, _)| block.start).collect();
+    let reached: BTreeSet<u32> = blocks
+        .iter()
+        .filter(|(_, hit)| *hit)
+        .map(|(block, _)| block.start)
+        .collect();
     let coverage = map.coverage(&reached);
-    println!("{}", coverage.text().lines().take(40).collect::<Vec<_>>().join("\n"));
+    println!(
+        "{}",
+        coverage
+            .text()
+            .lines()
+            .take(40)
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
     fs::write(out.join("coverage.info"), coverage.lcov("life"))?;
     Ok(())
 }

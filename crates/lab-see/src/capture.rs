@@ -54,7 +54,10 @@ fn edges(trace: &Trace, story: &Story) -> Result<Vec<Capture>, PcapError> {
     for ((kind, edge), frames) in edges {
         let name = short(trace.name(edge));
         let (word, words) = if kind == ObjectKind::Miniport {
-            ("miniport", "what the protocol above and the driver hand each other")
+            (
+                "miniport",
+                "what the protocol above and the driver hand each other",
+            )
         } else {
             ("adapter", "what the driver and the adapter hand each other")
         };

@@ -86,7 +86,11 @@ impl Map {
         let base = file.relative_address_base();
         let bad = |e: &dyn std::fmt::Display| MapError::Pdb(e.to_string());
         let mut pdb = PDB::open(Cursor::new(pdb)).map_err(|e| bad(&e))?;
-        let guid = pdb.pdb_information().map_err(|e| bad(&e))?.guid.to_bytes_le();
+        let guid = pdb
+            .pdb_information()
+            .map_err(|e| bad(&e))?
+            .guid
+            .to_bytes_le();
         let wanted = file.pdb_info().ok().flatten().map(|info| info.guid());
         if wanted.is_some_and(|wanted| wanted != guid) {
             return Err(MapError::Pdb("it belongs to another build".into()));
@@ -179,7 +183,11 @@ impl Map {
             .collect();
         Coverage {
             blocks: Share {
-                reached: self.blocks.iter().filter(|b| reached.contains(&b.start)).count(),
+                reached: self
+                    .blocks
+                    .iter()
+                    .filter(|b| reached.contains(&b.start))
+                    .count(),
                 known: self.blocks.len(),
             },
             files: named,
@@ -236,7 +244,13 @@ impl Share {
 
 impl std::fmt::Display for Share {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} of {} ({:.1} %)", self.reached, self.known, self.percent())
+        write!(
+            f,
+            "{} of {} ({:.1} %)",
+            self.reached,
+            self.known,
+            self.percent()
+        )
     }
 }
 
@@ -377,7 +391,11 @@ mod tests {
         Map {
             files: vec!["drivers/x/src/lib.rs".into()],
             functions: vec![("one".into(), 0, 3), ("two".into(), 0, 9)],
-            blocks: vec![block(0x1000, &[3, 4], 0), block(0x1010, &[4, 5], 0), block(0x1020, &[9], 1)],
+            blocks: vec![
+                block(0x1000, &[3, 4], 0),
+                block(0x1010, &[4, 5], 0),
+                block(0x1020, &[9], 1),
+            ],
         }
     }
 
@@ -389,7 +407,13 @@ mod tests {
         assert_eq!(file.lines, expected);
         let reached: Vec<_> = file.functions.iter().map(|f| f.reached).collect();
         assert_eq!(reached, [true, false]);
-        assert_eq!(coverage.blocks, Share { reached: 1, known: 3 });
+        assert_eq!(
+            coverage.blocks,
+            Share {
+                reached: 1,
+                known: 3
+            }
+        );
         assert!(coverage.text().contains("drivers/x/src/lib.rs:9: two"));
     }
 
@@ -405,6 +429,9 @@ mod tests {
 
     #[test]
     fn what_is_no_image_is_said() {
-        assert!(matches!(Map::new(b"x", Vec::new(), &[]), Err(MapError::Image(_))));
+        assert!(matches!(
+            Map::new(b"x", Vec::new(), &[]),
+            Err(MapError::Image(_))
+        ));
     }
 }

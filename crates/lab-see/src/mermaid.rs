@@ -106,7 +106,12 @@ fn clones(trace: &Trace, request: u32) -> BTreeSet<u32> {
     let mut all = BTreeSet::from([request]);
     // Twice: forward finds clones, the second time those of parents.
     for _ in 0..2 {
-        for oid in trace.events.iter().filter_map(Event::call).filter_map(|c| c.oid.as_ref()) {
+        for oid in trace
+            .events
+            .iter()
+            .filter_map(Event::call)
+            .filter_map(|c| c.oid.as_ref())
+        {
             if let Some(parent) = oid.parent
                 && (all.contains(&parent) || all.contains(&oid.id))
             {
@@ -146,7 +151,11 @@ pub fn sequence(trace: &Trace, story: &Story, follow: Follow) -> Option<String> 
     // From the top of the stack to its bottom.
     who.sort();
     let mut out = String::from("sequenceDiagram\n");
-    let _ = writeln!(out, "    %% {title}, seed {:#x}", trace.seeds.first().unwrap_or(&0));
+    let _ = writeln!(
+        out,
+        "    %% {title}, seed {:#x}",
+        trace.seeds.first().unwrap_or(&0)
+    );
     for w in &who {
         let _ = writeln!(out, "    participant {} as {}", w.id(), w.title());
     }
@@ -184,7 +193,11 @@ pub fn sequence(trace: &Trace, story: &Story, follow: Follow) -> Option<String> 
         );
     }
     if steps.len() > STEPS {
-        let _ = writeln!(out, "    Note over driver: {} more steps", steps.len() - STEPS);
+        let _ = writeln!(
+            out,
+            "    Note over driver: {} more steps",
+            steps.len() - STEPS
+        );
     }
     Some(out)
 }

@@ -195,7 +195,10 @@ impl Trace {
 
     fn push(&mut self, run: &Run, time: u64, cpu: u32, task: u64, what: What) {
         let time = run.began + time;
-        let shown = self.events.last().map_or(time, |last| time.max(last.shown + 1));
+        let shown = self
+            .events
+            .last()
+            .map_or(time, |last| time.max(last.shown + 1));
         self.events.push(Event {
             time,
             shown,

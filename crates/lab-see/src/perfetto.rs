@@ -171,7 +171,13 @@ pub fn timeline(trace: &Trace) -> Vec<u8> {
                 let way = if wire.up { "up" } else { "down" };
                 let lost = if wire.dropped { ", lost" } else { "" };
                 let name = format!("{way}, {} bytes{lost}", wire.length);
-                writer.event(event.shown, track, INSTANT, Some(name), TrackEvent::default());
+                writer.event(
+                    event.shown,
+                    track,
+                    INSTANT,
+                    Some(name),
+                    TrackEvent::default(),
+                );
             }
             What::Finding { rule, message } => {
                 let track = uuid(PROCESSOR, u64::from(event.cpu));

@@ -249,7 +249,10 @@ impl Teller<'_> {
         if !sighting.up
             && let Some(flow) = flow(&sighting.bytes, sighting.tag)
         {
-            self.own.entry(sighting.edge).or_default().insert(flow.source);
+            self.own
+                .entry(sighting.edge)
+                .or_default()
+                .insert(flow.source);
         }
     }
 
@@ -315,7 +318,10 @@ impl Teller<'_> {
     fn down(&mut self, story: &Story, at: usize, came: usize, from: u32, copies: usize) -> String {
         let (here, there) = (&story.sightings[at], &story.sightings[came]);
         let whose = self.whose(story, at, from);
-        let (port, member) = (self.name(there.edge).to_owned(), self.name(here.edge).to_owned());
+        let (port, member) = (
+            self.name(there.edge).to_owned(),
+            self.name(here.edge).to_owned(),
+        );
         let begin = format!(
             "{whose}, sent by the protocol above {port}; owner: adapter {member}, chosen because"
         );
@@ -324,7 +330,11 @@ impl Teller<'_> {
                 "{whose}, received by adapter {port}; owner: adapter {member}, the driver passes it on down"
             );
         }
-        let below = self.places.miniports.get(&port).map(|m| m.adapters.as_slice());
+        let below = self
+            .places
+            .miniports
+            .get(&port)
+            .map(|m| m.adapters.as_slice());
         let why = match below {
             Some([_]) => format!("it is the only adapter below {port}"),
             _ => self.habit(story, at, came, copies),
@@ -417,8 +427,14 @@ impl Teller<'_> {
                 reasons.push("its destination is everybody".to_owned());
             } else if to.0[0] & 1 == 1 {
                 reasons.push("its destination is a group".to_owned());
-            } else if self.own.get(&here.edge).is_some_and(|own| own.contains(&to)) {
-                reasons.push(format!("its destination is the address that {port} sends from"));
+            } else if self
+                .own
+                .get(&here.edge)
+                .is_some_and(|own| own.contains(&to))
+            {
+                reasons.push(format!(
+                    "its destination is the address that {port} sends from"
+                ));
             } else {
                 reasons.push("its destination is an address that was not seen to send".to_owned());
             }
@@ -460,7 +476,8 @@ impl Teller<'_> {
         }
         for sighting in &mut story.sightings {
             if sighting.comment.is_empty() {
-                sighting.comment = format!("nbl {}, frame {} of it", sighting.list, sighting.buffer + 1);
+                sighting.comment =
+                    format!("nbl {}, frame {} of it", sighting.list, sighting.buffer + 1);
             }
         }
     }
