@@ -26,3 +26,4 @@ pub mod vp;
 pub use engine::{Engine, Job, Level, RunEnd};
 pub use host::{Config, EngineKind, FALLIBLE, FaultHit, FaultOrder, Host, Manner, exports};
 pub use image::{Image, LoadError};
+pub use nt::{DeviceFile, PendingRequest};

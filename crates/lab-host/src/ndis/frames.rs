@@ -13,13 +13,11 @@ use std::collections::VecDeque;
 
 use lab_net::Endpoint;
 
-use super::device::{
-    ControlError, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DEVICE_CONTROL, IRP_MJ_READ,
-    IRP_MJ_WRITE, MAJORS,
-};
+use super::device::ControlError;
 use super::tag::Tag;
 use crate::engine::Job;
 use crate::host::Host;
+use crate::nt::DeviceFile;
 use crate::vp::TaskId;
 
 /// Says by a ULONG whether the far end of the wire is there.
@@ -43,8 +41,8 @@ enum End {
 pub(crate) struct Port {
     name: String,
     end: End,
-    /// Handle, object and handlers while it is open.
-    open: Option<(u64, u64, [u64; MAJORS])>,
+    /// The device while it is open.
+    open: Option<DeviceFile>,
     closing: bool,
     /// Tasks that are not over.
     tasks: u32,
@@ -101,13 +99,7 @@ impl Host {
             let p = &n.ports[port];
             (p.name.clone(), matches!(p.end, End::Wire(_)))
         });
-        let open = self.hold_device(&name).ok_or(ControlError::NoDevice)?;
-        let (handle, object, majors) = open;
-        let opened = self.irp(object, &majors, IRP_MJ_CREATE, 0, &[], 0)?;
-        if opened.status < 0 {
-            self.let_device_go(handle);
-            return Err(ControlError::Open(opened.status));
-        }
+        let open = self.open_device(&name)?;
         self.ndis(|n| {
             let p = &mut n.ports[port];
             p.open = Some(open);
@@ -129,7 +121,7 @@ impl Host {
 
     /// Ends the flow and closes the device, which may be removed already.
     pub fn close_frames(&self, port: usize) {
-        let Some((handle, object, majors)) = self.ndis(|n| {
+        let Some(file) = self.ndis(|n| {
             n.ports[port].closing = true;
             n.ports[port].open
         }) else {
@@ -137,13 +129,12 @@ impl Host {
         };
         self.kick_port(port);
         // Ends the read that waits in the driver.
-        let _ended = self.irp(object, &majors, IRP_MJ_CLEANUP, 0, &[], 0);
+        self.clean_up_file(file);
         self.wait_until("for a program to end", LOOK, u64::MAX / 2, |host| {
             host.ndis(|n| n.ports[port].tasks == 0)
         });
-        let _closed = self.irp(object, &majors, IRP_MJ_CLOSE, 0, &[], 0);
         self.ndis(|n| n.ports[port].open = None);
-        self.let_device_go(handle);
+        self.end_file(file);
     }
 
     /// Whether the device of a port is open.
@@ -153,18 +144,11 @@ impl Host {
 
     /// Plugs the cable in, or pulls it.
     fn plug_frames(&self, port: usize, plugged: bool) -> Result<(), ControlError> {
-        let Some((_, object, majors)) = self.ndis(|n| n.ports[port].open) else {
+        let Some(file) = self.ndis(|n| n.ports[port].open) else {
             return Ok(());
         };
         let word = u32::from(plugged).to_le_bytes();
-        let reply = self.irp(
-            object,
-            &majors,
-            IRP_MJ_DEVICE_CONTROL,
-            IOCTL_MEDIA,
-            &word,
-            0,
-        )?;
+        let reply = self.control_file(&file, IOCTL_MEDIA, &word, 0);
         if reply.status < 0 {
             return Err(ControlError::Open(reply.status));
         }
@@ -217,12 +201,12 @@ impl Host {
     }
 
     fn read_frames(&self, port: usize) {
-        while let Some((_, object, majors)) = self.ndis(|n| {
+        while let Some(file) = self.ndis(|n| {
             let p = &n.ports[port];
             p.open.filter(|_| !p.closing)
         }) {
-            match self.irp(object, &majors, IRP_MJ_READ, 0, &[], ROOM) {
-                Ok(reply) if reply.status >= 0 => {
+            match self.read_file(&file, ROOM) {
+                reply if reply.status >= 0 => {
                     self.ndis(|n| n.ports[port].read.push_back(reply.output));
                     self.kick_port(port);
                 }
@@ -236,7 +220,7 @@ impl Host {
     fn write_frames(&self, port: usize) {
         let me = self.local().id;
         self.ndis(|n| n.ports[port].writer = Some(me));
-        while let Some((_, object, majors)) = self.ndis(|n| {
+        while let Some(file) = self.ndis(|n| {
             let p = &n.ports[port];
             p.open.filter(|_| !p.closing)
         }) {
@@ -245,7 +229,7 @@ impl Host {
             let idle = !handed && frames.is_empty();
             for frame in frames {
                 // One that the driver refuses is lost, as on any wire.
-                let _written = self.irp(object, &majors, IRP_MJ_WRITE, 0, &frame, 0);
+                let _written = self.write_file(&file, &frame);
             }
             if idle {
                 let due = self.next_frame(port);

@@ -76,6 +76,7 @@ impl Host {
             self.check_nothing_left("a failed DriverEntry", object);
             self.release(object);
         } else {
+            self.devices_are_ready(object);
             let (miniport, protocol, associated) = self.ndis(|n| {
                 n.loaded.push((service.to_owned(), object));
                 let mut mine = n.drivers.values().filter(|d| d.driver_object == object);
@@ -202,6 +203,7 @@ impl Host {
                 }
             }
         }
+        left.extend(self.left_in_nt(object, alone));
         for (id, what) in left {
             self.violate(id, format!("after {after}: {what}"));
         }

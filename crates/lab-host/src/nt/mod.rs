@@ -1,9 +1,12 @@
 //! The NT part: what `ntoskrnl.exe` exports to a network driver.
 
 mod avl;
+mod csq;
 mod debug;
+mod device;
 mod dpc;
 mod io;
+mod irp;
 mod list;
 mod lookaside;
 mod mdl;
@@ -33,7 +36,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::api::Api;
 use crate::vp::TaskId;
 
-pub(crate) use io::IrpResult;
+pub use device::DeviceFile;
+pub(crate) use irp::IrpResult;
+pub use irp::PendingRequest;
 pub(crate) use memory::free_pool;
 pub(crate) use raw::raw_code;
 pub(crate) use sync::{initialize_event, set_event};
@@ -71,6 +76,14 @@ pub(crate) struct Nt {
     process_routines: Vec<u64>,
     /// Elements of generic tables, in order.
     tables: BTreeMap<u64, Vec<u64>>,
+    /// Device objects, by address.
+    devices: BTreeMap<u64, device::Device>,
+    /// Symbolic links and what they lead to.
+    links: BTreeMap<String, String>,
+    /// I/O work items that were not freed.
+    work_items: usize,
+    /// IRPs that a program's request is made of.
+    requests: BTreeSet<u64>,
     /// IRPs that were completed, by address.
     pub(crate) completed: BTreeMap<u64, IrpResult>,
     /// Tasks that wait for the end of an IRP, by its address.
@@ -88,9 +101,12 @@ pub(crate) fn exports() -> Vec<Api> {
     let mut all = printf::all();
     for part in [
         avl::exports(),
+        csq::exports(),
         debug::exports(),
+        device::exports(),
         dpc::exports(),
         io::exports(),
+        irp::exports(),
         list::exports(),
         lookaside::exports(),
         mdl::exports(),

@@ -100,13 +100,6 @@ fn run(host: &Host, thread: u64, routine: u64, context: u64) {
     host.drop_reference(thread);
 }
 
-impl Host {
-    /// System threads of the driver that still run.
-    pub(crate) fn system_threads(&self) -> usize {
-        self.nt.lock().expect("nt").threads.len()
-    }
-}
-
 api! { exports:
     /// Starts a thread; the handle is the caller's to close.
     "ntoskrnl.exe" 0..=0 "IRQ-11"

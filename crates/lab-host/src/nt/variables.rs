@@ -75,6 +75,11 @@ pub(crate) fn generic_mapping(arena: &Arena) -> u64 {
     arena.variables() + OBJECTS + OBJECT * VARIABLES.len() as u64
 }
 
+/// The spin lock that guards the cancellation of IRPs.
+pub(crate) fn cancel_lock(arena: &Arena) -> u64 {
+    generic_mapping(arena) + OBJECT
+}
+
 /// Gives the variables their values.
 pub(crate) fn write_variables(host: &Host) {
     let arena = &host.arena;
