@@ -36,6 +36,9 @@ const SCRATCH_OFFSET: u64 = SHARED_OFFSET + (64 << 10);
 pub const SCRATCH_SIZE: u64 = 384 << 10;
 const VP_OFFSET: u64 = 32 << 20;
 const THREAD_OFFSET: u64 = 48 << 20;
+const DISPLACED_OFFSET: u64 = 56 << 20;
+/// Room for instructions of images that have a breakpoint in their place.
+pub const DISPLACED_SIZE: u64 = 8 << 20;
 /// Most virtual processors.
 pub const MAX_VPS: u64 = 64;
 const STACK_OFFSET: u64 = 64 << 20;
@@ -109,6 +112,11 @@ impl Protection {
             Self::ReadWriteExecute => libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC,
         }
     }
+}
+
+/// Whether an address lies where arenas are.
+pub(crate) const fn is_any(address: u64) -> bool {
+    address >= BASE && address < BASE + SLOTS * STRIDE
 }
 
 /// See the module's text.
@@ -239,6 +247,21 @@ impl Arena {
     /// Whether `address` is the `KTHREAD` of a task.
     pub const fn is_thread(&self, address: u64) -> bool {
         address >= self.thread(0) && address < self.thread(STACKS)
+    }
+
+    /// Where displaced instructions go.
+    pub const fn displaced(&self) -> u64 {
+        self.base + DISPLACED_OFFSET
+    }
+
+    /// Whether `address` is among the displaced instructions.
+    pub const fn in_displaced(&self, address: u64) -> bool {
+        address >= self.displaced() && address < self.displaced() + DISPLACED_SIZE
+    }
+
+    /// Whether `address` is among the import stubs.
+    pub const fn in_stubs(&self, address: u64) -> bool {
+        address >= self.stubs() && address < self.stubs() + STUB_SIZE
     }
 
     /// First byte of pool.

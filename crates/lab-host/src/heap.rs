@@ -21,6 +21,8 @@ pub const FREED: u8 = 0xDD;
 const SLACK: u8 = 0xFB;
 /// Freed pages held back before they are used again.
 const QUARANTINE_PAGES: u64 = 8192;
+/// Bytes of pool that stay with the process when the heap begins anew.
+const KEPT: u64 = 32 << 20;
 
 /// How memory is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,8 @@ pub enum FreeError {
 /// The allocator. The arena it serves is passed to each call.
 pub struct Heap {
     layout: Layout,
+    /// Layout from the next reset on.
+    next: Layout,
     bump: u64,
     live: BTreeMap<u64, Allocation>,
     quarantine: VecDeque<Allocation>,
@@ -76,6 +80,7 @@ impl Heap {
     pub const fn new(layout: Layout) -> Self {
         Self {
             layout,
+            next: layout,
             bump: 0,
             live: BTreeMap::new(),
             quarantine: VecDeque::new(),
@@ -84,6 +89,16 @@ impl Heap {
             serial: 0,
             bytes: 0,
         }
+    }
+
+    /// Layout from the next reset on.
+    pub const fn set_next(&mut self, layout: Layout) {
+        self.next = layout;
+    }
+
+    /// Layout now.
+    pub const fn layout(&self) -> Layout {
+        self.layout
     }
 
     /// Takes memory; `None` when the arena is full.
@@ -105,8 +120,9 @@ impl Heap {
             Layout::Guarded if len < PAGE => start + span - wanted,
             _ => start,
         };
-        arena.fill(start, span, SLACK);
+        arena.fill(start, address - start, SLACK);
         arena.fill(address, len, if zero { 0 } else { FRESH });
+        arena.fill(address + len, start + span - address - len, SLACK);
         self.serial += 1;
         self.bytes += len;
         self.live.insert(
@@ -212,15 +228,13 @@ impl Heap {
     }
 
     fn damage(arena: &Arena, a: &Allocation) -> Option<i64> {
-        let mut slack = vec![0_u8; a.span as usize];
-        arena.read_bytes(a.start, &mut slack).ok()?;
-        let before = (a.address - a.start) as usize;
-        let after = before + a.len as usize;
-        slack
-            .iter()
-            .enumerate()
-            .find(|&(i, &b)| (i < before || i >= after) && b != SLACK)
-            .map(|(i, _)| i as i64 - before as i64)
+        let end = a.address + a.len;
+        [(a.start, a.address), (end, a.start + a.span)]
+            .into_iter()
+            .find_map(|(from, to)| {
+                let at = first_other(arena, from, to - from, SLACK)?;
+                Some((from + at) as i64 - a.address as i64)
+            })
     }
 
     /// The live allocation that holds `address`.
@@ -267,10 +281,25 @@ impl Heap {
         if used > 0 {
             arena.set_page_state(arena.pool(), used, PageState::Free);
             let _ = arena.protect(arena.pool(), used, Protection::None);
-            arena.discard(arena.pool(), used);
+            // Fresh memory is always filled: what it held before does no harm, and giving it
+            // back costs more than keeping it. A large heap is an exception.
+            if used > KEPT {
+                arena.discard(arena.pool(), used);
+            }
         }
-        *self = Self::new(self.layout);
+        *self = Self::new(self.next);
     }
+}
+
+/// Where the first byte of a range lies that is not `byte`.
+fn first_other(arena: &Arena, from: u64, len: u64, byte: u8) -> Option<u64> {
+    if len == 0 {
+        return None;
+    }
+    let at = arena.trusted(from);
+    // SAFETY: the range is part of a live allocation's pages, whose bytes the host may read.
+    let bytes = unsafe { std::slice::from_raw_parts(at, len as usize) };
+    bytes.iter().position(|&b| b != byte).map(|i| i as u64)
 }
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 //! bound to the host's functions.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use object::LittleEndian as LE;
 use object::pe;
 use object::read::pe::{ImageOptionalHeader as _, PeFile64};
 
 use crate::arena::{Arena, IMAGE_SIZE, PAGE, Protection};
+use crate::code::Code;
 
 /// Why a file cannot be loaded; says what, where and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +77,7 @@ pub struct Image {
     /// Where the function table (`.pdata`) is and how long, in bytes from the base.
     pub(crate) function_table: (u32, u32),
     pristine: Vec<u8>,
+    code: OnceLock<Arc<Code>>,
 }
 
 /// Imports of a file, without loading it.
@@ -272,6 +275,7 @@ impl Image {
             pointers,
             function_table,
             pristine: memory,
+            code: OnceLock::new(),
         };
         image.restore(arena)?;
         Ok(image)
@@ -345,6 +349,11 @@ impl Image {
         Ok(())
     }
 
+    /// Its disassembly, made when it is first asked for.
+    pub fn code(&self) -> Arc<Code> {
+        Arc::clone(self.code.get_or_init(|| Arc::new(Code::of(self))))
+    }
+
     /// The bytes as they were when the image was loaded, from its base on.
     pub fn pristine(&self) -> &[u8] {
         &self.pristine
@@ -395,6 +404,7 @@ impl Image {
             pointers: Vec::new(),
             function_table: (0, 0),
             pristine,
+            code: OnceLock::new(),
         }
     }
 

@@ -52,15 +52,13 @@ fn patch(arena: &Arena, at: u64, byte: u8) {
 impl Traps {
     /// Sets a trap; `at` must be the first byte of an instruction. A trap that does not stay is
     /// gone after its first hit.
-    pub(crate) fn set(&self, arena: &Arena, at: u64, stays: bool, action: Action) {
+    pub(crate) fn set(&self, arena: &Arena, at: u64, original: u8, stays: bool, action: Action) {
         let mut table = self.0.lock().expect("traps");
         if let Some(trap) = table.set.get_mut(&at) {
             trap.stays = stays;
             trap.action = action;
             return;
         }
-        // SAFETY: as in `patch`.
-        let original = unsafe { arena.trusted(at).read() };
         table.set.insert(
             at,
             Trap {
@@ -86,6 +84,20 @@ impl Traps {
     /// Forgets every trap, for an image that is restored anyway.
     pub(crate) fn forget(&self) {
         *self.0.lock().expect("traps") = Table::default();
+    }
+
+    /// The thread is at an instruction that has a breakpoint for another reason: runs the
+    /// action of the trap that is there as well, if any. Who calls carries the instruction out.
+    pub(crate) fn pass(&self, at: u64, context: &mut libc::mcontext_t) {
+        let mut table = self.0.lock().expect("traps");
+        let Some(trap) = table.set.get_mut(&at) else {
+            return;
+        };
+        trap.hits += 1;
+        (trap.action)(context);
+        if !trap.stays {
+            table.set.remove(&at);
+        }
     }
 
     /// A `SIGTRAP` came: true when it was ours and the thread goes on.
@@ -166,6 +178,7 @@ mod tests {
         traps.set(
             arena,
             at + 5,
+            code[5],
             true,
             Box::new(move |context| {
                 count.fetch_add(
@@ -174,7 +187,7 @@ mod tests {
                 );
             }),
         );
-        traps.set(arena, at, false, Box::new(|_| {}));
+        traps.set(arena, at, code[0], false, Box::new(|_| {}));
         assert_eq!((f(), f(), f()), (8, 8, 8));
         assert_eq!(
             seen.load(Ordering::Relaxed),

@@ -65,6 +65,8 @@ pub struct Local {
     pub(crate) unhandled: Cell<u64>,
     /// What it waits for, if it does.
     pub waiting: RefCell<Option<String>>,
+    /// Rounds of loops that wait for memory, since its last call of the host.
+    pub rounds: Cell<u64>,
     pub(crate) yielder: Cell<*const Yielder<(), ()>>,
 }
 
@@ -117,6 +119,7 @@ impl Local {
             thread: Cell::new(0),
             unhandled: Cell::new(0),
             waiting: RefCell::default(),
+            rounds: Cell::new(0),
             yielder: Cell::new(std::ptr::null()),
         }
     }

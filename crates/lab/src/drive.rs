@@ -55,6 +55,8 @@ pub fn drive(
         .read_to_end(&mut image)
         .map_err(|error| Trouble::host(format!("cannot read the image: {error}")))?;
     let sink: Arc<dyn Sink> = Arc::clone(reporter) as _;
+    // The handler is there, and brings traps to the host.
+    lab_host::signals::announce();
     let host = Host::new(config(job), sink)
         .map_err(|error| Trouble::host(format!("cannot make the host: {error}")))?;
     let loaded = host.load(&image).map_err(|error| load_trouble(&error))?;

@@ -7,13 +7,12 @@
 //! Time stands still while anything can run and then jumps to what is due next;
 //! each host call costs a little, so that a driver that polls the clock sees it move.
 
-use std::cell::UnsafeCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use corosensei::{Coroutine, CoroutineResult};
 
-use super::{ArenaStack, Engine, Job, Level, RunEnd, StackPool};
+use super::{ArenaStack, Engine, Job, Level, RunEnd, Schedule, StackPool};
 use crate::arena::Arena;
 use crate::host::Host;
 use crate::vp::{DISPATCH, Local, PASSIVE, TaskId, Vp};
@@ -73,16 +72,21 @@ struct Inner {
     dead: bool,
     /// Task that runs now.
     current: Option<TaskId>,
-    /// One switch in this many host calls, on average.
-    switch_every: u64,
+    /// Processor that it runs on.
+    cpu: usize,
+    schedule: Schedule,
+    /// Processors in use.
+    active: usize,
+    /// Points of switching so far.
+    points: u64,
+    /// Task that is not to be picked next if there is another.
+    avoid: Option<TaskId>,
 }
 
 /// See the module's text.
 pub struct Deterministic {
     inner: Mutex<Inner>,
     stacks: StackPool,
-    /// The processor in use, for `wait`; only touched on the engine's one thread.
-    at: UnsafeCell<usize>,
 }
 
 // SAFETY: all tasks run on the one OS thread that calls `run`; the raw processor pointers
@@ -93,7 +97,7 @@ unsafe impl Sync for Deterministic {}
 
 impl Deterministic {
     /// An engine over these processors.
-    pub(crate) fn new(arena: Arc<Arena>, vps: &[Box<Vp>], seed: u64, switch_every: u64) -> Self {
+    pub(crate) fn new(arena: Arc<Arena>, vps: &[Box<Vp>], seed: u64, schedule: Schedule) -> Self {
         Self {
             inner: Mutex::new(Inner {
                 now: 0,
@@ -115,10 +119,13 @@ impl Deterministic {
                 starved: VecDeque::new(),
                 dead: false,
                 current: None,
-                switch_every: switch_every.max(1),
+                cpu: 0,
+                active: vps.len(),
+                points: 0,
+                avoid: None,
+                schedule,
             }),
             stacks: StackPool::new(arena),
-            at: UnsafeCell::new(0),
         }
     }
 
@@ -127,6 +134,33 @@ impl Deterministic {
             .inner
             .lock()
             .expect("one thread, never poisoned while running"))
+    }
+
+    /// Ends tasks in the middle of what they do.
+    fn end(tasks: BTreeMap<TaskId, Task>) {
+        for (_, task) in tasks {
+            if let Body::Suspended(mut co) = task.body {
+                // SAFETY: driver frames cannot be unwound; what the host's frames on that stack
+                // own is leaked, and the whole stack is given back to the pool.
+                unsafe { co.force_reset() };
+                std::mem::forget(co);
+            }
+        }
+    }
+
+    /// Whether a point of switching is one in so many (0 = none), or one of those listed.
+    fn goes(inner: &mut Inner, every: u64) -> bool {
+        inner.points += 1;
+        match &inner.schedule.only {
+            Some(list) => {
+                let go = list.binary_search(&inner.points).is_ok();
+                if go {
+                    inner.avoid = inner.current;
+                }
+                go
+            }
+            None => every > 0 && inner.rng.u64(0..every) == 0,
+        }
     }
 
     fn suspend() {
@@ -140,6 +174,7 @@ impl Deterministic {
     fn step(&self, host: &Host, cpu: usize, id: TaskId) {
         let (local, body) = self.with(|inner| {
             inner.current = Some(id);
+            inner.cpu = cpu;
             let task = inner.tasks.get_mut(&id).expect("picked task exists");
             let local: *const Local = &raw const *task.local;
             (local, std::mem::replace(&mut task.body, Body::Running))
@@ -161,8 +196,6 @@ impl Deterministic {
             Body::New(work) => self.start(host, local, work),
             Body::Running => unreachable!("a task is run by one processor at a time"),
         };
-        // SAFETY: the engine's one thread.
-        unsafe { *self.at.get() = cpu };
         vp.enter(local);
         let result = co.resume(());
         let irql = vp.irql();
@@ -206,12 +239,22 @@ impl Deterministic {
     }
 
     fn pick(inner: &mut Inner) -> Option<(usize, TaskId)> {
-        let n = inner.cpus.len();
+        let avoid = inner.avoid.take();
+        if avoid.is_some()
+            && let Some(other) = Self::pick_but(inner, avoid)
+        {
+            return Some(other);
+        }
+        Self::pick_but(inner, None)
+    }
+
+    fn pick_but(inner: &mut Inner, avoid: Option<TaskId>) -> Option<(usize, TaskId)> {
+        let n = inner.active;
         let first = inner.rng.usize(0..n);
         for i in 0..n {
             let cpu = (first + i) % n;
             if let Some(id) = inner.cpus[cpu].pinned {
-                if !inner.tasks[&id].parked {
+                if !inner.tasks[&id].parked && Some(id) != avoid {
                     return Some((cpu, id));
                 }
                 continue;
@@ -223,11 +266,27 @@ impl Deterministic {
                 return Some((cpu, id));
             }
             if !inner.ready.is_empty() {
-                let at = inner.rng.usize(0..inner.ready.len());
+                let mut at = inner.rng.usize(0..inner.ready.len());
+                if Some(inner.ready[at]) == avoid {
+                    if inner.ready.len() == 1 {
+                        continue;
+                    }
+                    at = (at + 1) % inner.ready.len();
+                }
                 return Some((cpu, inner.ready.remove(at)));
             }
         }
         None
+    }
+
+    /// Whether anything but the running task `id` could run.
+    fn can_other_run(inner: &Inner, id: TaskId) -> bool {
+        inner.cpus[..inner.active]
+            .iter()
+            .any(|cpu| match cpu.pinned {
+                Some(other) => other != id && !inner.tasks[&other].parked,
+                None => !cpu.dpcs.is_empty() || !inner.any.is_empty() || !inner.ready.is_empty(),
+            })
     }
 
     /// Moves what is due into the ready queues; advances time if `jump` and nothing is due.
@@ -265,7 +324,7 @@ impl Deterministic {
             Level::Passive => inner.ready.push(id),
             Level::Dispatch(None) => inner.any.push_back(id),
             Level::Dispatch(Some(cpu)) => {
-                let n = inner.cpus.len();
+                let n = inner.active;
                 inner.cpus[cpu as usize % n].dpcs.push_back(id);
             }
         }
@@ -399,8 +458,8 @@ impl Engine for Deterministic {
         let go = self.with(|inner| {
             inner.now += CALL_NS;
             Self::release(inner, false);
-            let every = inner.switch_every;
-            inner.rng.u64(0..every) == 0
+            let every = inner.schedule.switch_every;
+            Self::goes(inner, every)
         });
         if go {
             Self::suspend();
@@ -409,6 +468,68 @@ impl Engine for Deterministic {
 
     fn tick(&self) {
         self.with(|inner| inner.now += CALL_NS);
+    }
+
+    fn point(&self) -> bool {
+        self.with(|inner| {
+            let every = inner.schedule.locked_every;
+            Self::goes(inner, every)
+        })
+    }
+
+    fn preempt(&self) {
+        self.with(|inner| inner.avoid = inner.current);
+        Self::suspend();
+    }
+
+    fn spin(&self) -> bool {
+        let alive = self.with(|inner| {
+            inner.now += CALL_NS;
+            Self::release(inner, false);
+            let Some(id) = inner.current else {
+                return false;
+            };
+            // At DISPATCH_LEVEL the processor is this task's, though not marked so while it runs.
+            let at = inner.cpu;
+            let pinned = std::mem::replace(&mut inner.cpus[at].pinned, Some(id));
+            if Vp::current().irql() < DISPATCH {
+                inner.cpus[at].pinned = None;
+            }
+            let alive = loop {
+                if Self::can_other_run(inner, id) {
+                    break true;
+                }
+                if !Self::release(inner, true) {
+                    break false;
+                }
+            };
+            inner.cpus[at].pinned = pinned;
+            inner.avoid = Some(id);
+            alive
+        });
+        if alive {
+            Self::suspend();
+        }
+        alive
+    }
+
+    fn schedule(&self, schedule: &Schedule) {
+        self.with(|inner| {
+            let most = inner.cpus.len();
+            inner.active = match schedule.processors as usize {
+                0 => most,
+                some => some.min(most),
+            };
+            inner.schedule.clone_from(schedule);
+        });
+    }
+
+    fn has_steps(&self) -> bool {
+        self.with(|inner| !inner.schedule.steps.is_empty())
+    }
+
+    fn points(&self) -> u64 {
+        self.with(|inner| inner.points)
     }
 
     fn abandon(&self) -> ! {
@@ -461,20 +582,21 @@ impl Engine for Deterministic {
             inner.timed.clear();
             inner.dead = false;
             inner.current = None;
+            inner.points = 0;
+            inner.avoid = None;
             for cpu in &mut inner.cpus {
                 cpu.pinned = None;
                 cpu.dpcs.clear();
             }
             std::mem::take(&mut inner.tasks)
         });
-        for (_, task) in tasks {
-            if let Body::Suspended(mut co) = task.body {
-                // SAFETY: driver frames cannot be unwound; what the host's frames on that stack
-                // own is leaked, and the whole stack is given back to the pool.
-                unsafe { co.force_reset() };
-                std::mem::forget(co);
-            }
-        }
+        Self::end(tasks);
         self.stacks.reset();
+    }
+}
+
+impl Drop for Deterministic {
+    fn drop(&mut self) {
+        Self::end(self.with(|inner| std::mem::take(&mut inner.tasks)));
     }
 }

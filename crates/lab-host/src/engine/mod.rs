@@ -5,12 +5,15 @@
 //! drawn from the seed; [`realtime`] runs OS threads against the machine's clock.
 
 pub mod deterministic;
+pub(crate) mod preempt;
 pub mod realtime;
+mod schedule;
 mod stacks;
 
 use crate::host::Host;
 use crate::vp::TaskId;
 
+pub use schedule::{Schedule, Step};
 pub(crate) use stacks::{ArenaStack, StackPool};
 
 /// Where a job runs.
@@ -82,6 +85,27 @@ pub trait Engine: Send + Sync {
     fn switch(&self);
     /// Lets virtual time pass as a host call does, without a switch.
     fn tick(&self);
+    /// A locked instruction of the driver begins; whether the task is to be switched there.
+    fn point(&self) -> bool {
+        false
+    }
+    /// Lets others run now, if any can.
+    fn preempt(&self) {}
+    /// The calling task goes round in a loop that waits for memory: others run, or time goes
+    /// on to what is due next. False when nothing will ever happen any more.
+    fn spin(&self) -> bool {
+        true
+    }
+    /// How to interleave from now on. Between runs.
+    fn schedule(&self, _schedule: &Schedule) {}
+    /// Whether the schedule has single steps.
+    fn has_steps(&self) -> bool {
+        false
+    }
+    /// Points at which tasks could have been switched.
+    fn points(&self) -> u64 {
+        0
+    }
     /// Stops the calling task for good, and the run with it.
     fn abandon(&self) -> !;
     /// Runs until `main` returns.

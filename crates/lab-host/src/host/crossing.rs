@@ -1,10 +1,10 @@
 //! The crossing between host and driver: IRQL, locks, stack use and the recent calls.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use super::Host;
+use super::digest::Digest;
 use super::follow::Track;
 use crate::api::Api;
 use crate::report::{CallKind, CallRecord};
@@ -42,10 +42,10 @@ pub(super) struct Record {
 #[derive(Default)]
 pub(super) struct Ring {
     records: VecDeque<Record>,
-    hash: DefaultHasher,
+    digest: Digest,
     calls: u64,
     /// How often each callback was called, and the number of the last such crossing.
-    callbacks: BTreeMap<&'static str, (u64, u64)>,
+    callbacks: Vec<(&'static str, u64, u64)>,
     /// Crossings that somebody follows.
     pub(super) track: Track,
 }
@@ -65,6 +65,7 @@ impl Host {
         self.record(CallKind::Import, api.name, &args[..fixed], vp.index, irql);
         self.traced(CallKind::Import, api.name, &args[..fixed], 0);
         let local = self.local();
+        local.rounds.set(0);
         self.measure(local, here);
         local.frames.borrow_mut().push(Frame {
             name: api.name,
@@ -103,7 +104,9 @@ impl Host {
         let vp = self.vp();
         self.record(CallKind::Return, api.name, &[result], vp.index, vp.irql());
         self.traced(CallKind::Return, api.name, &[result], 0);
-        self.local().frames.borrow_mut().pop();
+        let local = self.local();
+        local.frames.borrow_mut().pop();
+        self.steps_on(local.id);
     }
 
     /// Notes something that is neither an import nor a callback: an exception, an instruction
@@ -123,13 +126,26 @@ impl Host {
         ring.track.note(|| (time, kind, name, six, event));
         // Of real threads no two runs are equal.
         if self.engine.is_virtual() {
-            (time, cpu, irql, kind as u8, name, six).hash(&mut ring.hash);
+            let digest = &mut ring.digest;
+            let what = (kind as u64) << 56
+                | u64::from(irql) << 48
+                | u64::from(cpu) << 32
+                | args.len() as u64;
+            digest.word(what);
+            digest.word(time);
+            digest.bytes(name.as_bytes());
+            for &arg in args {
+                digest.value(&self.arena, arg);
+            }
+            digest.handed_over(&self.arena, name, args);
         }
         ring.calls += 1;
         if kind == CallKind::Callback {
             let serial = ring.calls;
-            let entry = ring.callbacks.entry(name).or_default();
-            *entry = (entry.0 + 1, serial);
+            match ring.callbacks.iter_mut().find(|c| c.0 == name) {
+                Some(entry) => (entry.1, entry.2) = (entry.1 + 1, serial),
+                None => ring.callbacks.push((name, 1, serial)),
+            }
         }
         if ring.records.len() == RING {
             ring.records.pop_front();
@@ -215,7 +231,14 @@ impl Host {
             began: self.crossings(),
             site: 0,
         });
+        let steps = self.steps_into(name, || self.callbacks(name).0);
+        if steps {
+            super::preempt::step_now();
+        }
         let result = invoke(target, args);
+        if steps {
+            self.steps_out();
+        }
         local.frames.borrow_mut().pop();
         let vp = self.vp();
         let status = [result & 0xFFFF_FFFF];
@@ -268,12 +291,23 @@ impl Host {
     /// of two callbacks, the one with the larger number was called later.
     pub fn callbacks(&self, name: &str) -> (u64, u64) {
         let ring = self.ring.lock().expect("ring");
-        ring.callbacks.get(name).copied().unwrap_or_default()
+        ring.callbacks
+            .iter()
+            .find(|c| c.0 == name)
+            .map_or((0, 0), |c| (c.1, c.2))
     }
 
-    /// Digest of every call so far with time, processor, IRQL and arguments.
+    /// Digest of every call so far with time, processor, IRQL, arguments, results and bytes of
+    /// frames; see the module `digest`.
     pub fn trace_hash(&self) -> u64 {
-        self.ring.lock().expect("ring").hash.finish()
+        self.ring.lock().expect("ring").digest.finish()
+    }
+
+    /// Takes a stop inside driver code into the digest.
+    pub(super) fn note_stop(&self, why: u8, place: u64) {
+        let mut ring = self.ring.lock().expect("ring");
+        ring.digest.word(u64::from(why) << 56 | 1 << 55);
+        ring.digest.word(place);
     }
 
     /// Number of crossings so far.

@@ -74,8 +74,9 @@ impl Host {
         info: &libc::siginfo_t,
         context: &mut libc::ucontext_t,
     ) -> bool {
-        let gregs = &context.uc_mcontext.gregs;
-        let rip = gregs[libc::REG_RIP as usize] as u64;
+        let gregs = &mut context.uc_mcontext.gregs;
+        let rip = self.original_place(gregs[libc::REG_RIP as usize] as u64);
+        gregs[libc::REG_RIP as usize] = rip as i64;
         let rsp = gregs[libc::REG_RSP as usize] as u64;
         let raw = crate::nt::raw_code().contains(&rip);
         // Somewhere else than in driver code, or without a stack of a task.
@@ -115,9 +116,11 @@ impl Host {
             // SAFETY: code of this process; its readable section is longer than the functions.
             unsafe { std::ptr::copy_nonoverlapping(rip as *const u8, bytes.as_mut_ptr(), 15) };
         } else {
-            let end = self.image_at(rip).map(|i| i.base + i.size)?;
-            let n = 15.min((end - rip) as usize);
-            self.arena.read_bytes(rip, &mut bytes[..n]).ok()?;
+            // As it is in the file: a breakpoint may stand over it.
+            let image = self.image_at(rip)?;
+            let from = image.pristine().get((rip - image.base) as usize..)?;
+            let n = from.len().min(15);
+            bytes[..n].copy_from_slice(&from[..n]);
         }
         let mut decoder = Decoder::with_ip(64, &bytes, rip, DecoderOptions::NONE);
         let instruction = decoder.decode();

@@ -128,7 +128,7 @@ impl Host {
             };
             panic!(
                 "the arena has no {len} bytes left for {by}: {count} allocations with {bytes} bytes live, {:?} layout (guarded, each takes two of the process's mappings)",
-                self.config.layout
+                self.heap().layout()
             )
         })
     }

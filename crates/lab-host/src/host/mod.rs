@@ -6,11 +6,14 @@
 //! a call into the driver, or across a wait.
 
 mod crossing;
+mod digest;
 mod emulate;
 mod faults;
 mod follow;
+mod machine;
 mod memory;
 mod omission;
+mod preempt;
 mod reports;
 
 use std::collections::BTreeMap;
@@ -21,7 +24,7 @@ use crate::api::Api;
 use crate::arena::{Arena, PAGE, Protection, STUB_SIZE};
 use crate::engine::deterministic::Deterministic;
 use crate::engine::realtime::RealTime;
-use crate::engine::{Engine, Job, RunEnd};
+use crate::engine::{Engine, Job, RunEnd, Schedule};
 use crate::heap::{Heap, Layout};
 use crate::image::{Image, LoadError};
 use crate::ndis::Ndis;
@@ -112,10 +115,12 @@ pub struct Host {
     pages: BTreeMap<String, String>,
     deepest: AtomicU64,
     crashed: AtomicBool,
+    guard_hand_overs: AtomicBool,
     quiet: AtomicBool,
     exports: Vec<Api>,
     pub(crate) bare: crate::ndis::bare::Bare,
     traps: Traps,
+    preempt: preempt::Preempt,
     omission: omission::Omission,
     pub(crate) tracer: crate::trace::Shared,
     emulation: Mutex<emulate::Emulation>,
@@ -144,7 +149,10 @@ impl Host {
                 Arc::clone(&arena),
                 &vps,
                 config.seed,
-                config.switch_every,
+                Schedule {
+                    switch_every: config.switch_every.max(1),
+                    ..Schedule::default()
+                },
             )),
             EngineKind::RealTime => Box::new(RealTime::new(
                 Arc::clone(&arena),
@@ -172,10 +180,12 @@ impl Host {
                 .collect(),
             deepest: AtomicU64::new(0),
             crashed: AtomicBool::new(false),
+            guard_hand_overs: AtomicBool::new(config.guard_hand_overs),
             quiet: AtomicBool::new(false),
             exports: chosen(&config),
             bare: crate::ndis::bare::Bare::default(),
             traps: Traps::default(),
+            preempt: preempt::Preempt::default(),
             omission: omission::Omission::default(),
             tracer: crate::trace::Shared::default(),
             emulation: Mutex::default(),
@@ -200,6 +210,7 @@ impl Host {
         self.write_stubs()?;
         self.images.lock().expect("images").clear();
         self.variables.lock().expect("variables").clear();
+        self.forget_sites();
         self.load_at(self.arena.image(), bytes)
     }
 
@@ -232,7 +243,17 @@ impl Host {
         };
         let image = Arc::new(Image::load(&self.arena, base, bytes, &resolve)?);
         self.images.lock().expect("images").push(Arc::clone(&image));
+        self.find_sites(&image);
         Ok(image)
+    }
+
+    /// Takes an image that a test made.
+    #[cfg(test)]
+    pub(crate) fn adopt(&self, image: Image) {
+        image.restore(&self.arena).expect("the image area");
+        let image = Arc::new(image);
+        self.images.lock().expect("images").push(Arc::clone(&image));
+        self.find_sites(&image);
     }
 
     /// Writes the import stubs. A driver never sees an address of the host's own code: it
@@ -294,6 +315,22 @@ impl Host {
         images.iter().find(|image| image.contains(address)).cloned()
     }
 
+    /// Whether each allocation has pages of its own, and lists that were handed over become
+    /// inaccessible; holds from the next [`Host::reset`] on.
+    pub fn set_guards(&self, guarded: bool) {
+        self.guard_hand_overs.store(guarded, Ordering::Relaxed);
+        self.heap.lock().expect("heap").set_next(if guarded {
+            Layout::Guarded
+        } else {
+            Layout::Dense
+        });
+    }
+
+    /// Whether lists that were handed over become inaccessible to the driver.
+    pub(crate) fn guards_hand_overs(&self) -> bool {
+        self.guard_hand_overs.load(Ordering::Relaxed)
+    }
+
     /// Back to the moment after loading: pristine image, empty arena, no findings.
     ///
     /// # Errors
@@ -320,6 +357,8 @@ impl Host {
             image.restore(&self.arena)?;
         }
         self.set_variables();
+        self.reset_steps();
+        self.rearm(None);
         Ok(())
     }
 
@@ -356,6 +395,7 @@ impl Host {
         // SAFETY: `run` returns only after the job ended or can never run again, so nothing it
         // borrows is used after this call.
         let body: Box<dyn FnOnce(&Self) + Send + 'static> = unsafe { std::mem::transmute(body) };
+        crate::signals::prepare_thread();
         let end = self.engine.run(
             self,
             Job {

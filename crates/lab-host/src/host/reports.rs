@@ -37,6 +37,12 @@ impl Host {
 
     /// Reports a broken rule; the run goes on.
     pub fn violate(&self, rule: &str, message: String) {
+        let stack = self.in_task().and_then(|vp| self.stack(vp));
+        self.violate_with(rule, message, stack);
+    }
+
+    /// The same, with the stack to show.
+    pub(crate) fn violate_with(&self, rule: &str, message: String, stack: Option<StackSnapshot>) {
         let severity = self
             .severities
             .get(rule)
@@ -56,7 +62,7 @@ impl Host {
             cpu,
             irql,
             calls: self.calls(),
-            stack: in_task.and_then(|vp| self.stack(vp)),
+            stack,
         });
     }
 
@@ -109,6 +115,17 @@ impl Host {
 
     /// Ends the run with a crash record.
     pub(crate) fn stop(&self, kind: CrashKind, message: &str) -> ! {
+        let stack = self.stack(self.vp());
+        self.stop_with(kind, message, stack)
+    }
+
+    /// The same, with the stack to show.
+    pub(crate) fn stop_with(
+        &self,
+        kind: CrashKind,
+        message: &str,
+        stack: Option<StackSnapshot>,
+    ) -> ! {
         let vp = self.vp();
         self.crashed.store(true, Ordering::Relaxed);
         self.trace_flush();
@@ -120,7 +137,7 @@ impl Host {
             cpu: vp.index,
             irql: vp.irql(),
             calls: self.calls(),
-            stack: self.stack(vp),
+            stack,
         }));
         self.engine.abandon()
     }
@@ -138,22 +155,23 @@ impl Host {
 
     /// Sets a trap on an instruction of the driver; false when `at` is not its code.
     pub fn set_trap(&self, at: u64, stays: bool, action: crate::trap::Action) -> bool {
-        let code = self.image_at(at).is_some_and(|i| i.is_code(at));
-        if code {
-            self.marks.yield_to_trap(&self.arena, at);
-            self.traps.set(&self.arena, at, stays, action);
-        }
-        code
+        let Some(image) = self.image_at(at).filter(|i| i.is_code(at)) else {
+            return false;
+        };
+        let Some(&original) = image.pristine().get((at - image.base) as usize) else {
+            return false;
+        };
+        self.marks.yield_to_trap(&self.arena, at);
+        self.traps.set(&self.arena, at, original, stays, action);
+        self.rearm(Some(at));
+        true
     }
 
     /// Takes a trap away; how often it was hit.
     pub fn clear_trap(&self, at: u64) -> u64 {
-        self.traps.clear(&self.arena, at)
-    }
-
-    /// A `SIGTRAP` hit the calling thread in driver code: true when a trap was there.
-    pub fn trapped(&self, context: &mut libc::mcontext_t) -> bool {
-        self.marks.hit(&self.arena, context) || self.traps.hit(&self.arena, context)
+        let hits = self.traps.clear(&self.arena, at);
+        self.rearm(Some(at));
+        hits
     }
 
     fn in_task(&self) -> Option<&Vp> {

@@ -381,7 +381,7 @@ impl FrameList {
 impl Host {
     /// Makes a list's memory inaccessible to the driver, or accessible again.
     pub(crate) fn guard(&self, list: u64, away: bool) {
-        if !self.config.guard_hand_overs {
+        if !self.guards_hand_overs() {
             return;
         }
         let Some((start, len)) = self.heap().pages_of(list) else {
@@ -407,7 +407,7 @@ impl Host {
         let Some((start, len)) = self.heap().pages_of(bytes) else {
             return;
         };
-        let (state, protection) = match (away && self.config.guard_hand_overs, read_only) {
+        let (state, protection) = match (away && self.guards_hand_overs(), read_only) {
             (true, _) => (PageState::Away, Protection::None),
             (false, true) => (PageState::Live, Protection::Read),
             (false, false) => (PageState::Live, Protection::ReadWrite),

@@ -95,6 +95,15 @@ impl Marks {
         }
     }
 
+    /// The thread is at an instruction that has a breakpoint for another reason.
+    pub(crate) fn pass(&self, at: u64) {
+        if let Some(mark) = self.find(at)
+            && !mark.reached.swap(true, Ordering::AcqRel)
+        {
+            self.reached.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// A breakpoint was executed: true if it was a mark, and the thread goes on.
     pub(crate) fn hit(&self, arena: &Arena, context: &mut libc::mcontext_t) -> bool {
         let at = (context.gregs[libc::REG_RIP as usize] as u64).wrapping_sub(1);

@@ -1,0 +1,514 @@
+//! Stops inside driver code that belong to the schedule: locked instructions, single steps,
+//! loops that wait, and instructions that ask the machine.
+//!
+//! Each such instruction is replaced by a breakpoint, once per image. It is not put back to
+//! be executed: a copy of it, moved to an area of the arena, is executed in its place, so that
+//! one signal is all it costs and the breakpoint never leaves. Only the deterministic engine
+//! stops there; on real threads the driver's code is what it is in the file.
+//!
+//! [`Host::trapped`] runs in a signal handler on the thread that was in driver code, which
+//! holds no lock of the host. [`Host::preempted`] runs on the task's own stack.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use iced_x86::{Decoder, DecoderOptions};
+
+use super::Host;
+use crate::arena::{DISPLACED_SIZE, Protection};
+use crate::code::{Code, Special, displace};
+use crate::engine::{Schedule, preempt};
+use crate::image::Image;
+use crate::report::{CrashKind, StackSnapshot};
+use crate::vp::{DISPATCH, Local, TaskId};
+
+/// Trap flag of `EFLAGS`.
+const TF: i64 = 0x100;
+/// `#DB`, a single step; anything else that raises SIGTRAP here is a breakpoint.
+const DEBUG_TRAP: i64 = 1;
+/// Rounds of a loop that waits without a call of the host.
+const ROUNDS: u64 = 50_000;
+/// Bytes of a displaced instruction with the jump back.
+const DISPLACED: u64 = 32;
+/// Stack that goes into a report.
+const SHOWN: u64 = 8192;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A locked instruction.
+    Locked,
+    /// `pause`, or what a loop that changes nothing looks at.
+    Wait,
+    /// A jump to itself.
+    Forever,
+    /// Answered by the host; register number and size in bytes where it has one.
+    Machine(Special, u8, u8),
+}
+
+struct Site {
+    kind: Kind,
+    original: u8,
+    /// The displaced copy, or 0.
+    copy: u64,
+    next: u64,
+    armed: bool,
+}
+
+/// Why a task was diverted.
+#[derive(Clone, Copy)]
+enum Why {
+    Locked,
+    Step,
+    Wait,
+}
+
+#[derive(Clone, Copy)]
+struct Pending {
+    why: Why,
+    at: u64,
+    rsp: u64,
+    rbp: u64,
+}
+
+#[derive(Default)]
+struct State {
+    schedule: Schedule,
+    sites: BTreeMap<u64, Site>,
+    displaced: u64,
+    /// Instructions that the task that steps has still to begin.
+    left: u64,
+    pending: Option<Pending>,
+}
+
+/// See the module's text.
+#[derive(Default)]
+pub(super) struct Preempt {
+    state: Mutex<State>,
+    /// Task that executes step by step; 0 = none.
+    stepping: AtomicU64,
+}
+
+impl Host {
+    /// How the deterministic engine interleaves from now on. Between runs.
+    pub fn set_schedule(&self, schedule: &Schedule) {
+        self.engine.schedule(schedule);
+        let mut state = self.preempt.state.lock().expect("preempt");
+        state.schedule.clone_from(schedule);
+        self.arm(&mut state);
+    }
+
+    /// Points at which tasks could have been switched so far: host calls, and locked
+    /// instructions if the schedule has them.
+    pub fn switch_points(&self) -> u64 {
+        self.engine.points()
+    }
+
+    /// Whether anything but host calls can be a point of switching.
+    pub(super) fn can_preempt(&self) -> bool {
+        self.engine.is_virtual()
+            && !self.config.bare
+            && crate::signals::handled()
+            && preempt::is_possible()
+    }
+
+    /// Makes the sites of an image.
+    pub(super) fn find_sites(&self, image: &Image) {
+        if !self.can_preempt() {
+            return;
+        }
+        let code = image.code();
+        let mut state = self.preempt.state.lock().expect("preempt");
+        // What was loaded at the same place before is gone.
+        state.sites.retain(|&at, _| !image.contains(at));
+        if state.sites.is_empty() {
+            state.displaced = 0;
+        }
+        for (at, kind) in wanted(image, &code) {
+            let _ = self.add_site(&mut state, image, at, kind);
+        }
+        let used = state.displaced * DISPLACED;
+        if used > 0 {
+            let _ = self
+                .arena
+                .protect(self.arena.displaced(), used, Protection::ReadExecute);
+        }
+        self.arm(&mut state);
+    }
+
+    /// Forgets the sites of all images.
+    pub(super) fn forget_sites(&self) {
+        self.preempt.state.lock().expect("preempt").sites.clear();
+    }
+
+    fn add_site(&self, state: &mut State, image: &Image, at: u64, kind: Kind) -> Option<()> {
+        let bytes = image.pristine().get((at - image.base) as usize..)?;
+        let length = length(bytes, at)?;
+        let mut copy = 0;
+        if matches!(kind, Kind::Locked | Kind::Wait) {
+            let place = state.displaced * DISPLACED;
+            if place + DISPLACED > DISPLACED_SIZE {
+                return None;
+            }
+            copy = self.arena.displaced() + place;
+            let mut code = displace(bytes, at, copy)?;
+            // jmp [rip]; the target follows.
+            code.extend([0xFF, 0x25, 0, 0, 0, 0]);
+            code.extend((at + length).to_le_bytes());
+            let to = self.arena.trusted(copy);
+            // SAFETY: the slot lies in the area for displaced instructions, checked above, and
+            // is longer than an instruction (15 bytes) and the jump.
+            unsafe { std::ptr::copy_nonoverlapping(code.as_ptr(), to, code.len()) };
+            state.displaced += 1;
+        }
+        state.sites.insert(
+            at,
+            Site {
+                kind,
+                original: *bytes.first()?,
+                copy,
+                next: at + length,
+                armed: false,
+            },
+        );
+        Some(())
+    }
+
+    /// Sets the breakpoints that the schedule asks for, and takes the others away.
+    fn arm(&self, state: &mut State) {
+        let locked = state.schedule.locked_every > 0;
+        for (&at, site) in &mut state.sites {
+            let wanted = locked || site.kind != Kind::Locked;
+            if wanted != site.armed {
+                site.armed = wanted;
+                self.set_code(at, if wanted { 0xCC } else { site.original });
+            }
+        }
+    }
+
+    /// Sets the breakpoints again after the image was written anew, or one after a trap there
+    /// was taken away.
+    pub(super) fn rearm(&self, only: Option<u64>) {
+        let state = self.preempt.state.lock().expect("preempt");
+        let armed = state.sites.iter().filter(|(_, site)| site.armed);
+        for (&at, _) in armed.filter(|&(&at, _)| only.is_none_or(|o| o == at)) {
+            self.set_code(at, 0xCC);
+        }
+    }
+
+    fn set_code(&self, at: u64, byte: u8) {
+        // SAFETY: the address is code of a loaded image; the host's view is always writable.
+        unsafe { self.arena.trusted(at).write(byte) };
+    }
+
+    /// A `SIGTRAP` hit the calling thread in driver code: true when a trap, a step or the
+    /// schedule explains it.
+    pub fn trapped(&self, context: &mut libc::mcontext_t) -> bool {
+        let stepping = self.preempt.stepping.load(Ordering::Relaxed);
+        if context.gregs[libc::REG_TRAPNO as usize] == DEBUG_TRAP {
+            let trap = self.traps.hit(&self.arena, context);
+            if stepping != 0 {
+                self.stepped(context);
+                return true;
+            }
+            return trap;
+        }
+        if self.marks.hit(&self.arena, context) {
+            return true;
+        }
+        let at = (context.gregs[libc::REG_RIP as usize] as u64).wrapping_sub(1);
+        let mut state = self.preempt.state.lock().expect("preempt");
+        let Some(site) = state.sites.get(&at).filter(|site| site.armed) else {
+            drop(state);
+            return self.traps.hit(&self.arena, context);
+        };
+        let (kind, copy, next) = (site.kind, site.copy, site.next);
+        context.gregs[libc::REG_RIP as usize] = at as i64;
+        self.marks.pass(at);
+        self.traps.pass(at, context);
+        if context.gregs[libc::REG_RIP as usize] as u64 != at {
+            return true;
+        }
+        let why = match kind {
+            Kind::Machine(what, register, size) => {
+                self.answer(context, what, register, size);
+                context.gregs[libc::REG_RIP as usize] = next as i64;
+                return true;
+            }
+            Kind::Locked => {
+                context.gregs[libc::REG_RIP as usize] = copy as i64;
+                if !self.engine.point() {
+                    return true;
+                }
+                Why::Locked
+            }
+            Kind::Wait | Kind::Forever => Why::Wait,
+        };
+        let go_on = if copy == 0 { at } else { copy };
+        state.pending = Some(pending(why, at, context));
+        // SAFETY: the driver was interrupted on its own stack.
+        unsafe { preempt::divert(context, go_on) };
+        true
+    }
+
+    /// A single step of the task that steps ended.
+    fn stepped(&self, context: &mut libc::mcontext_t) {
+        let rip = context.gregs[libc::REG_RIP as usize] as u64;
+        if self.arena.in_stubs(rip) {
+            // Into the host: `leave` goes on with it.
+            context.gregs[libc::REG_EFL as usize] &= !TF;
+            return;
+        }
+        // In the host's own code the flag is as it is: it may have been cleared just now.
+        if self.image_at(rip).is_none() {
+            return;
+        }
+        context.gregs[libc::REG_EFL as usize] |= TF;
+        let mut state = self.preempt.state.lock().expect("preempt");
+        state.left = state.left.saturating_sub(1);
+        if state.left > 0 {
+            return;
+        }
+        self.preempt.stepping.store(0, Ordering::Relaxed);
+        context.gregs[libc::REG_EFL as usize] &= !TF;
+        state.pending = Some(pending(Why::Step, rip, context));
+        // SAFETY: the driver was interrupted on its own stack.
+        unsafe { preempt::divert(context, rip) };
+    }
+
+    /// The task was stopped between two instructions; it goes on when this returns.
+    pub(crate) fn preempted(&self) {
+        let taken = self.preempt.state.lock().expect("preempt").pending.take();
+        let Some(stop) = taken else { return };
+        // The address of the copy that is loaded here says nothing elsewhere.
+        let base = self.image_at(stop.at).map_or(0, |image| image.base);
+        self.note_stop(stop.why as u8, stop.at - base);
+        match stop.why {
+            Why::Locked | Why::Step => {
+                if self.vp().irql() <= DISPATCH {
+                    self.engine.preempt();
+                }
+            }
+            Why::Wait => self.waits(stop),
+        }
+    }
+
+    /// One round of a loop that waits for memory.
+    fn waits(&self, stop: Pending) {
+        let local: *const Local = self.local();
+        // SAFETY: the task's `Local` outlives this call, which runs in the task.
+        let local = unsafe { &*local };
+        let rounds = local.rounds.get() + 1;
+        local.rounds.set(rounds);
+        let alive = self.engine.spin();
+        if alive && rounds < ROUNDS {
+            return;
+        }
+        let inside = local.frames.borrow().last().map_or("", |f| f.name);
+        let vp = self.vp();
+        let message = format!(
+            "the driver waits in a loop at {} for memory that {}, at IRQL {} on processor {}, inside {inside}: {rounds} rounds without a call of the host",
+            self.place_of(stop.at),
+            if alive {
+                "does not become what it wants"
+            } else {
+                "nobody is left to change"
+            },
+            vp.irql(),
+            vp.index,
+        );
+        let stack = self.stack_at(stop.at, stop.rsp, stop.rbp);
+        self.violate_with("HOST-SPIN", message.clone(), stack.clone());
+        self.stop_with(
+            CrashKind::Hang {
+                waiting: vec![message.clone()],
+            },
+            &message,
+            stack,
+        )
+    }
+
+    /// An address of an image as an offset in it, which is the same in every run.
+    pub(super) fn place_of(&self, at: u64) -> String {
+        match self.image_at(at) {
+            Some(image) => format!("image+{:#x}", at - image.base),
+            None => format!("{at:#x}"),
+        }
+    }
+
+    fn stack_at(&self, rip: u64, rsp: u64, rbp: u64) -> Option<StackSnapshot> {
+        let image = self.image_at(rip)?;
+        let (low, size) = self.arena.stack(self.arena.stack_of(rsp)?);
+        let mut bytes = vec![0; (low + size - rsp).min(SHOWN) as usize];
+        self.arena.read_bytes(rsp, &mut bytes).ok()?;
+        Some(StackSnapshot {
+            rip,
+            rsp,
+            rbp,
+            bytes,
+            image_base: image.base,
+            image_size: image.size,
+        })
+    }
+
+    /// Where an instruction stands that is executed somewhere else; other addresses are what
+    /// they are. For faults: their place is that of the original.
+    pub fn original_place(&self, rip: u64) -> u64 {
+        if !self.arena.in_displaced(rip) {
+            return rip;
+        }
+        let state = self.preempt.state.lock().expect("preempt");
+        let copy = rip - (rip - self.arena.displaced()) % DISPLACED;
+        state
+            .sites
+            .iter()
+            .find(|(_, site)| site.copy == copy)
+            .map_or(rip, |(&at, _)| at)
+    }
+
+    /// A callback begins: whether it is to be executed step by step.
+    pub(super) fn steps_into(&self, name: &str, call: impl FnOnce() -> u64) -> bool {
+        // Only who is asked for pays.
+        if self.preempt.stepping.load(Ordering::Relaxed) != 0 || !self.has_steps() {
+            return false;
+        }
+        let mut state = self.preempt.state.lock().expect("preempt");
+        if !state.schedule.steps.iter().any(|s| s.callback == name) {
+            return false;
+        }
+        let call = call();
+        let step = state
+            .schedule
+            .steps
+            .iter()
+            .find(|s| s.callback == name && s.call == call);
+        let Some(k) = step.map(|s| s.instruction.max(1)) else {
+            return false;
+        };
+        state.left = k;
+        drop(state);
+        self.preempt
+            .stepping
+            .store(self.local().id, Ordering::Relaxed);
+        true
+    }
+
+    fn has_steps(&self) -> bool {
+        self.engine.has_steps() && self.can_preempt()
+    }
+
+    /// A callback that was executed step by step ended.
+    pub(super) fn steps_out(&self) {
+        trap_flag(false);
+        self.preempt.stepping.store(0, Ordering::Relaxed);
+    }
+
+    /// The host goes back into the driver.
+    pub(super) fn steps_on(&self, task: TaskId) {
+        if self.preempt.stepping.load(Ordering::Relaxed) == task {
+            trap_flag(true);
+        }
+    }
+
+    /// Ends stepping, whoever steps.
+    pub(super) fn reset_steps(&self) {
+        self.preempt.stepping.store(0, Ordering::Relaxed);
+        self.preempt.state.lock().expect("preempt").pending = None;
+    }
+}
+
+fn pending(why: Why, at: u64, context: &libc::mcontext_t) -> Pending {
+    Pending {
+        why,
+        at,
+        rsp: context.gregs[libc::REG_RSP as usize] as u64,
+        rbp: context.gregs[libc::REG_RBP as usize] as u64,
+    }
+}
+
+/// Sets or clears the trap flag of the calling thread.
+#[inline(always)]
+fn trap_flag(on: bool) {
+    // SAFETY: only the trap flag changes. While it is set, each instruction raises a signal
+    // that the handler takes (`can_preempt` asked for one) until the driver's code is left.
+    unsafe {
+        if on {
+            std::arch::asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq");
+        } else {
+            std::arch::asm!("pushfq", "and qword ptr [rsp], -257", "popfq");
+        }
+    }
+}
+
+pub(super) fn step_now() {
+    trap_flag(true);
+}
+
+fn length(bytes: &[u8], at: u64) -> Option<u64> {
+    let mut decoder = Decoder::with_ip(
+        64,
+        bytes.get(..bytes.len().min(15))?,
+        at,
+        DecoderOptions::NONE,
+    );
+    let instruction = decoder.decode();
+    (!instruction.is_invalid()).then(|| instruction.len() as u64)
+}
+
+/// The sites of an image; where two are one, the later kind here counts.
+fn wanted(image: &Image, code: &Code) -> Vec<(u64, Kind)> {
+    let mut list: Vec<(u64, Kind)> = code.locked.iter().map(|&at| (at, Kind::Locked)).collect();
+    for &(at, what) in &code.special {
+        match what {
+            Special::Pause => list.push((at, Kind::Wait)),
+            Special::Rdtsc
+            | Special::Rdtscp
+            | Special::Rdrand
+            | Special::Rdseed
+            | Special::Cpuid => {
+                let (register, size) = operand(image, at);
+                list.push((at, Kind::Machine(what, register, size)));
+            }
+            _ => {}
+        }
+    }
+    let pauses: Vec<u64> = code
+        .special
+        .iter()
+        .filter(|(_, what)| *what == Special::Pause)
+        .map(|&(at, _)| at)
+        .collect();
+    for wait in &code.waits {
+        // A loop with a pause in it is stopped there.
+        if pauses.iter().any(|&at| at >= wait.head && at <= wait.jump) {
+            continue;
+        }
+        list.push(match wait.look {
+            Some(look) => (look, Kind::Wait),
+            None => (wait.jump, Kind::Forever),
+        });
+    }
+    list
+}
+
+/// Number and size of an instruction's register operand.
+fn operand(image: &Image, at: u64) -> (u8, u8) {
+    let bytes = image.pristine();
+    let from = (at - image.base) as usize;
+    let bytes = bytes
+        .get(from..(from + 15).min(bytes.len()))
+        .unwrap_or_default();
+    let instruction = Decoder::with_ip(64, bytes, at, DecoderOptions::NONE).decode();
+    let register = instruction.op0_register();
+    if register.is_gpr() {
+        (
+            register.full_register().number() as u8,
+            register.size() as u8,
+        )
+    } else {
+        (0, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests;
