@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn one_changed_bit_anywhere_changes_it() {
-        let data: Vec<u8> = (0..61).map(|n| n * 7).collect();
+        let data: Vec<u8> = (0..61_u8).map(|n| n.wrapping_mul(7)).collect();
         let digest = |data: &[u8]| {
             let mut digest = Digest::default();
             digest.word(17);
