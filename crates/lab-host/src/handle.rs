@@ -37,6 +37,10 @@ pub enum Kind {
     Upper,
     /// A NIC of the host, below: `SourceHandle` of the lists it indicates.
     Nic,
+    /// What stands in the place of a binding handle until its open is complete.
+    Opening,
+    /// An interface provider.
+    Provider,
 }
 
 /// Why a handle is refused.

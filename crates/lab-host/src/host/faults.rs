@@ -49,6 +49,9 @@ pub const FALLIBLE: &[&str] = &[
     "NdisGetDataBuffer",
     "NdisIMInitializeDeviceInstanceEx",
     "NdisIfAddIfStackEntry",
+    "NdisIfAllocateNetLuidIndex",
+    "NdisIfRegisterInterface",
+    "NdisIfRegisterProvider",
     "NdisInitializeString",
     "NdisMRegisterMiniportDriver",
     "NdisMSetMiniportAttributes",
@@ -57,6 +60,7 @@ pub const FALLIBLE: &[&str] = &[
     "NdisOpenConfigurationEx",
     "NdisOpenConfigurationKeyByIndex",
     "NdisOpenConfigurationKeyByName",
+    "NdisQueryBindInstanceName",
     "NdisReadConfiguration",
     "NdisReadNetworkAddress",
     "NdisRegisterDeviceEx",
@@ -197,6 +201,11 @@ impl Host {
     pub fn fault_hits(&self) -> (Vec<FaultHit>, u64) {
         let faults = self.faults.lock().expect("faults");
         (faults.hits.clone(), faults.failed)
+    }
+
+    /// How many calls were made to fail since [`Host::fail_these`].
+    pub(crate) fn injected(&self) -> u64 {
+        self.faults.lock().expect("faults").failed
     }
 
     /// Whether the fallible call `name` is to fail this time.

@@ -1,11 +1,13 @@
 //! Bind, open, close, unbind: the lower edge of the driver meets a NIC.
 
+use std::collections::BTreeSet;
+
 use ndis_sys::{
     NDIS_BIND_PARAMETERS, NDIS_BIND_PARAMETERS_REVISION_4, NDIS_OBJECT_HEADER,
     NDIS_OBJECT_TYPE_BIND_PARAMETERS, NDIS_OBJECT_TYPE_OPEN_PARAMETERS, NDIS_OPEN_PARAMETERS,
     NDIS_PM_CAPABILITIES, NDIS_STATUS, NDIS_STATUS_ADAPTER_NOT_FOUND, NDIS_STATUS_FAILURE,
     NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_PENDING, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS,
-    NdisMedium802_3,
+    NDIS_STATUS_UNSUPPORTED_MEDIA, NdisMedium802_3,
 };
 
 use super::configuration::Value;
@@ -19,6 +21,8 @@ use crate::host::Host;
 /// `NDIS_STATUS_PENDING`, as callbacks return it.
 pub(crate) const PENDING: i32 = NDIS_STATUS_PENDING.0;
 const TAG: u32 = u32::from_le_bytes(*b"Bind");
+/// `NDIS_MAX_FRAME_TYPES_PER_OPEN`.
+const MAX_FRAME_TYPES: u32 = 16;
 
 /// What a bind is asked for.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +47,10 @@ pub(crate) struct Bind {
     pub(crate) completed: Option<i32>,
     /// Status the handler returned.
     pub(crate) returned: Option<i32>,
+    /// How the open failed.
+    pub(crate) open_failed: Option<i32>,
+    /// Devices asked for while the bind was under way, in capitals.
+    pub(crate) asked: BTreeSet<String>,
 }
 
 /// An open binding.
@@ -68,6 +76,47 @@ pub(crate) struct Binding {
     pub(crate) unbinding: bool,
     /// Crossings when the pause event's handler had returned.
     pub(crate) pause_seen: Option<u64>,
+    /// It was restarted since it was opened.
+    pub(crate) restarted: bool,
+    /// Wake-up patterns and protocol offloads that the driver added and has to take back.
+    pub(crate) wake: BTreeSet<u32>,
+    /// The adapter's MTU, interface index and link when it was opened.
+    pub(crate) told: (u32, u32, bool),
+    /// When it was paused last.
+    pub(crate) paused_at: Option<u64>,
+}
+
+impl Binding {
+    /// A binding that is being opened.
+    pub(crate) fn new(
+        protocol: u64,
+        nic: usize,
+        context: u64,
+        values: Vec<(String, Value)>,
+        told: (u32, u32, bool),
+    ) -> Self {
+        Self {
+            protocol,
+            nic,
+            context,
+            state: EdgeState::Initializing,
+            values,
+            sends: 0,
+            receives: 0,
+            oids: 0,
+            packet_filter: 0,
+            multicast: Vec::new(),
+            closed: false,
+            opened: false,
+            asleep: false,
+            unbinding: false,
+            pause_seen: None,
+            restarted: false,
+            wake: BTreeSet::new(),
+            told,
+            paused_at: None,
+        }
+    }
 }
 
 /// Header of a structure the host hands out.
@@ -80,7 +129,7 @@ pub(crate) const fn header(kind: u8, revision: u8, size: usize) -> NDIS_OBJECT_H
 }
 
 /// The devices that a binding's key lists.
-fn names_above(values: &[(String, Value)]) -> Vec<String> {
+pub(crate) fn names_above(values: &[(String, Value)]) -> Vec<String> {
     let mut names = Vec::new();
     for number in 1..=9 {
         let key = match number {
@@ -152,10 +201,14 @@ impl Host {
                     opened: None,
                     completed: None,
                     returned: None,
+                    open_failed: None,
+                    asked: BTreeSet::new(),
                 },
             );
             h
         });
+        self.disturb();
+        let injected = self.injected();
         let status = self.call(
             "ProtocolBindAdapterEx",
             bind,
@@ -187,6 +240,9 @@ impl Host {
         for block in parameters {
             self.release(block);
         }
+        self.disturb();
+        self.members_changed();
+        self.judge_bind(bind, &record, status, self.injected() != injected);
         let open = record
             .opened
             .filter(|b| self.ndis(|n| n.bindings.get(b).is_some_and(|b| !b.closed)));
@@ -358,6 +414,16 @@ impl Host {
             n.handles.close(unbind);
             n.bindings.get(&binding).is_none_or(|b| b.closed)
         });
+        self.disturb();
+        self.judge_unbound(binding);
+        self.members_changed();
+        // The close may pend; what asked for it has to wait for its end.
+        if closed && self.ndis(|n| n.bindings.contains_key(&binding)) {
+            self.violate(
+                "UNB-2",
+                "the unbind ended before the close was complete".into(),
+            );
+        }
         self.ndis(|n| n.leaving.remove(&binding));
         // Where several adapters serve one device, the last one that goes takes it along.
         let unserved = |name: &str| !self.ndis(|n| n.is_served(name));
@@ -454,7 +520,6 @@ api! { exports:
             return NDIS_STATUS_INVALID_PARAMETER;
         }
         if !host.check("BindContext", bind, Kind::Bind) {
-            host.violate("BND-1", "NdisOpenAdapterEx outside ProtocolBindAdapterEx".into());
             return NDIS_STATUS_INVALID_PARAMETER;
         }
         let p: NDIS_OPEN_PARAMETERS = host.get(parameters, "OpenParameters");
@@ -465,6 +530,9 @@ api! { exports:
         if p.MediumArraySize == 0 || p.SelectedMediumIndex.is_null() {
             host.violate("BND-2", "the medium array is empty or SelectedMediumIndex is NULL".into());
             return NDIS_STATUS_INVALID_PARAMETER;
+        }
+        if p.FrameTypeArraySize > MAX_FRAME_TYPES {
+            host.violate("BND-2", format!("{} frame types, at most {MAX_FRAME_TYPES} are allowed", p.FrameTypeArraySize));
         }
         let name = host.get_string(p.AdapterName as u64, "AdapterName");
         let (nic, wanted, values) = host.ndis(|n| {
@@ -484,30 +552,32 @@ api! { exports:
             }
         }
         let Some(index) = index else {
-            return ndis_sys::NDIS_STATUS_UNSUPPORTED_MEDIA;
+            host.ndis(|n| n.binds.get_mut(&bind).expect("bind").open_failed = Some(NDIS_STATUS_UNSUPPORTED_MEDIA.0));
+            return NDIS_STATUS_UNSUPPORTED_MEDIA;
         };
         if host.fails("NdisOpenAdapterEx") {
+            host.ndis(|n| n.binds.get_mut(&bind).expect("bind").open_failed = Some(NDIS_STATUS_RESOURCES.0));
+            let handler = host.ndis(|n| n.protocols.get(&protocol).and_then(|p| p.chars.OpenAdapterCompleteHandlerEx));
+            // A failure, too, may come at once or later.
+            let pends = host.engine().random(2) == 0;
+            let before = host.callbacks("ProtocolOpenAdapterCompleteEx").0;
+            if let Some(handler) = handler
+                && host.later(pends)
+            {
+                host.spawn_after(host.takes(5_000), Job::thread("open fails", move |host| {
+                    let status = u64::from(NDIS_STATUS_RESOURCES.0 as u32);
+                    host.call("ProtocolOpenAdapterCompleteEx", bind, handler as usize as u64, &[context, status]);
+                }));
+                host.let_finish(|h| h.callbacks("ProtocolOpenAdapterCompleteEx").0 > before);
+                return NDIS_STATUS_PENDING;
+            }
             return NDIS_STATUS_RESOURCES;
         }
         let binding = host.ndis(|n| {
             let h = n.handles.open(Kind::Binding);
-            n.bindings.insert(h, Binding {
-                protocol,
-                nic,
-                context,
-                state: EdgeState::Initializing,
-                values,
-                sends: 0,
-                receives: 0,
-                oids: 0,
-                packet_filter: 0,
-                multicast: Vec::new(),
-                closed: false,
-                opened: false,
-                asleep: false,
-                unbinding: false,
-                pause_seen: None,
-            });
+            let config = &n.nics[nic].config;
+            let told = (config.mtu, config.if_index, config.connected);
+            n.bindings.insert(h, Binding::new(protocol, nic, context, values, told));
             n.binds.get_mut(&bind).expect("bind").opened = Some(h);
             h
         });
@@ -516,7 +586,11 @@ api! { exports:
         let pends = host.engine().random(2) == 0;
         let before = host.callbacks("ProtocolOpenAdapterCompleteEx").0;
         if host.later(pends) {
+            // Whatever reads it before its time finds what is no binding.
+            let early = host.ndis(|n| n.handles.open(Kind::Opening));
+            host.put(out, early, "NdisBindingHandle");
             host.spawn_after(host.takes(5_000), Job::thread("open completes", move |host| {
+                host.ndis(|n| n.handles.close(early));
                 host.put(selected, index, "SelectedMediumIndex");
                 host.put(out, binding, "NdisBindingHandle");
                 host.finish_open(binding);
@@ -538,7 +612,6 @@ api! { exports:
     "ndis.sys" 0..=2 "IRQ-2"
     fn NdisCompleteBindAdapterEx(host, bind: u64, status: i32) {
         if !host.check("BindAdapterContext", bind, Kind::Bind) {
-            host.violate("BND-5", "NdisCompleteBindAdapterEx for a bind that is over".into());
             return;
         }
         let wrong = host.ndis(|n| {
@@ -558,28 +631,32 @@ api! { exports:
         if !host.check("NdisBindingHandle", binding, Kind::Binding) {
             return NDIS_STATUS_INVALID_PARAMETER;
         }
-        let (again, sends, receives, oids, filter, multicast) = host.ndis(|n| {
+        let (again, sends, receives, filter, multicast, wake) = host.ndis(|n| {
             let b = n.bindings.get_mut(&binding).expect("binding");
             let again = b.closed;
             b.closed = true;
             b.state = EdgeState::Closing;
-            (again, b.sends, b.receives, b.oids, b.packet_filter, b.multicast.len())
+            (again, b.sends, b.receives, b.packet_filter, b.multicast.len(), b.wake.len())
         });
         if again {
             host.violate("UNB-2", "NdisCloseAdapterEx is called twice".into());
             return NDIS_STATUS_INVALID_PARAMETER;
         }
-        let allowed = host.ndis(|n| !n.unbinds.is_empty() || n.binds.values().any(|b| b.opened == Some(binding)));
+        let allowed = host.ndis(|n| n.bindings[&binding].unbinding || n.binds.values().any(|b| b.opened == Some(binding)));
         if !allowed {
             host.violate("UNB-3", "NdisCloseAdapterEx outside bind and unbind".into());
         }
-        if sends + receives + oids > 0 {
-            host.violate("UNB-5", format!("{sends} sends, {receives} receives and {oids} OIDs are out at NdisCloseAdapterEx"));
+        let (clones, own) = host.oids_out(binding);
+        if own > 0 {
+            host.violate("OID-17", format!("{own} requests of the driver's own are out at NdisCloseAdapterEx"));
+        }
+        if sends + receives + clones as u64 > 0 {
+            host.violate("UNB-5", format!("{sends} sends, {receives} receives and {clones} clones are out at NdisCloseAdapterEx"));
         }
         // RST-2 forbids to clear them while the adapter resets.
         let resetting = host.ndis(|n| n.nics[n.bindings[&binding].nic].resetting.is_some());
-        if !resetting && (filter != 0 || multicast != 0) {
-            host.violate("UNB-4", format!("packet filter {filter:#x} and {multicast} bytes of multicast list are still set"));
+        if !resetting && (filter != 0 || multicast != 0 || wake != 0) {
+            host.violate("UNB-4", format!("packet filter {filter:#x}, {multicast} bytes of multicast list and {wake} wake-up patterns or offloads are still set"));
         }
         let pends = host.engine().random(2) == 0;
         if host.later(pends) {
@@ -588,6 +665,7 @@ api! { exports:
                 n.protocols.get(&b.protocol).and_then(|p| p.chars.CloseAdapterCompleteHandlerEx).map(|h| (h as usize as u64, b.context))
             });
             if let Some((handler, context)) = found {
+                host.late_status(binding);
                 let before = host.callbacks("ProtocolCloseAdapterCompleteEx").0;
                 host.spawn_after(host.takes(5_000), Job::thread("close completes", move |host| {
                     host.finish_close(binding);
@@ -605,7 +683,6 @@ api! { exports:
     "ndis.sys" 0..=2 "IRQ-2"
     fn NdisCompleteUnbindAdapterEx(host, unbind: u64) {
         if !host.check("UnbindContext", unbind, Kind::Unbind) {
-            host.violate("UNB-1", "NdisCompleteUnbindAdapterEx for an unbind that is over".into());
             return;
         }
         let again = host.ndis(|n| n.unbinds.insert(unbind, Some(0)).flatten().is_some());
@@ -614,11 +691,37 @@ api! { exports:
         }
     }
 
+    /// Name of the adapter of a bind; the caller frees its buffer (BND-16).
+    "ndis.sys" 0..=2 "IRQ-2"
+    fn NdisQueryBindInstanceName(host, out: u64, bind: u64) -> NDIS_STATUS {
+        if !host.check("BindingContext", bind, Kind::Bind) {
+            return NDIS_STATUS_INVALID_PARAMETER;
+        }
+        if host.fails("NdisQueryBindInstanceName") {
+            return NDIS_STATUS_RESOURCES;
+        }
+        let nic = host.ndis(|n| n.binds[&bind].nic);
+        let name = host.ndis(|n| n.nics[nic].config.name.clone());
+        let units: Vec<u16> = name.encode_utf16().collect();
+        let block = host.allocate(2 * units.len() as u64 + 2, TAG, "NdisQueryBindInstanceName");
+        for (i, unit) in units.iter().enumerate() {
+            host.put(block + 2 * i as u64, *unit, "name");
+        }
+        let length = (2 * units.len()) as u16;
+        host.put(out, [length, length + 2], "pAdapterInstanceName");
+        host.put(out + 8, block, "pAdapterInstanceName");
+        host.ndis(|n| n.judge.names.insert(block, bind));
+        NDIS_STATUS_SUCCESS
+    }
+
     /// Asks NDIS to unbind.
     "ndis.sys" 0..=2 "IRQ-2"
     fn NdisUnbindAdapter(host, binding: u64) -> NDIS_STATUS {
         if !host.check("NdisBindingHandle", binding, Kind::Binding) {
             return NDIS_STATUS_INVALID_PARAMETER;
+        }
+        if host.ndis(|n| n.bindings.get(&binding).is_some_and(|b| b.asleep)) {
+            host.violate("PWR-7", "the driver lets go of an adapter that only sleeps".into());
         }
         host.spawn(Job::thread("NdisUnbindAdapter", move |host| host.unbind(binding)));
         NDIS_STATUS_SUCCESS
@@ -629,9 +732,11 @@ api! { exports:
     fn NdisReEnumerateProtocolBindings(host, protocol: u64) {
         host.check("NdisProtocolHandle", protocol, Kind::ProtocolDriver);
         host.ndis(|n| n.enumerations += 1);
-        let inside = host.local().frames.borrow().iter().rev().find(|f| f.callback).map(|f| f.name);
-        if matches!(inside, Some("ProtocolBindAdapterEx" | "ProtocolUnbindAdapterEx")) {
-            host.violate("BND-15", format!("NdisReEnumerateProtocolBindings inside {}", inside.unwrap_or_default()));
+        if let Some((name, binding)) = host.inside()
+            && (matches!(name, "ProtocolBindAdapterEx" | "ProtocolUnbindAdapterEx")
+                || name == "ProtocolNetPnPEvent" && binding != 0)
+        {
+            host.violate("BND-15", format!("NdisReEnumerateProtocolBindings inside {name}"));
         }
     }
 }

@@ -244,6 +244,15 @@ api! { exports:
             return;
         }
         let keyword = host.get_string(keyword, "Keyword");
+        if keyword.get(..13).is_some_and(|k| k.eq_ignore_ascii_case("UpperBindings")) {
+            let of_bind = host.ndis(|n| n.configurations.get(&handle).is_some_and(|c| {
+                n.bindings.contains_key(&c.owner)
+                    || n.binds.iter().any(|(h, b)| *h == c.owner || b.parameters == c.owner)
+            }));
+            if !of_bind {
+                host.violate("BND-12", format!("{keyword} is read through a configuration that is no binding's"));
+            }
+        }
         let known = [NdisParameterInteger, NdisParameterHexInteger, NdisParameterString,
             NdisParameterMultiString, NdisParameterBinary].iter().any(|k| k.0 == kind);
         let found = if known && !host.fails("NdisReadConfiguration") {

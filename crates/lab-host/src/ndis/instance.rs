@@ -1,5 +1,7 @@
 //! Virtual miniports: requested by the driver, initialised and halted by NDIS.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ndis_sys::{
     NDIS_MINIPORT_INIT_PARAMETERS, NDIS_MINIPORT_INIT_PARAMETERS_REVISION_1,
     NDIS_OBJECT_TYPE_MINIPORT_INIT_PARAMETERS, NDIS_STATUS, NDIS_STATUS_FAILURE,
@@ -54,6 +56,13 @@ pub(crate) struct Instance {
     pub(crate) if_index: u32,
 }
 
+impl Instance {
+    /// The driver has asked for it, or it is there.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.request.is_some() || self.starting || self.miniport.is_some()
+    }
+}
+
 /// A virtual miniport.
 pub(crate) struct Miniport {
     pub(crate) name: String,
@@ -81,6 +90,20 @@ pub(crate) struct Miniport {
     pub(crate) uppers: Vec<usize>,
     /// Packet filter that was set, once one was.
     pub(crate) packet_filter: Option<u32>,
+    /// Multicast addresses that were set.
+    pub(crate) groups: Vec<[u8; 6]>,
+    /// Requests to add something that succeeded (OID-10).
+    pub(crate) granted: BTreeSet<u32>,
+    /// What the driver last showed of the adapters below: wake-up and offloads (LBF-1, LBF-2).
+    pub(crate) shown: (bool, bool),
+    /// Status codes by how often they were indicated.
+    pub(crate) told: BTreeMap<i32, u64>,
+    /// The link state that was indicated last.
+    pub(crate) link: Option<(Vec<u8>, u64)>,
+    /// Several adapters were below it.
+    pub(crate) team: bool,
+    /// A reset of it that is under way.
+    pub(crate) resetting: Option<super::reset::Resetting>,
 }
 
 impl Host {
@@ -299,6 +322,13 @@ impl Host {
                     oid_busy: false,
                     uppers: Vec::new(),
                     packet_filter: None,
+                    groups: Vec::new(),
+                    granted: BTreeSet::new(),
+                    shown: (false, false),
+                    told: BTreeMap::new(),
+                    link: None,
+                    team: false,
+                    resetting: None,
                 },
             );
             Some((h, handler, context, device_context, if_index))
@@ -364,6 +394,8 @@ impl Host {
                 i.starting = false;
                 i.miniport = Some(miniport);
             });
+            self.disturb();
+            self.judge_initialized(miniport);
             self.attach_uppers(miniport);
         } else {
             self.ndis(|n| {
@@ -415,6 +447,7 @@ impl Host {
 
     /// Halts a virtual miniport: protocols above let go, it is paused, then halted.
     pub(crate) fn halt_miniport(&self, miniport: u64) {
+        self.disturb();
         self.detach_uppers(miniport);
         self.pause_miniport(miniport);
         let found = self.ndis(|n| {
@@ -494,6 +527,7 @@ impl Host {
                 "a configuration handle is open after MiniportHaltEx".into(),
             );
         }
+        self.disturb();
         if if_index != 0 {
             self.no_stack_entry("halt", |&(higher, _)| higher == if_index);
         }
@@ -535,9 +569,18 @@ api! { exports:
             host.violate("ASC-1", "a virtual miniport is requested before the edges are associated".into());
         }
         let key = host.get_string(name, "DriverInstance").to_uppercase();
+        host.ndis(|n| {
+            for bind in n.binds.values_mut() {
+                bind.asked.insert(key.clone());
+            }
+            if n.asked.len() < 10_000 {
+                n.asked.push(key.clone());
+            }
+        });
         if host.fails("NdisIMInitializeDeviceInstanceEx") {
             return NDIS_STATUS_RESOURCES;
         }
+        host.judge_request(&key);
         let (request, start) = host.ndis(|n| {
             n.tickets += 1;
             let request = Request { driver, context, ticket: n.tickets };
@@ -614,31 +657,5 @@ api! { exports:
     fn NdisIMGetBindingContext(host, miniport: u64) -> u64 {
         let direct = host.ndis(|n| n.miniports.get(&miniport).map(|m| m.device_context));
         direct.or_else(|| host.context_below(miniport)).unwrap_or(0)
-    }
-
-    /// Tells NDIS that one interface lies on another.
-    "ndis.sys" 0..=0 "IRQ-8"
-    fn NdisIfAddIfStackEntry(host, higher: u32, lower: u32) -> NDIS_STATUS {
-        if higher == 0 || lower == 0 || higher == lower
-            || host.ndis(|n| n.stack_entries.contains(&(lower, higher)))
-        {
-            host.violate("IFS-3", format!("interface stack entry {higher} over {lower}"));
-            return NDIS_STATUS_INVALID_PARAMETER;
-        }
-        if host.fails("NdisIfAddIfStackEntry") {
-            return NDIS_STATUS_RESOURCES;
-        }
-        host.ndis(|n| n.stack_entries.insert((higher, lower)));
-        NDIS_STATUS_SUCCESS
-    }
-
-    /// Takes such an entry back.
-    "ndis.sys" 0..=0 "IRQ-8"
-    fn NdisIfDeleteIfStackEntry(host, higher: u32, lower: u32) -> NDIS_STATUS {
-        if host.ndis(|n| n.stack_entries.remove(&(higher, lower))) {
-            return NDIS_STATUS_SUCCESS;
-        }
-        host.violate("IFS-2", format!("there is no interface stack entry {higher} over {lower}"));
-        NDIS_STATUS_INVALID_PARAMETER
     }
 }

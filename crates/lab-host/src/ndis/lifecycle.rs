@@ -5,12 +5,14 @@ use ndis_sys::{
     NDIS_OBJECT_TYPE_PROTOCOL_RESTART_PARAMETERS, NDIS_OBJECT_TYPE_RESTART_GENERAL_ATTRIBUTES,
     NDIS_PROTOCOL_RESTART_PARAMETERS, NDIS_PROTOCOL_RESTART_PARAMETERS_REVISION_1,
     NDIS_RESTART_ATTRIBUTES, NDIS_RESTART_GENERAL_ATTRIBUTES,
-    NDIS_RESTART_GENERAL_ATTRIBUTES_REVISION_2, NET_PNP_EVENT_CODE, NetEventPause, NetEventRestart,
+    NDIS_RESTART_GENERAL_ATTRIBUTES_REVISION_2, NDIS_SIZEOF_RESTART_GENERAL_ATTRIBUTES_REVISION_1,
+    NDIS_STATUS_FAILURE, NDIS_STATUS_RESOURCES, NET_PNP_EVENT_CODE, NetEventPause, NetEventRestart,
     OID_GEN_MINIPORT_RESTART_ATTRIBUTES,
 };
 
 use super::EdgeState;
 use super::binding::{PENDING, header};
+use super::nic::NicConfig;
 use crate::api::api;
 use crate::handle::Kind;
 use crate::host::Host;
@@ -19,7 +21,109 @@ use crate::host::Host;
 /// gives 10 s for filters; the same guide is used for both edges).
 const LIMIT: u64 = 10_000_000_000;
 
+/// What an adapter says of itself at a restart.
+fn general_attributes(config: &NicConfig) -> NDIS_RESTART_GENERAL_ATTRIBUTES {
+    // SAFETY: plain data of the ABI; all zero is a value of it.
+    let mut g: NDIS_RESTART_GENERAL_ATTRIBUTES = unsafe { std::mem::zeroed() };
+    g.Header = header(
+        NDIS_OBJECT_TYPE_RESTART_GENERAL_ATTRIBUTES,
+        NDIS_RESTART_GENERAL_ATTRIBUTES_REVISION_2,
+        size_of::<NDIS_RESTART_GENERAL_ATTRIBUTES>(),
+    );
+    g.MtuSize = config.mtu;
+    g.MaxXmitLinkSpeed = config.link_speed;
+    g.MaxRcvLinkSpeed = config.link_speed;
+    g.LookaheadSize = config.mtu;
+    g.MacOptions = config.mac_options();
+    g.SupportedPacketFilters = config.packet_filters();
+    g.MaxMulticastListSize = config.max_multicast;
+    g.AccessType = ndis_sys::NET_IF_ACCESS_BROADCAST;
+    g.ConnectionType = ndis_sys::NET_IF_CONNECTION_DEDICATED;
+    g.DataBackFillSize = config.data_backfill;
+    g.ContextBackFillSize = config.context_backfill;
+    g
+}
+
+/// Restart attributes that a miniport was given, and what is in them.
+struct Attributes {
+    list: u64,
+    bytes: Vec<u8>,
+}
+
 impl Host {
+    /// Whether a protocol above sends once though its miniport pauses: every other time.
+    fn sends_out_of_turn(&self) -> bool {
+        !cfg!(test) && self.engine().is_virtual() && self.crossings().is_multiple_of(2)
+    }
+
+    /// Restart attributes for a virtual miniport: every other time none, and of the two revisions
+    /// one in turn (MPS-8).
+    fn restart_attributes(&self, miniport: u64) -> Option<Attributes> {
+        const TAG: u32 = u32::from_le_bytes(*b"Rest");
+        let turn = self.crossings() % 4;
+        if turn < 2 || cfg!(test) {
+            return None;
+        }
+        let mut g = self.ndis(|n| {
+            let below = n.below_of(miniport);
+            let b = n.bindings.get(below.first()?)?;
+            Some(general_attributes(&n.nics[b.nic].config))
+        })?;
+        let mut length = size_of::<NDIS_RESTART_GENERAL_ATTRIBUTES>() as u64;
+        if turn == 2 {
+            g.Header.Revision = 1;
+            g.Header.Size = NDIS_SIZEOF_RESTART_GENERAL_ATTRIBUTES_REVISION_1;
+            length = u64::from(NDIS_SIZEOF_RESTART_GENERAL_ATTRIBUTES_REVISION_1);
+        }
+        let data = std::mem::offset_of!(NDIS_RESTART_ATTRIBUTES, Data) as u64;
+        let list = self.allocate(data + length, TAG, "NDIS_RESTART_ATTRIBUTES");
+        // SAFETY: plain data of the ABI; all zero is a value of it.
+        let mut a: NDIS_RESTART_ATTRIBUTES = unsafe { std::mem::zeroed() };
+        a.Oid = OID_GEN_MINIPORT_RESTART_ATTRIBUTES;
+        a.DataLength = length as u32;
+        // SAFETY: structures of plain data are read as bytes.
+        let (head, body) = unsafe {
+            (
+                std::slice::from_raw_parts((&raw const a).cast::<u8>(), data as usize),
+                std::slice::from_raw_parts((&raw const g).cast::<u8>(), length as usize),
+            )
+        };
+        let bytes = [head, body].concat();
+        let _ = self.arena.write_bytes(list, &bytes);
+        Some(Attributes { list, bytes })
+    }
+
+    /// MPS-8: a failed restart leaves the attributes alone, and what was added is pool of
+    /// `NdisAllocateMemoryWithTagPriority`, which NDIS frees.
+    fn judge_restart_attributes(&self, given: &Attributes, ok: bool) {
+        let now = self.get_bytes(given.list, given.bytes.len(), "NDIS_RESTART_ATTRIBUTES");
+        if !ok && now != given.bytes {
+            self.violate(
+                "MPS-8",
+                "a failed restart has changed the restart attributes".into(),
+            );
+        }
+        let mut next: u64 = self.get(given.list, "NDIS_RESTART_ATTRIBUTES");
+        while next != 0 {
+            let by = self
+                .heap()
+                .find(next)
+                .filter(|a| a.address == next)
+                .map(|a| a.by);
+            if by != Some("NdisAllocateMemoryWithTagPriority") {
+                self.violate(
+                    "MPS-8",
+                    format!("the restart attributes at {next:#x} are not memory of NdisAllocateMemoryWithTagPriority: {}", self.describe(next)),
+                );
+                break;
+            }
+            let after: u64 = self.get(next, "NDIS_RESTART_ATTRIBUTES");
+            self.release(next);
+            next = after;
+        }
+        self.release(given.list);
+    }
+
     /// Pauses a virtual miniport (10.1): protocols above stop first.
     pub fn pause_miniport(&self, miniport: u64) {
         let found = self.ndis(|n| {
@@ -37,6 +141,7 @@ impl Host {
         let Some((context, handler)) = found else {
             return;
         };
+        self.disturb();
         self.pause_uppers(miniport);
         self.ndis(|n| {
             let m = n.miniports.get_mut(&miniport).expect("miniport");
@@ -57,10 +162,20 @@ impl Host {
             1,
             size_of::<NDIS_MINIPORT_PAUSE_PARAMETERS>(),
         );
-        p.PauseReason = ndis_sys::NDIS_PAUSE_NDIS_INTERNAL;
+        // MPS-10: below NDIS 6.40 the reason says nothing.
+        let told = self.ndis(|n| n.version_of(miniport)) < (6, 40);
+        p.PauseReason = if told && self.crossings().is_multiple_of(2) {
+            ndis_sys::NDIS_PAUSE_LOW_POWER
+        } else {
+            ndis_sys::NDIS_PAUSE_NDIS_INTERNAL
+        };
+        let odd = p.PauseReason != ndis_sys::NDIS_PAUSE_NDIS_INTERNAL;
         self.put(at, p, "NDIS_MINIPORT_PAUSE_PARAMETERS");
         let status = self.call("MiniportPause", miniport, handler, &[context, at]) as u32 as i32;
         self.release(at);
+        if matches!(status, 0 | PENDING) && self.sends_out_of_turn() {
+            self.judge_odd_send(miniport);
+        }
         match status {
             0 => {
                 if self.ndis(|n| n.miniports[&miniport].pausing.is_some()) {
@@ -82,6 +197,10 @@ impl Host {
                     self.report_slow("MiniportPause", miniport);
                 }
             }
+            other if odd => self.violate(
+                "MPS-10",
+                format!("MiniportPause returned {other:#x} for a reason that means nothing"),
+            ),
             other => self.violate("MPS-2", format!("MiniportPause returned {other:#x}")),
         }
         let out = self.ndis(|n| {
@@ -98,6 +217,7 @@ impl Host {
                 ),
             );
         }
+        self.disturb();
     }
 
     /// Restarts a virtual miniport; false when the driver failed it.
@@ -131,6 +251,9 @@ impl Host {
             1,
             size_of::<NDIS_MINIPORT_RESTART_PARAMETERS>(),
         );
+        self.disturb();
+        let attributes = self.restart_attributes(miniport);
+        p.RestartAttributes = attributes.as_ref().map_or(0, |a| a.list) as *mut _;
         self.put(at, p, "NDIS_MINIPORT_RESTART_PARAMETERS");
         let status = self.call("MiniportRestart", miniport, handler, &[context, at]) as u32 as i32;
         self.release(at);
@@ -155,6 +278,13 @@ impl Host {
             status
         };
         let ok = status == 0;
+        if !ok && ![NDIS_STATUS_RESOURCES.0, NDIS_STATUS_FAILURE.0].contains(&status) {
+            self.violate("MPS-7", format!("MiniportRestart ends with {status:#x}"));
+        }
+        if let Some(attributes) = attributes {
+            self.judge_restart_attributes(&attributes, ok);
+        }
+        self.disturb();
         self.ndis(|n| {
             if let Some(m) = n.miniports.get_mut(&miniport) {
                 m.state = if ok {
@@ -166,6 +296,9 @@ impl Host {
         });
         if ok {
             self.resume_uppers(miniport);
+            self.stack_is_owed();
+            self.link_owed_by(miniport);
+            self.members_changed();
         }
         ok
     }
@@ -186,15 +319,21 @@ impl Host {
         if !go {
             return;
         }
-        let status = self.net_event(binding, NetEventPause, &[]);
-        if status != 0 {
-            self.violate("PNP-2", format!("NetEventPause ended with {status:#x}"));
+        self.disturb();
+        if let Some(nic) = self.ndis(|n| n.bindings.get(&binding).map(|b| b.nic)) {
+            self.member_goes(nic);
         }
+        // A failure is judged with the event.
+        let _ = self.net_event(binding, NetEventPause, &[]);
+        let now = self.now();
         let sends = self.ndis(|n| {
             let b = n.bindings.get_mut(&binding)?;
             b.state = EdgeState::Paused;
+            b.paused_at = Some(now);
             Some(b.sends)
         });
+        self.receive_late(binding);
+        self.disturb();
         if sends.is_some_and(|s| s > 0) {
             self.violate(
                 "PBS-2",
@@ -243,20 +382,23 @@ impl Host {
         if !go {
             return;
         }
-        let status = if told {
+        self.disturb();
+        // A failure is judged with the event.
+        let _ = if told {
             self.restart_event(binding)
         } else {
             self.net_event(binding, NetEventRestart, &[])
         };
-        if status != 0 {
-            self.violate("PNP-2", format!("NetEventRestart ended with {status:#x}"));
-        }
         let nic = self.ndis(|n| {
             n.bindings.get_mut(&binding).map(|b| {
                 b.state = EdgeState::Running;
+                b.restarted = true;
                 b.nic
             })
         });
+        self.disturb();
+        self.stack_is_owed();
+        self.members_changed();
         if let Some(nic) = nic {
             self.nic_kick(nic);
         }
@@ -271,24 +413,7 @@ impl Host {
         }) else {
             return 0;
         };
-        // SAFETY: plain data of the ABI; all zero is a value of it.
-        let mut g: NDIS_RESTART_GENERAL_ATTRIBUTES = unsafe { std::mem::zeroed() };
-        g.Header = header(
-            NDIS_OBJECT_TYPE_RESTART_GENERAL_ATTRIBUTES,
-            NDIS_RESTART_GENERAL_ATTRIBUTES_REVISION_2,
-            size_of::<NDIS_RESTART_GENERAL_ATTRIBUTES>(),
-        );
-        g.MtuSize = config.mtu;
-        g.MaxXmitLinkSpeed = config.link_speed;
-        g.MaxRcvLinkSpeed = config.link_speed;
-        g.LookaheadSize = config.mtu;
-        g.MacOptions = config.mac_options();
-        g.SupportedPacketFilters = config.packet_filters();
-        g.MaxMulticastListSize = config.max_multicast;
-        g.AccessType = ndis_sys::NET_IF_ACCESS_BROADCAST;
-        g.ConnectionType = ndis_sys::NET_IF_CONNECTION_DEDICATED;
-        g.DataBackFillSize = config.data_backfill;
-        g.ContextBackFillSize = config.context_backfill;
+        let mut g = general_attributes(&config);
         let rss = config.rss.then(|| {
             let caps = config.rss_capabilities();
             let at = self.allocate(

@@ -12,6 +12,8 @@ mod filter;
 mod frames;
 mod history;
 mod instance;
+mod interface;
+mod judge;
 pub mod ledger;
 mod lifecycle;
 mod list;
@@ -26,6 +28,7 @@ mod power;
 mod queue;
 mod receive;
 mod registration;
+mod reset;
 mod send;
 mod stack;
 mod status;
@@ -111,6 +114,8 @@ pub(crate) struct Ndis {
     pub(crate) instances: BTreeMap<String, instance::Instance>,
     /// Requests for instances so far.
     pub(crate) tickets: u64,
+    /// Devices the driver asked for, in order; emptied by whoever wants to know.
+    pub(crate) asked: Vec<String>,
     pub(crate) miniports: BTreeMap<u64, instance::Miniport>,
     pub(crate) configurations: BTreeMap<u64, configuration::Configuration>,
     pub(crate) pools: BTreeMap<u64, nbl::Pool>,
@@ -122,6 +127,8 @@ pub(crate) struct Ndis {
     pub(crate) rw_locks: BTreeMap<u64, objects::RwLock>,
     pub(crate) devices: BTreeMap<u64, device::Device>,
     pub(crate) stack_entries: BTreeSet<(u32, u32)>,
+    pub(crate) interfaces: interface::Interfaces,
+    pub(crate) judge: judge::Judge,
     pub(crate) ledger: ledger::Ledger,
     pub(crate) pnp: BTreeMap<u64, Option<i32>>,
     /// Calls of `NdisReEnumerateProtocolBindings`.
@@ -160,9 +167,20 @@ impl Host {
     pub(crate) fn check(&self, what: &str, handle: u64, kind: Kind) -> bool {
         let checked: Result<(), HandleError> = self.ndis(|n| n.handles.check(handle, kind));
         match checked {
-            Ok(()) => true,
+            Ok(()) => {
+                if kind == Kind::Binding {
+                    self.not_closed(handle);
+                }
+                true
+            }
             Err(error) => {
-                self.bad_handle(what, handle, error);
+                match self.rule_of_handle(kind, error) {
+                    Some(rule) => self.violate(
+                        rule,
+                        format!("{}: {what} {handle:#x} {error}", self.import()),
+                    ),
+                    None => self.bad_handle(what, handle, error),
+                }
                 false
             }
         }
@@ -177,6 +195,7 @@ pub(crate) fn exports() -> Vec<Api> {
         configuration::exports(),
         device::exports(),
         instance::exports(),
+        interface::exports(),
         lifecycle::exports(),
         memory::exports(),
         nbl::exports(),
@@ -185,6 +204,7 @@ pub(crate) fn exports() -> Vec<Api> {
         pnp::exports(),
         receive::exports(),
         registration::exports(),
+        reset::exports(),
         send::exports(),
         status::exports(),
         timer::exports(),

@@ -3,9 +3,8 @@
 use ndis_sys::{
     NDIS_OBJECT_TYPE_DEFAULT, NDIS_STATUS, NDIS_STATUS_INVALID_PARAMETER,
     NDIS_STATUS_NOT_SUPPORTED, NET_DEVICE_PNP_EVENT, NET_PNP_EVENT_CODE,
-    NET_PNP_EVENT_NOTIFICATION, NetEventBindsComplete, NetEventIMReEnableDevice, NetEventPause,
-    NetEventPortActivation, NetEventPortDeactivation, NetEventQueryPower,
-    NetEventQueryRemoveDevice, NetEventReconfigure, NetEventRestart,
+    NET_PNP_EVENT_NOTIFICATION, NetEventIMReEnableDevice, NetEventPause, NetEventPortActivation,
+    NetEventQueryPower, NetEventQueryRemoveDevice, NetEventReconfigure, NetEventRestart,
 };
 
 use super::binding::{PENDING, header};
@@ -74,11 +73,47 @@ impl Host {
     /// Asks for a virtual miniport again, by the name of its device (PNP-9).
     pub fn re_enable_event(&self, device: &str) -> i32 {
         let string = self.unicode(device);
+        self.ndis(|n| n.asked.clear());
         // The event's copy of the counted string points to the same units.
         let bytes = self.get_bytes(string, 16, "UNICODE_STRING");
         let status = self.global_event(NetEventIMReEnableDevice, &bytes);
         self.free_unicode(string);
+        self.judge_re_enabled(device, status);
         status
+    }
+
+    /// PNP-9: one device was asked for again, and no other.
+    fn judge_re_enabled(&self, device: &str, status: i32) {
+        let key = device.to_uppercase();
+        // It may be asked for on another thread.
+        let asked = |h: &Self| {
+            h.ndis(|n| {
+                n.asked.contains(&key) || n.instances.get(&key).is_none_or(|i| i.is_wanted())
+            })
+        };
+        let listed = self.ndis(|n| n.serving(&key).next().is_some());
+        let in_time = !listed
+            || status != 0
+            || self.wait_until(
+                "for the device to be asked for",
+                100_000,
+                1_000_000_000,
+                asked,
+            );
+        let others = self.ndis(|n| n.asked.iter().any(|name| *name != key));
+        if !in_time || others {
+            self.violate(
+                "PNP-9",
+                format!(
+                    "after NetEventIMReEnableDevice for {device} {}",
+                    if others {
+                        "another device is asked for"
+                    } else {
+                        "it is not asked for"
+                    }
+                ),
+            );
+        }
     }
 
     /// What the protocols above answer to events from now on.
@@ -120,8 +155,11 @@ impl Host {
         self.put(at, e, "NET_PNP_EVENT_NOTIFICATION");
         let _ = self.arena.write_bytes(at + size, buffer);
         self.ndis(|n| n.pnp.insert(at, None));
+        self.event_begins(at, binding, code, buffer);
+        let begun = self.now();
         let returned =
             self.call("ProtocolNetPnPEvent", binding, handler, &[context, at]) as u32 as i32;
+        let took = self.now() - begun;
         let completed = self.ndis(|n| n.pnp[&at]);
         if code == NetEventPause {
             let seen = self.crossings();
@@ -158,7 +196,10 @@ impl Host {
             }
             returned
         };
-        if status == NDIS_STATUS_NOT_SUPPORTED.0 {
+        let judged = self.event_ends(at, status, returned, took);
+        if judged {
+            // By a rule that says more.
+        } else if status == NDIS_STATUS_NOT_SUPPORTED.0 {
             self.violate(
                 "PNP-1",
                 format!("event {} ended with NOT_SUPPORTED", code.0),
@@ -167,6 +208,17 @@ impl Host {
             && code != NetEventQueryRemoveDevice
             && code != NetEventPortActivation
             // PNP-6: the answer of the protocols above is the driver's.
+            && !(code == NetEventQueryPower && status == self.ndis(|n| n.propagated.answer))
+            && code == NetEventRestart
+            && buffer.is_empty()
+        {
+            self.violate(
+                "PBS-4",
+                format!("NetEventRestart without a buffer failed with {status:#x}"),
+            );
+        } else if status != 0
+            && code != NetEventQueryRemoveDevice
+            && code != NetEventPortActivation
             && !(code == NetEventQueryPower && status == self.ndis(|n| n.propagated.answer))
         {
             self.violate("PNP-2", format!("event {} failed with {status:#x}", code.0));
@@ -225,6 +277,10 @@ api! { exports:
     "ndis.sys" 0..=0 "IRQ-2"
     fn NdisCompleteNetPnPEvent(host, binding: u64, notification: u64, status: i32) {
         host.check("NdisBindingHandle", binding, Kind::Binding);
+        let of = host.ndis(|n| n.judge.events.get(&notification).map(|e| e.binding));
+        if of.is_some_and(|of| of != binding && of != 0) {
+            host.violate("PNP-3", format!("an event of binding {:#x} is completed on {binding:#x}", of.unwrap_or(0)));
+        }
         let ok = host.ndis(|n| match n.pnp.get_mut(&notification) {
             Some(slot @ None) => { *slot = Some(status); true }
             _ => false,
@@ -242,11 +298,7 @@ api! { exports:
         }
         let e: NET_PNP_EVENT_NOTIFICATION = host.get(notification, "NetPnPEvent");
         let code = e.NetPnPEvent.NetEvent;
-        if [NetEventBindsComplete, NetEventPause, NetEventRestart, NetEventPortActivation,
-            NetEventPortDeactivation].contains(&code) && host.ndis(|n| n.pnp.contains_key(&notification))
-        {
-            host.violate("PNP-5", format!("event {} is propagated", code.0));
-        }
+        host.event_goes_up(notification, &e);
         let callback = host.local().frames.borrow().iter().rev().find(|f| f.callback).map(|f| f.name);
         if callback == Some("MiniportOidRequest") || host.ndis(|n| n.miniports[&miniport].oid_busy) && callback != Some("ProtocolNetPnPEvent") {
             host.violate("OID-9", "NdisMNetPnPEvent while an OID request is under way".into());
@@ -257,12 +309,13 @@ api! { exports:
         } else {
             host.get_bytes(e.NetPnPEvent.Buffer as u64, length, "NetPnPEvent.Buffer")
         };
-        if let Some(answer) = host.event_above(miniport, code, &buffer) {
-            return NDIS_STATUS(answer);
-        }
-        host.ndis(|n| {
-            n.propagated.codes.push(code.0);
-            NDIS_STATUS(n.propagated.answer)
-        })
+        let answer = host.event_above(miniport, code, &buffer).unwrap_or_else(|| {
+            host.ndis(|n| {
+                n.propagated.codes.push(code.0);
+                n.propagated.answer
+            })
+        });
+        host.event_answered(code, answer);
+        NDIS_STATUS(answer)
     }
 }

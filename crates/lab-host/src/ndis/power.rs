@@ -26,7 +26,8 @@ impl Host {
                 })
             });
             if no_pause {
-                self.pause_uppers(miniport);
+                // Nobody pauses it: what is out is out, and what comes now is too late (PWR-6).
+                self.hush_uppers(miniport);
             } else {
                 self.pause_miniport(miniport);
             }
@@ -44,9 +45,27 @@ impl Host {
             asleep(false);
         }
         let call = OidCall::set(OID_PNP_SET_POWER, &state.0.to_le_bytes());
+        self.disturb();
         let status = self.oid(miniport, &call).status;
         if up != (status == 0) {
             asleep(true);
+        }
+        let out = self.ndis(|n| n.miniports.get(&miniport).map_or(0, |m| m.sends));
+        if !up && out > 0 {
+            self.violate(
+                "PWR-6",
+                format!(
+                    "{out} sends are out when OID_PNP_SET_POWER to a sleeping state is complete"
+                ),
+            );
+        }
+        if !up && self.engine().is_virtual() {
+            self.judge_odd_send(miniport);
+        }
+        self.disturb();
+        if up {
+            self.ndis(|n| n.judge.links += 1);
+            self.link_owed_by(miniport);
         }
         if up && !self.restart_miniport(miniport) {
             // It was not paused for the sleep.
@@ -60,8 +79,10 @@ impl Host {
         let event = |code, state: NDIS_DEVICE_POWER_STATE| {
             self.pnp_event(binding, code, &state.0.to_le_bytes())
         };
+        self.disturb();
         if up {
             self.mark(binding, false);
+            self.ndis(|n| n.judge.links += 1);
             let status = event(NetEventSetPower, NdisDeviceStateD0);
             self.restart_binding(binding);
             return status;
@@ -73,6 +94,7 @@ impl Host {
         self.pause_binding(binding);
         let status = event(NetEventSetPower, NdisDeviceStateD3);
         self.mark(binding, true);
+        self.disturb();
         status
     }
 
@@ -86,6 +108,7 @@ impl Host {
 
     fn nic_gone(&self, nic: usize) {
         let now = self.now();
+        self.disturb();
         self.ndis(|n| {
             n.nics[nic].gone = true;
             n.nics[nic].cut(now);

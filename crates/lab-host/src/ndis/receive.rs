@@ -28,7 +28,11 @@ api! { exports:
             host.violate("RCV-14", "a receive is indicated before a packet filter is set".into());
         }
         if !matches!(state, EdgeState::Running | EdgeState::Restarting | EdgeState::Pausing) {
-            host.violate("RCV-4", format!("a receive is indicated while the virtual miniport is {state:?}"));
+            let rule = match state {
+                EdgeState::Paused => "MPS-5",
+                _ => "MPS-1",
+            };
+            host.violate(rule, format!("a receive is indicated while the virtual miniport is {state:?}"));
         }
         if asleep {
             host.violate("PWR-2", "a receive is indicated while the virtual miniport is asleep".into());

@@ -144,6 +144,7 @@ impl Host {
         }
         self.call(name, 0, handler, &[object]);
         self.check_nothing_left("unload", object);
+        self.no_provider();
         self.release(object);
     }
 

@@ -66,6 +66,7 @@ api! { exports:
             return;
         }
         host.no_lock_held("NdisSendNetBufferLists");
+        host.goes_down();
         host.dispatch_flag("NdisSendNetBufferLists", flags & NDIS_SEND_FLAGS_DISPATCH_LEVEL != 0);
         if flags & NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK != 0 {
             host.violate("SND-19", "CHECK_FOR_LOOPBACK is passed down".into());
@@ -82,7 +83,8 @@ api! { exports:
         if closed {
             host.violate("UNB-6", "NdisSendNetBufferLists on a binding that is being closed".into());
         } else if state != EdgeState::Running && !under_way {
-            host.violate("PBS-1", format!("NdisSendNetBufferLists while the binding is {state:?}"));
+            let rule = host.rule_of_stray_send(binding, first);
+            host.violate(rule, format!("NdisSendNetBufferLists while the binding is {state:?}"));
         } else if asleep {
             host.violate("PWR-4", "NdisSendNetBufferLists while the adapter below is asleep".into());
         }
@@ -129,6 +131,7 @@ api! { exports:
             };
             match record.path {
                 Path::Send { upper, miniport: from } => {
+                    host.judge_refused(miniport, list, status, record.since);
                     if from != miniport {
                         host.violate("SND-2", format!("list {list:#x} of one virtual miniport is completed on another"));
                     }

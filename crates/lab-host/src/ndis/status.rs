@@ -19,7 +19,12 @@ impl Host {
         if code == NDIS_STATUS_RESET_END.0 {
             self.ndis(|n| n.nics[nic].resetting = None);
         }
+        let before = self.indicated(nic, code);
+        if code == NDIS_STATUS_LINK_STATE.0 {
+            self.ndis(|n| n.judge.links += 1);
+        }
         self.tell_bindings(nic, code, buffer);
+        self.status_came(nic, code, &before);
         if code == NDIS_STATUS_RESET_START.0 {
             let told = self.crossings();
             self.ndis(|n| n.nics[nic].resetting = Some(told));
@@ -56,6 +61,21 @@ impl Host {
                 .collect::<Vec<_>>()
         });
         for (binding, context, handler) in targets {
+            self.tell(nic, binding, context, handler, code, buffer);
+        }
+    }
+
+    /// Indicates a status to one binding.
+    pub(crate) fn tell(
+        &self,
+        nic: usize,
+        binding: u64,
+        context: u64,
+        handler: u64,
+        code: i32,
+        buffer: &[u8],
+    ) {
+        {
             let size = size_of::<NDIS_STATUS_INDICATION>() as u64;
             let at = self.allocate(
                 size + buffer.len() as u64,
@@ -90,6 +110,10 @@ impl Host {
             return;
         }
         let now = self.now();
+        self.disturb();
+        if !connected {
+            self.member_goes(nic);
+        }
         let config = self.ndis(|n| {
             let x = &mut n.nics[nic];
             x.config.connected = connected;
@@ -115,6 +139,7 @@ impl Host {
                 .write_unaligned(l);
         };
         self.nic_status(nic, NDIS_STATUS_LINK_STATE.0, &bytes);
+        self.link_is_owed(nic);
         self.nic_kick(nic);
     }
 }
@@ -135,14 +160,24 @@ api! { exports:
         if !registered || closing {
             host.violate("STS-2", "a status is indicated before the registration attributes or during the halt".into());
         }
-        if asleep {
+        let unknown = s.StatusCode == NDIS_STATUS_LINK_STATE
+            && s.StatusBufferSize >= 8
+            && host.get::<i32>(s.StatusBuffer as u64 + 4, "StatusBuffer") == ndis_sys::MediaConnectStateUnknown.0;
+        if asleep && unknown {
+            host.violate("PWR-8", "the unknown link state of a sleeping miniport is indicated after OID_PNP_SET_POWER is complete".into());
+        } else if asleep {
             host.violate("PWR-2", format!("status {:#x} is indicated while the virtual miniport is asleep", s.StatusCode.0));
         }
         if s.SourceHandle as u64 != miniport {
             host.violate("STS-1", format!("status {:#x} carries SourceHandle {:?}", s.StatusCode.0, s.SourceHandle));
         }
-        if s.Header.Type != NDIS_OBJECT_TYPE_STATUS_INDICATION || s.Header.Revision != 1 || s.Flags != 0 {
-            host.violate("STS-1", format!("status {:#x}: type {:#x}, revision {}, flags {:#x}", s.StatusCode.0, s.Header.Type, s.Header.Revision, s.Flags));
+        if s.Header.Type != NDIS_OBJECT_TYPE_STATUS_INDICATION || s.Header.Revision != 1 || s.Flags != 0
+            || s.StatusBufferSize > 0 && s.StatusBuffer.is_null()
+        {
+            host.violate("STS-1", format!("status {:#x}: type {:#x}, revision {}, flags {:#x}, {} bytes at {:?}", s.StatusCode.0, s.Header.Type, s.Header.Revision, s.Flags, s.StatusBufferSize, s.StatusBuffer));
+            if s.StatusBuffer.is_null() {
+                return;
+            }
         }
         if [NDIS_STATUS_RESET_START, NDIS_STATUS_RESET_END, NDIS_STATUS_OPER_STATUS,
             NDIS_STATUS_PM_CAPABILITIES_CHANGE].contains(&s.StatusCode)
@@ -154,8 +189,13 @@ api! { exports:
         if s.StatusCode == NDIS_STATUS_LINK_STATE && size < size_of::<NDIS_LINK_STATE>() {
             host.violate("STS-4", format!("NDIS_STATUS_LINK_STATE with {size} bytes"));
         }
+        if s.StatusCode == NDIS_STATUS_LINK_STATE {
+            host.link_is_told(miniport, &bytes);
+        }
+        host.capabilities_told(miniport, s.StatusCode.0);
         host.ndis(|n| {
             let m = n.miniports.get_mut(&miniport).expect("checked handle");
+            *m.told.entry(s.StatusCode.0).or_default() += 1;
             if s.StatusCode == NDIS_STATUS_LINK_STATE && bytes.len() >= 8 {
                 m.facts.connect_state = i32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
             }

@@ -2,6 +2,19 @@
 
 use crate::host::Host;
 
+impl super::Ndis {
+    /// NDIS version that the driver of a virtual miniport registered.
+    pub(crate) fn version_of(&self, miniport: u64) -> (u8, u8) {
+        let driver = self
+            .miniports
+            .get(&miniport)
+            .and_then(|m| self.drivers.get(&m.driver));
+        driver.map_or((0, 0), |d| {
+            (d.chars.MajorNdisVersion, d.chars.MinorNdisVersion)
+        })
+    }
+}
+
 impl Host {
     /// NDIS version the host says it is, major and minor.
     pub fn ndis_version(&self) -> (u8, u8) {

@@ -16,6 +16,7 @@ pub(crate) fn free_pool(host: &Host, address: u64, tag: Option<u32>, by: &str) {
     let freed = host.heap().free(&host.arena, address);
     match freed {
         Ok(a) => {
+            host.judge_freed(address, a.len, by);
             if let Some(tag) = tag.filter(|&t| t != 0 && t != a.tag) {
                 host.violate(
                     "MEM-2",

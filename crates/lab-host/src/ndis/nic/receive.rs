@@ -264,6 +264,72 @@ impl Host {
         }
     }
 
+    /// The adapter indicates what it has after the binding's pause is complete, and before its
+    /// own pause: the driver gives that back at once (PBS-3).
+    pub(crate) fn receive_late(&self, binding: u64) {
+        let found = self.ndis(|n| {
+            let b = n.bindings.get(&binding)?;
+            let x = &n.nics[b.nic];
+            if x.gone || x.rx_busy || x.resetting.is_some() || x.over.is_some() || b.asleep {
+                return None;
+            }
+            let handler = n
+                .protocols
+                .get(&b.protocol)?
+                .chars
+                .ReceiveNetBufferListsHandler?;
+            let mac = x.config.mac;
+            Some((b.nic, b.context, handler as usize as u64, mac))
+        });
+        let Some((nic, context, handler, mac)) = found else {
+            return;
+        };
+        if cfg!(test) || !self.engine().is_virtual() || !self.crossings().is_multiple_of(2) {
+            return;
+        }
+        let mut frame = vec![0_u8; 60];
+        frame[..6].copy_from_slice(&mac);
+        // EtherType of local experiments.
+        frame[12..14].copy_from_slice(&[0x88, 0xB5]);
+        let mut pool = self.ndis(|n| std::mem::take(&mut n.nics[nic].pool));
+        let list = pool.take(self, &frame, &Shape::default());
+        self.ndis(|n| n.nics[nic].pool.restore(pool));
+        let Some(list) = list else { return };
+        let source = self.ndis(|n| n.nics[nic].sources[0]);
+        self.put(
+            list + at!(NET_BUFFER_LIST.SourceHandle),
+            source,
+            "SourceHandle",
+        );
+        self.ndis(|n| {
+            if let Some(b) = n.bindings.get_mut(&binding) {
+                b.receives += 1;
+            }
+        });
+        let first = link(self, &[list]);
+        let path = Path::Receive {
+            nic,
+            binding,
+            lent: false,
+        };
+        self.hand_in(list, path, "ProtocolReceiveNetBufferLists");
+        self.call(
+            "ProtocolReceiveNetBufferLists",
+            binding,
+            handler,
+            &[context, first, 0, 1, 0],
+        );
+        let kept = self.ndis(|n| n.ledger.lists.contains_key(&list));
+        if kept {
+            self.violate(
+                "PBS-3",
+                format!(
+                    "list {list:#x} came while the binding was paused and is not given back at once"
+                ),
+            );
+        }
+    }
+
     /// RCV-2: lists that were lent are NDIS's again, chain and all.
     pub(crate) fn settle_lent(&self, first: u64, lists: &[u64]) {
         let mut expected = first;

@@ -217,6 +217,22 @@ impl Host {
         );
     }
 
+    /// Completes what pends at a NIC with a status.
+    pub(crate) fn nic_abort(&self, nic: usize, status: i32) {
+        let mut by_binding: Vec<(u64, Vec<(u64, i32)>)> = Vec::new();
+        let back = self.ndis(|n| std::mem::take(&mut n.nics[nic].pending));
+        for p in &back {
+            match by_binding.iter_mut().find(|(b, _)| *b == p.binding) {
+                Some((_, lists)) => lists.push((p.list, status)),
+                None => by_binding.push((p.binding, vec![(p.list, status)])),
+            }
+        }
+        self.ndis(|n| n.judge.reset_back.extend(back.iter().map(|p| p.list)));
+        for (binding, lists) in by_binding {
+            self.complete_with(binding, &lists);
+        }
+    }
+
     /// Starts the DPC that completes what pends, if it is not under way.
     pub(super) fn complete_later(&self, nic: usize) {
         let start = self.ndis(|n| {

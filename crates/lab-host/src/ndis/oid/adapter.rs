@@ -1,14 +1,16 @@
 //! How a NIC answers OIDs.
 
 use ndis_sys::{
-    NDIS_OID, NDIS_OID_REQUEST, NDIS_PACKET_TYPE_PROMISCUOUS, NDIS_STATISTICS_INFO,
-    NDIS_STATUS_FAILURE, NDIS_STATUS_INVALID_LENGTH, NDIS_STATUS_MULTICAST_FULL,
-    NDIS_STATUS_NOT_SUPPORTED, NDIS_STATUS_SUCCESS, NdisRequestMethod, NdisRequestSetInformation,
-    OID_802_3_CURRENT_ADDRESS, OID_802_3_MAXIMUM_LIST_SIZE, OID_802_3_MULTICAST_LIST,
-    OID_802_3_PERMANENT_ADDRESS, OID_GEN_CURRENT_LOOKAHEAD, OID_GEN_CURRENT_PACKET_FILTER,
-    OID_GEN_INTERRUPT_MODERATION, OID_GEN_LINK_PARAMETERS, OID_GEN_MAC_OPTIONS,
-    OID_GEN_MAXIMUM_FRAME_SIZE, OID_GEN_MAXIMUM_TOTAL_SIZE, OID_GEN_NETWORK_LAYER_ADDRESSES,
-    OID_GEN_RCV_OK, OID_GEN_RECEIVE_BLOCK_SIZE, OID_GEN_RECEIVE_BUFFER_SPACE, OID_GEN_RECEIVE_HASH,
+    NDIS_INTERRUPT_MODERATION_PARAMETERS, NDIS_OID, NDIS_OID_REQUEST, NDIS_PACKET_TYPE_PROMISCUOUS,
+    NDIS_STATISTICS_INFO, NDIS_STATUS_FAILURE, NDIS_STATUS_INVALID_LENGTH,
+    NDIS_STATUS_MULTICAST_FULL, NDIS_STATUS_NOT_SUPPORTED, NDIS_STATUS_SUCCESS,
+    NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG, NdisInterruptModerationNotSupported,
+    NdisRequestMethod, NdisRequestSetInformation, OID_802_3_CURRENT_ADDRESS,
+    OID_802_3_MAXIMUM_LIST_SIZE, OID_802_3_MULTICAST_LIST, OID_802_3_PERMANENT_ADDRESS,
+    OID_GEN_CURRENT_LOOKAHEAD, OID_GEN_CURRENT_PACKET_FILTER, OID_GEN_INTERRUPT_MODERATION,
+    OID_GEN_LINK_PARAMETERS, OID_GEN_MAC_OPTIONS, OID_GEN_MAXIMUM_FRAME_SIZE,
+    OID_GEN_MAXIMUM_TOTAL_SIZE, OID_GEN_NETWORK_LAYER_ADDRESSES, OID_GEN_RCV_OK,
+    OID_GEN_RECEIVE_BLOCK_SIZE, OID_GEN_RECEIVE_BUFFER_SPACE, OID_GEN_RECEIVE_HASH,
     OID_GEN_RECEIVE_SCALE_PARAMETERS, OID_GEN_STATISTICS, OID_GEN_TRANSMIT_BLOCK_SIZE,
     OID_GEN_TRANSMIT_BUFFER_SPACE, OID_GEN_VENDOR_DESCRIPTION, OID_GEN_VENDOR_DRIVER_VERSION,
     OID_GEN_VENDOR_ID, OID_GEN_XMIT_OK, OID_OFFLOAD_ENCAPSULATION, OID_PM_ADD_WOL_PATTERN,
@@ -188,6 +190,15 @@ impl Host {
             | OID_GEN_NETWORK_LAYER_ADDRESSES => Ok(()),
             OID_PM_PARAMETERS | OID_PM_ADD_WOL_PATTERN | OID_PM_REMOVE_WOL_PATTERN => {
                 if self.ndis(|n| n.nics[nic].config.pm) {
+                    self.ndis(|n| {
+                        if let Some(b) = n.bindings.get_mut(&binding) {
+                            if oid == OID_PM_ADD_WOL_PATTERN {
+                                b.wake.insert(oid.0);
+                            } else if oid == OID_PM_REMOVE_WOL_PATTERN {
+                                b.wake.remove(&OID_PM_ADD_WOL_PATTERN.0);
+                            }
+                        }
+                    });
                     Ok(())
                 } else {
                     unsupported
@@ -195,6 +206,22 @@ impl Host {
             }
             OID_TCP_OFFLOAD_PARAMETERS | OID_OFFLOAD_ENCAPSULATION => {
                 if self.ndis(|n| n.nics[nic].config.offload) {
+                    let offload = self.ndis(|n| n.nics[nic].config.offload_capabilities());
+                    // SAFETY: a structure of plain data is read as bytes.
+                    let bytes = unsafe {
+                        std::slice::from_raw_parts(
+                            (&raw const offload).cast::<u8>(),
+                            size_of_val(&offload),
+                        )
+                    }
+                    .to_vec();
+                    // STS-6: the settings that are in force now.
+                    self.spawn_after(
+                        3_000,
+                        crate::engine::Job::dpc("NIC indicates its offload", move |host| {
+                            host.nic_status(nic, NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG.0, &bytes);
+                        }),
+                    );
                     Ok(())
                 } else {
                     unsupported
@@ -275,6 +302,17 @@ impl Host {
             OID_802_3_MAXIMUM_LIST_SIZE => number(config.max_multicast),
             OID_GEN_MAC_OPTIONS => number(config.mac_options()),
             OID_LAB_SCRATCH => Answer::Bytes(scratch.to_vec()),
+            OID_GEN_INTERRUPT_MODERATION => {
+                let h = header(
+                    ndis_sys::NDIS_OBJECT_TYPE_DEFAULT,
+                    1,
+                    size_of::<NDIS_INTERRUPT_MODERATION_PARAMETERS>(),
+                );
+                let [low, high] = h.Size.to_le_bytes();
+                let mut bytes = vec![h.Type, h.Revision, low, high, 0, 0, 0, 0];
+                bytes.extend(NdisInterruptModerationNotSupported.0.to_le_bytes());
+                Answer::Bytes(bytes)
+            }
             _ => Answer::Refused,
         }
     }

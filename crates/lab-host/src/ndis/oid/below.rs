@@ -2,21 +2,30 @@
 
 use ndis_sys::{
     NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID_REQUEST, NDIS_STATUS, NDIS_STATUS_INVALID_PARAMETER,
-    NDIS_STATUS_PENDING, NDIS_STATUS_REQUEST_ABORTED, OID_PNP_QUERY_POWER, OID_PNP_SET_POWER,
+    NDIS_STATUS_PENDING, NDIS_STATUS_REQUEST_ABORTED, NdisRequestSetInformation,
+    OID_802_3_CURRENT_ADDRESS, OID_PNP_CAPABILITIES, OID_PNP_QUERY_POWER, OID_PNP_SET_POWER,
 };
 
 use super::{Active, OidCall, OidReply, TAG, Target, counts, write_request};
 use crate::engine::{Job, Level};
 use crate::host::Host;
+use crate::ndis::judge::{Below, Ended, How};
 
 impl Host {
     /// The driver's request reaches the NIC of a binding.
     pub(super) fn oid_down(&self, binding: u64, request: u64, direct: bool) -> NDIS_STATUS {
         let r: NDIS_OID_REQUEST = self.get(request, "OidRequest");
-        if r.Header.Type != NDIS_OBJECT_TYPE_OID_REQUEST {
+        let first = size_of::<NDIS_OID_REQUEST>() as u16;
+        if r.Header.Type != NDIS_OBJECT_TYPE_OID_REQUEST
+            || r.Header.Revision == 0
+            || (r.Header.Revision <= 2 && r.Header.Size > first)
+        {
             self.violate(
                 "OID-17",
-                format!("a request with Header.Type {:#x} goes down", r.Header.Type),
+                format!(
+                    "a request with type {:#x}, revision {} and {} bytes goes down",
+                    r.Header.Type, r.Header.Revision, r.Header.Size
+                ),
             );
             return NDIS_STATUS_INVALID_PARAMETER;
         }
@@ -26,9 +35,13 @@ impl Host {
             let b = &n.bindings[&binding];
             (b.closed, b.opened, b.state, b.asleep, b.nic)
         });
-        if closed || !opened {
+        self.goes_down();
+        if closed {
+            return NDIS_STATUS_INVALID_PARAMETER;
+        }
+        if !opened {
             self.violate(
-                "PBS-5",
+                "BND-7",
                 format!(
                     "OID {:#010x} goes down while the binding is {state:?}",
                     oid.0
@@ -45,6 +58,18 @@ impl Host {
         if oid == OID_PNP_SET_POWER || oid == OID_PNP_QUERY_POWER {
             self.violate("OID-20", format!("OID {:#010x} is forwarded", oid.0));
         }
+        if oid == OID_PNP_CAPABILITIES {
+            self.violate(
+                "OID-21",
+                "OID_PNP_CAPABILITIES is asked of the adapter below".into(),
+            );
+        }
+        if oid == OID_802_3_CURRENT_ADDRESS && r.RequestType == NdisRequestSetInformation {
+            self.violate(
+                "LBF-5",
+                "the current address of the adapter below is set by a request".into(),
+            );
+        }
         self.not_in_reset(nic, "an OID request goes down");
         let since = self.now();
         let original_goes_down = self.ndis(|n| {
@@ -53,6 +78,7 @@ impl Host {
                 && let Some(a) = n.oids.active.get_mut(&from)
             {
                 a.forwarded = true;
+                a.below.requests += 1;
             }
             original
         });
@@ -78,6 +104,10 @@ impl Host {
                     task: None,
                     id: r.RequestId as u64,
                     since,
+                    set: r.RequestType == NdisRequestSetInformation,
+                    below: Below::default(),
+                    in_call: true,
+                    by_item: false,
                 },
             );
             if let Some(b) = n.bindings.get_mut(&binding) {
@@ -130,6 +160,7 @@ impl Host {
             return NDIS_STATUS_PENDING;
         }
         let status = self.adapter_oid(nic, binding, request);
+        self.below_ended(request, status, How::Inside);
         self.ndis(|n| {
             n.oids.active.remove(&request);
             if let Some(b) = n.bindings.get_mut(&binding) {
@@ -139,8 +170,40 @@ impl Host {
         NDIS_STATUS(status)
     }
 
+    /// `NdisOidRequest` returns.
+    pub(super) fn oid_call_over(&self, request: u64) {
+        self.ndis(|n| {
+            if let Some(a) = n.oids.active.get_mut(&request) {
+                a.in_call = false;
+            }
+        });
+    }
+
+    /// The end of a clone is noted with its original.
+    fn below_ended(&self, request: u64, status: i32, how: How) {
+        let r: NDIS_OID_REQUEST = self.get(request, "OidRequest");
+        let ended = Ended {
+            status,
+            counts: counts(&r),
+            how,
+        };
+        self.ndis(|n| {
+            if let Some((_, from)) = n.oids.clones.get(&request).copied()
+                && let Some(a) = n.oids.active.get_mut(&from)
+            {
+                a.below.ended = Some(ended);
+            }
+        });
+    }
+
     /// A request ends at the NIC; tells the driver.
     fn oid_up(&self, request: u64, status: i32) {
+        let in_call = self.ndis(|n| n.oids.active.get(&request).map(|a| a.in_call));
+        match in_call {
+            Some(true) => self.below_ended(request, status, How::Early),
+            Some(false) => self.below_ended(request, status, How::Late),
+            None => {}
+        }
         let found = self.ndis(|n| {
             let a = n.oids.active.remove(&request)?;
             let Target::Binding(binding) = a.target else {
@@ -213,6 +276,13 @@ impl Host {
         let Some((request, task)) = found else {
             return;
         };
+        self.ndis(|n| {
+            if let Some((_, from)) = n.oids.clones.get(&request).copied()
+                && let Some(a) = n.oids.active.get_mut(&from)
+            {
+                a.below.cancelled = true;
+            }
+        });
         let stopped = task.is_none_or(|t| self.engine().cancel(t));
         if stopped {
             self.spawn_after(

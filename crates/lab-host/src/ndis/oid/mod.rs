@@ -9,6 +9,7 @@ use ndis_sys::{
 };
 
 use super::binding::header;
+use super::judge::{Below, NO_REVISION};
 use crate::api::api;
 use crate::handle::Kind;
 use crate::host::Host;
@@ -119,29 +120,37 @@ pub struct OidReply {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
+pub(crate) enum Target {
     Miniport(u64),
     Binding(u64),
 }
 
-struct Active {
-    target: Target,
+pub(crate) struct Active {
+    pub(crate) target: Target,
     direct: bool,
     returned: Option<i32>,
-    completed: Option<i32>,
+    pub(crate) completed: Option<i32>,
     forwarded: bool,
     /// Task that will complete it below.
     task: Option<u64>,
-    id: u64,
+    pub(crate) id: u64,
     since: u64,
+    /// It sets something.
+    pub(crate) set: bool,
+    /// What went down for it.
+    pub(crate) below: Below,
+    /// `NdisOidRequest` has not returned yet.
+    in_call: bool,
+    /// A work item completed it.
+    by_item: bool,
 }
 
 /// Requests under way.
 #[derive(Default)]
 pub(crate) struct Requests {
-    active: BTreeMap<u64, Active>,
+    pub(crate) active: BTreeMap<u64, Active>,
     /// Clone -> (source handle, original).
-    clones: BTreeMap<u64, (u64, u64)>,
+    pub(crate) clones: BTreeMap<u64, (u64, u64)>,
     serial: u64,
     /// OIDs pend at the NIC until they are cancelled.
     pub(crate) stuck: bool,
@@ -158,6 +167,7 @@ fn write_request(host: &Host, at: u64, buffer: u64, call: &OidCall, id: u64) {
     r.RequestId = id as *mut _;
     r.RequestHandle = (0xFFFF_A000_0000_0000_u64 | id << 4) as *mut _;
     r.Timeout = 12;
+    r.SupportedRevision = NO_REVISION;
     let buffer = buffer as *mut _;
     match call.kind {
         OidKind::Query | OidKind::Statistics => {
@@ -236,7 +246,9 @@ api! { exports:
         if host.fails("NdisOidRequest") {
             return NDIS_STATUS_RESOURCES;
         }
-        host.oid_down(binding, request, false)
+        let status = host.oid_down(binding, request, false);
+        host.oid_call_over(request);
+        status
     }
 
     /// The same on the direct path.
@@ -252,7 +264,9 @@ api! { exports:
         if host.fails("NdisDirectOidRequest") {
             return NDIS_STATUS_RESOURCES;
         }
-        host.oid_down(binding, request, true)
+        let status = host.oid_down(binding, request, true);
+        host.oid_call_over(request);
+        status
     }
 
     /// Cancels requests of the driver by id.
@@ -274,7 +288,7 @@ api! { exports:
     /// Clones a request.
     "ndis.sys" 0..=2 "IRQ-6"
     fn NdisAllocateCloneOidRequest(host, source: u64, request: u64, tag: u32, out: u64) -> NDIS_STATUS {
-        if !host.check("SourceHandle", source, Kind::Binding) {
+        if host.ndis(|n| n.handles.check(source, Kind::Binding)).is_err() {
             host.violate("OID-14", "NdisAllocateCloneOidRequest without the binding handle".into());
             return NDIS_STATUS_INVALID_PARAMETER;
         }

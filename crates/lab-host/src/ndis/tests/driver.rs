@@ -327,21 +327,11 @@ pub(super) fn set_up(
         n.bindings.insert(
             binding,
             Binding {
-                protocol,
-                nic,
-                context: binding,
                 state: EdgeState::Running,
-                values: Vec::new(),
-                sends: 0,
-                receives: 0,
-                oids: 0,
                 packet_filter: NDIS_PACKET_TYPE_PROMISCUOUS,
-                multicast: Vec::new(),
-                closed: false,
                 opened: true,
-                asleep: false,
-                unbinding: false,
-                pause_seen: None,
+                restarted: true,
+                ..Binding::new(protocol, nic, binding, Vec::new(), (1500, 1, true))
             },
         );
         binding

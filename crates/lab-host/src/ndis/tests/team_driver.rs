@@ -165,7 +165,7 @@ unsafe extern "efiapi" fn bind(
         host().free_unicode(name);
         assert_eq!(asked, NDIS_STATUS_SUCCESS);
     } else if above != 0 {
-        let add = crate::ndis::instance::NdisIfAddIfStackEntry;
+        let add = crate::ndis::interface::NdisIfAddIfStackEntry;
         assert_eq!(add(above, p.BoundIfIndex), NDIS_STATUS_SUCCESS);
     }
     NDIS_STATUS_SUCCESS
@@ -211,7 +211,7 @@ unsafe extern "efiapi" fn unbind(_: NDIS_HANDLE, context: NDIS_HANDLE) -> NDIS_S
         (*m.expect("member"), t.if_index)
     });
     if above != 0 && fault != Fault::KeepsEntry {
-        crate::ndis::instance::NdisIfDeleteIfStackEntry(above, m.if_index);
+        crate::ndis::interface::NdisIfDeleteIfStackEntry(above, m.if_index);
     }
     host().ndis(|n| {
         n.bindings
@@ -241,7 +241,7 @@ unsafe extern "efiapi" fn initialize(
         open.map(|m| m.if_index).collect::<Vec<_>>()
     });
     for lower in below {
-        let add = crate::ndis::instance::NdisIfAddIfStackEntry;
+        let add = crate::ndis::interface::NdisIfAddIfStackEntry;
         assert_eq!(add(p.IfIndex, lower), NDIS_STATUS_SUCCESS);
     }
     NDIS_STATUS_SUCCESS
@@ -254,7 +254,7 @@ unsafe extern "efiapi" fn halt(_: NDIS_HANDLE, _: NDIS_HALT_ACTION) {
         (std::mem::take(&mut t.if_index), below)
     });
     for lower in below {
-        crate::ndis::instance::NdisIfDeleteIfStackEntry(above, lower);
+        crate::ndis::interface::NdisIfDeleteIfStackEntry(above, lower);
     }
 }
 

@@ -375,6 +375,20 @@ impl Host {
         self.restart_miniport(miniport);
     }
 
+    /// Protocols above stop sending and wait for nothing.
+    pub(crate) fn hush_uppers(&self, miniport: u64) {
+        self.pause_above(miniport);
+        let uppers = self.uppers_of(miniport);
+        self.ndis(|n| {
+            for &i in &uppers {
+                n.uppers[i].running = false;
+            }
+        });
+        self.wait_until("for the protocols' own calls", 10_000, 1_000_000, |h| {
+            h.ndis(|n| uppers.iter().all(|&i| !n.uppers[i].polling))
+        });
+    }
+
     /// Protocols above stop sending and wait for their sends.
     pub(crate) fn pause_uppers(&self, miniport: u64) {
         self.pause_above(miniport);

@@ -175,6 +175,20 @@ impl Host {
         list
     }
 
+    /// A list of a protocol with a frame that is nobody's.
+    pub(crate) fn lend_from_upper(&self, upper: usize, frame: &[u8], shape: &Shape) -> Option<u64> {
+        let mut pool = self.ndis(|n| std::mem::take(&mut n.uppers[upper].with_room));
+        let list = pool.take(self, frame, shape);
+        self.ndis(|n| {
+            let u = &mut n.uppers[upper];
+            u.with_room.restore(pool);
+            if let Some(list) = list {
+                u.out.insert(list, false);
+            }
+        });
+        list
+    }
+
     /// What a protocol sends, NDIS shows to the others on the miniport that want to see
     /// everything, as the miniport has no loopback of its own.
     fn loop_back(&self, upper: usize, frames: &[Vec<u8>]) {
@@ -256,11 +270,15 @@ impl Host {
     /// A list of a protocol is complete.
     pub(crate) fn upper_completed(&self, upper: usize, list: u64, success: bool) {
         self.ndis(|n| {
+            let odd = n.judge.odd_sends.contains_key(&list) || n.judge.odd_late.remove(&list);
             let u = &mut n.uppers[upper];
-            u.in_flight = u.in_flight.saturating_sub(1);
-            if success {
+            if odd {
+                // It is nobody's.
+            } else if success {
+                u.in_flight = u.in_flight.saturating_sub(1);
                 u.completed += 1;
             } else {
+                u.in_flight = u.in_flight.saturating_sub(1);
                 u.failed += 1;
             }
             // Another thread may have the pool in its hands and be making a list: what it
