@@ -216,7 +216,7 @@ pub(crate) fn set_parameters<T: Topology>(upper: &Upper<T>, request: Request) ->
     *upper.choice.lock() = now;
     renew(upper);
     indicate(upper); // STS-6
-    request.accept_set(request.facts().length)
+    request.accept_versioned(request.facts().length, said.Header.Revision) // OID-13
 }
 
 /// Computes anew what the miniport shows. IRQL <= DISPATCH_LEVEL; inside its

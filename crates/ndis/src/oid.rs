@@ -144,10 +144,19 @@ impl Request {
         Ok(())
     }
 
-    /// Says that a set was taken, with the bytes read.
+    /// Says that a set was taken, with the bytes read. Of a structure with a version the first
+    /// is what is known here (OID-13); without one nobody looks.
     pub fn accept_set(self, read: u32) -> NDIS_STATUS {
-        // SAFETY: (OID-12) a set request that is ours; `read` bytes were read.
-        unsafe { (*self.0.as_ptr()).DATA.SET_INFORMATION.BytesRead = read };
+        self.accept_versioned(read, 1)
+    }
+
+    /// The same, of a structure of which this revision is the highest that is known.
+    pub fn accept_versioned(self, read: u32, revision: u8) -> NDIS_STATUS {
+        // SAFETY: (OID-12, OID-13) a set request that is ours; `read` bytes were read.
+        unsafe {
+            (*self.0.as_ptr()).DATA.SET_INFORMATION.BytesRead = read;
+            (*self.0.as_ptr()).SupportedRevision = revision;
+        }
         NDIS_STATUS_SUCCESS
     }
 

@@ -653,6 +653,14 @@ api! { exports:
         if sends + receives + clones as u64 > 0 {
             host.violate("UNB-5", format!("{sends} sends, {receives} receives and {clones} clones are out at NdisCloseAdapterEx"));
         }
+        let left = host.ndis(|n| {
+            let above = n.above_of(binding);
+            let mut names = above.iter().map(|m| n.miniports[m].name.clone());
+            names.find(|name| n.serving(name).next().is_none() && n.bindings[&binding].restarted)
+        });
+        if let Some(name) = left {
+            host.violate("UNB-7", format!("the last adapter of {name} is closed before it is taken down"));
+        }
         // RST-2 forbids to clear them while the adapter resets.
         let resetting = host.ndis(|n| n.nics[n.bindings[&binding].nic].resetting.is_some());
         if !resetting && (filter != 0 || multicast != 0 || wake != 0) {
@@ -720,7 +728,11 @@ api! { exports:
         if !host.check("NdisBindingHandle", binding, Kind::Binding) {
             return NDIS_STATUS_INVALID_PARAMETER;
         }
-        if host.ndis(|n| n.bindings.get(&binding).is_some_and(|b| b.asleep)) {
+        let asleep = host.ndis(|n| {
+            n.bindings.get(&binding).is_some_and(|b| b.asleep)
+                || n.judge.events.values().any(|e| e.binding == binding && e.sleep)
+        });
+        if asleep {
             host.violate("PWR-7", "the driver lets go of an adapter that only sleeps".into());
         }
         host.spawn(Job::thread("NdisUnbindAdapter", move |host| host.unbind(binding)));

@@ -187,12 +187,38 @@ impl Host {
         }
         let at = self.describe(address);
         let text = format!("{address:#x} is touched: {at}");
+        if let Some(rule) = self.rule_of_structure(address) {
+            return (rule, text);
+        }
         match self.arena.page_state(address) {
             Some(PageState::Away) => (self.touch_rule(address), text),
             Some(PageState::Freed) => ("MEM-2", text),
             Some(PageState::Live) if at.contains("RCV-15") => ("RCV-15", text),
             Some(PageState::Free) if at.contains("past the start") => ("HOST-OVERRUN", text),
             _ => ("HOST-WILD", text),
+        }
+    }
+
+    /// Which rule forbids to touch what NDIS gave a driver for the time of a call, after the
+    /// call, or to read beyond its end.
+    fn rule_of_structure(&self, address: u64) -> Option<&'static str> {
+        let heap = self.heap.try_lock().ok()?;
+        if let Some(freed) = heap.find_freed(address) {
+            return match freed.by {
+                "NDIS_BIND_PARAMETERS" => Some("BND-9"),
+                "NET_PNP_EVENT_NOTIFICATION" => Some("PNP-3"),
+                "NDIS_OID_REQUEST" | "OID buffer" => Some("OID-2"),
+                _ => None,
+            };
+        }
+        let near = heap.find_near(address)?;
+        let beyond = address >= near.address + near.len;
+        match near.by {
+            "NDIS_BIND_PARAMETERS" if beyond => Some("BND-10"),
+            "NET_PNP_EVENT_NOTIFICATION" if beyond => Some("PNP-10"),
+            "OID buffer" if beyond => Some("OID-11"),
+            "NDIS_RESTART_ATTRIBUTES" if beyond => Some("MPS-8"),
+            _ => None,
         }
     }
 

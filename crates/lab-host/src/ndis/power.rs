@@ -5,7 +5,7 @@
 
 use ndis_sys::{
     NDIS_DEVICE_POWER_STATE, NDIS_MINIPORT_ATTRIBUTES_NO_PAUSE_ON_SUSPEND, NdisDeviceStateD0,
-    NdisDeviceStateD3, NetEventQueryPower, NetEventSetPower, OID_PNP_SET_POWER,
+    NdisDeviceStateD3, NetEventQueryPower, NetEventSetPower, OID_GEN_VENDOR_ID, OID_PNP_SET_POWER,
 };
 
 use super::oid::OidCall;
@@ -61,6 +61,10 @@ impl Host {
         }
         if !up && self.engine().is_virtual() {
             self.judge_odd_send(miniport);
+            // PWR-5: it is asked, and refuses.
+            if !cfg!(test) {
+                let _ = self.oid(miniport, &OidCall::query(OID_GEN_VENDOR_ID, 4));
+            }
         }
         self.disturb();
         if up {

@@ -49,6 +49,8 @@ pub(crate) struct Judge {
     pub(crate) odd_late: BTreeSet<u64>,
     /// Sends that came back because an adapter reset.
     pub(crate) reset_back: BTreeSet<u64>,
+    /// A pause for the usual reason was begun without an error (MPS-10).
+    pub(crate) paused_fine: bool,
 }
 
 impl Ndis {

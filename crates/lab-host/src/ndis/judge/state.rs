@@ -33,13 +33,16 @@ impl Host {
                 .retain(|_, c| c.owner != bind.parameters && c.owner != handle);
             // What was asked for in the bind belongs to the binding from now on.
             let names = n.judge.names.values_mut().filter(|of| **of == handle);
-            let mut left = 0;
             for of in names {
                 *of = kept.unwrap_or(0);
-                left += usize::from(kept.is_none());
             }
-            (open, left)
+            let gone = n.judge.names.extract_if(.., |_, of| *of == 0);
+            (open, gone.map(|(at, _)| at).collect::<Vec<_>>())
         });
+        for &block in &names {
+            self.release(block);
+        }
+        let names = names.len();
         if open > 0 {
             self.violate(
                 "BND-12",
@@ -79,10 +82,13 @@ impl Host {
     /// An unbind is over.
     pub(crate) fn judge_unbound(&self, binding: u64) {
         let left = self.ndis(|n| {
-            let before = n.judge.names.len();
-            n.judge.names.retain(|_, of| *of != binding);
-            before - n.judge.names.len()
+            let names = n.judge.names.extract_if(.., |_, of| *of == binding);
+            names.map(|(at, _)| at).collect::<Vec<_>>()
         });
+        for &block in &left {
+            self.release(block);
+        }
+        let left = left.len();
         if left > 0 {
             self.violate(
                 "BND-16",

@@ -2,8 +2,8 @@
 
 use ndis_sys::{
     NDIS_OID, NDIS_OID_REQUEST, NDIS_STATUS, NDIS_STATUS_FAILURE, NDIS_STATUS_NOT_ACCEPTED,
-    NDIS_STATUS_SUCCESS, OID_802_3_MULTICAST_LIST, OID_GEN_CURRENT_PACKET_FILTER,
-    OID_PNP_SET_POWER,
+    NDIS_STATUS_REQUEST_ABORTED, NDIS_STATUS_SUCCESS, OID_802_3_MULTICAST_LIST,
+    OID_GEN_CURRENT_PACKET_FILTER, OID_PNP_SET_POWER,
 };
 
 use super::{Active, OidCall, OidKind, OidReply, TAG, Target, counts, write_request};
@@ -242,6 +242,55 @@ impl Host {
         };
         self.answered(miniport, call, &asked, &reply, below, r.SupportedRevision);
         reply
+    }
+
+    /// Sends a synchronous request to a virtual miniport; its status, or `None` if the driver
+    /// has no handler for such (OID-29).
+    pub fn synchronous_oid(&self, miniport: u64, call: &OidCall) -> Option<i32> {
+        let (context, handler) = self.ndis(|n| {
+            let m = n.miniports.get(&miniport)?;
+            let driver = n.drivers.get(&m.driver)?;
+            let handler = driver.chars.SynchronousOidRequestHandler?;
+            (m.state != EdgeState::Closing).then_some((m.context, handler as usize as u64))
+        })?;
+        let request = self.allocate(
+            size_of::<NDIS_OID_REQUEST>() as u64,
+            TAG,
+            "NDIS_OID_REQUEST",
+        );
+        let length = call.buffer.len() as u64;
+        let block = self.allocate(length, TAG, "OID buffer");
+        let _ = self.arena.write_bytes(block, &call.buffer);
+        write_request(self, request, if length == 0 { 0 } else { block }, call, 0);
+        let begun = self.now();
+        let status = self.call(
+            "MiniportSynchronousOidRequest",
+            miniport,
+            handler,
+            &[context, request],
+        ) as u32 as i32;
+        let took = self.now() - begun;
+        if status == PENDING || status == NDIS_STATUS_REQUEST_ABORTED.0 {
+            self.violate(
+                "OID-29",
+                format!(
+                    "the synchronous OID {:#010x} ends with {status:#x}",
+                    call.oid
+                ),
+            );
+        } else if took > SOON && self.engine().is_virtual() {
+            self.violate(
+                "OID-29",
+                format!(
+                    "the synchronous OID {:#010x} kept its caller for {} ms",
+                    call.oid,
+                    took / 1_000_000
+                ),
+            );
+        }
+        self.release(request);
+        self.release(block);
+        Some(status)
     }
 
     /// Cancels a request, and again every millisecond while it lasts: a cancel that comes while
