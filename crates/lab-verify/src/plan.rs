@@ -80,6 +80,12 @@ pub struct Adapter {
     /// Takes and gives 802.1Q tags beside the frame.
     #[serde(default)]
     pub vlan_offload: bool,
+    /// Shows wake-up capabilities.
+    #[serde(default)]
+    pub wakes: bool,
+    /// Shows checksum offload.
+    #[serde(default)]
+    pub offload: bool,
 }
 
 const fn mtu() -> u32 {
@@ -103,6 +109,8 @@ impl Default for Adapter {
             pend: half(),
             resources: tenth(),
             vlan_offload: false,
+            wakes: false,
+            offload: false,
         }
     }
 }
@@ -375,6 +383,56 @@ pub enum Action {
         /// `NET_PNP_EVENT_CODE`.
         code: i32,
     },
+    /// An adapter becomes another one while its binding is paused, which is told at the restart.
+    Change {
+        /// Which.
+        adapter: usize,
+        /// Another MTU.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mtu: Option<u32>,
+        /// Another interface index: something lies between.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        if_index: Option<u32>,
+        /// It can wake, or no longer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wakes: Option<bool>,
+        /// It offloads, or no longer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        offload: Option<bool>,
+    },
+    /// The device of a virtual miniport is disabled and enabled again.
+    ReEnable {
+        /// Which.
+        upper: usize,
+    },
+    /// What the protocols above answer to events from now on.
+    Answer {
+        /// Status.
+        status: i32,
+    },
+    /// A PnP event with a buffer of zeroes, to a binding or without one.
+    Event {
+        /// Which adapter's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        adapter: Option<usize>,
+        /// `NET_PNP_EVENT_CODE`.
+        code: i32,
+        /// Length of the buffer.
+        #[serde(default)]
+        bytes: u32,
+    },
+    /// The protocol above sends one list, whatever the state of its miniport.
+    SendAnyway {
+        /// Which.
+        upper: usize,
+    },
+    /// A synchronous query of the protocol above.
+    SyncOid {
+        /// Which.
+        upper: usize,
+        /// Which object.
+        oid: u32,
+    },
     /// The adapter resets: told before and after, `ns` between.
     Reset {
         /// Which.
@@ -465,6 +523,9 @@ impl Action {
                 | Self::PowerUpper { .. }
                 | Self::PowerLower { .. }
                 | Self::NetEvent { .. }
+                | Self::Change { .. }
+                | Self::ReEnable { .. }
+                | Self::Event { .. }
                 | Self::Reconfigure { .. }
                 | Self::Vanish { .. }
                 | Self::Unbind { .. }

@@ -16,7 +16,7 @@ use lab_host::ndis::{
 use lab_host::report::{Crash, Event, Finding, Sink};
 use lab_host::{Config, FaultHit, FaultOrder, Host, Image, Job, LoadError, RunEnd};
 use lab_net::lock;
-use ndis_sys::{NDIS_STATUS_RESET_END, NDIS_STATUS_RESET_START, NET_PNP_EVENT_CODE};
+use ndis_sys::{NDIS_OID, NET_PNP_EVENT_CODE};
 
 use crate::ledger::{Outbox, Post, Shared, Tally, Way};
 use crate::plan::{Action, Fault, Plan, Request, Setting, Shape, Start};
@@ -319,6 +319,8 @@ impl Stage {
                 pend: f64::from(a.pend) / 100.0,
                 resources: f64::from(a.resources) / 100.0,
                 vlan_offload: a.vlan_offload,
+                pm: a.wakes,
+                offload: a.offload,
                 if_index: 1 + index as u32,
                 receive_lists: 32,
                 ..NicConfig::default()
@@ -491,9 +493,49 @@ impl Stage {
             }
             Action::Link { adapter, up } if adapter < self.fars.len() => host.set_link(adapter, up),
             Action::Reset { adapter, ns } if adapter < self.fars.len() => {
-                host.nic_status(adapter, NDIS_STATUS_RESET_START.0, &[]);
-                host.sleep(ns);
-                host.nic_status(adapter, NDIS_STATUS_RESET_END.0, &[]);
+                host.nic_reset(adapter, ns);
+            }
+            Action::Change {
+                adapter,
+                mtu,
+                if_index,
+                wakes,
+                offload,
+            } if adapter < self.fars.len() => host.change_nic(adapter, |config| {
+                config.mtu = mtu.unwrap_or(config.mtu);
+                config.if_index = if_index.unwrap_or(config.if_index);
+                config.pm = wakes.unwrap_or(config.pm);
+                config.offload = offload.unwrap_or(config.offload);
+            }),
+            Action::ReEnable { upper } if upper < self.uppers.len() => {
+                self.let_go(host);
+                host.restart_device(&device(upper));
+                lock(&self.asleep).0.remove(&upper);
+            }
+            Action::Answer { status } => host.uppers_answer(status),
+            Action::Event {
+                adapter,
+                code,
+                bytes,
+            } => {
+                let buffer = vec![0; bytes.min(4096) as usize];
+                let code = NET_PNP_EVENT_CODE(code);
+                match adapter.map(|adapter| self.binding(adapter)) {
+                    None => drop(host.global_event(code, &buffer)),
+                    Some(Some(binding)) => drop(host.net_event(binding, code, &buffer)),
+                    Some(None) => {}
+                }
+            }
+            Action::SendAnyway { upper } => {
+                if let Some(miniport) = self.miniport(host, upper) {
+                    host.judge_odd_send(miniport);
+                }
+            }
+            Action::SyncOid { upper, oid } => {
+                if let Some(miniport) = self.miniport(host, upper) {
+                    let call = OidCall::query(NDIS_OID(oid), 256);
+                    host.synchronous_oid(miniport, &call);
+                }
             }
             Action::Reconfigure { adapter } => {
                 let binding = adapter.map(|adapter| self.binding(adapter));
