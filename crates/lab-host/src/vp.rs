@@ -55,8 +55,10 @@ pub struct Local {
     pub stack: u64,
     /// Calls between host and driver that are open, outermost first.
     pub frames: RefCell<Vec<Frame>>,
-    /// Spin locks held, oldest first.
+    /// Locks held, oldest first.
     pub locks: RefCell<Vec<HeldLock>>,
+    /// IRQLs that raises under way will go back to, oldest first (IRQ-12).
+    pub raised: RefCell<Vec<u8>>,
     /// IRQL while it does not run.
     pub irql: Cell<u8>,
     /// Its `KTHREAD`, if that is not the one of its stack.
@@ -104,6 +106,10 @@ pub struct HeldLock {
     pub dpr: bool,
     /// When.
     pub since: u64,
+    /// IRQL before.
+    pub old: u8,
+    /// It is a read-write lock, and this its handle.
+    pub shared: bool,
 }
 
 impl Local {
@@ -115,6 +121,7 @@ impl Local {
             stack,
             frames: RefCell::default(),
             locks: RefCell::default(),
+            raised: RefCell::default(),
             irql: Cell::new(irql),
             thread: Cell::new(0),
             unhandled: Cell::new(0),

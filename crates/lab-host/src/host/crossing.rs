@@ -8,7 +8,7 @@ use super::digest::Digest;
 use super::follow::Track;
 use crate::api::Api;
 use crate::report::{CallKind, CallRecord};
-use crate::vp::{DISPATCH, Frame, Local, Vp};
+use crate::vp::{DISPATCH, Frame, HeldLock, Local, Vp};
 
 /// Most bytes of stack the driver's own frames should use.
 const STACK_LIMIT: u64 = 12 << 10;
@@ -76,7 +76,12 @@ impl Host {
             began: self.crossings(),
             site,
         });
-        if irql < api.low || irql > api.high {
+        let right = (api.low..=api.high).contains(&irql);
+        if right && api.dll == "ndis.sys" && !api.name.contains("Lock") {
+            self.no_lock_held(api.name);
+        }
+        self.not_pageable(site, irql);
+        if !right {
             self.violate(
                 api.rule,
                 format!(
@@ -161,6 +166,29 @@ impl Host {
         });
     }
 
+    /// IRQ-24: code that runs at a raised IRQL is not pageable.
+    fn not_pageable(&self, code: u64, irql: u8) {
+        if irql < DISPATCH {
+            return;
+        }
+        let Some(image) = self.image_at(code) else {
+            return;
+        };
+        let section = image
+            .sections
+            .iter()
+            .find(|s| (s.start..s.start + s.len).contains(&code));
+        if let Some(section) = section.filter(|s| s.name.starts_with("PAGE")) {
+            self.violate(
+                "IRQ-24",
+                format!(
+                    "code at {code:#x} in the pageable section {} runs at IRQL {irql}",
+                    section.name
+                ),
+            );
+        }
+    }
+
     /// Adds up the driver's own stack bytes of all open callbacks.
     fn measure(&self, local: &Local, here: u64) {
         let frames = local.frames.borrow();
@@ -215,6 +243,8 @@ impl Host {
         }
         let vp = self.vp();
         let irql = vp.irql();
+        self.not_pageable(target, irql);
+        let raised = self.local().raised.borrow().len();
         self.record(CallKind::Callback, name, args, vp.index, irql);
         self.traced(CallKind::Callback, name, args, subject);
         let here = 0_u8;
@@ -245,6 +275,7 @@ impl Host {
         let shown: &[u64] = if STATUS.contains(&name) { &status } else { &[] };
         self.record(CallKind::Return, name, shown, vp.index, vp.irql());
         self.traced(CallKind::Return, name, shown, subject);
+        local.raised.borrow_mut().truncate(raised);
         if vp.irql() != irql {
             self.violate(
                 "IRQ-24",
@@ -255,16 +286,31 @@ impl Host {
             );
             vp.set_irql(irql);
         }
-        let held: Vec<u64> = {
+        let held: Vec<HeldLock> = {
             let mut held = local.locks.borrow_mut();
             let keep = locks.min(held.len());
-            held.drain(keep..).map(|l| l.address).collect()
+            held.drain(keep..).collect()
         };
         for lock in held {
-            self.violate(
-                "LCK-2",
-                format!("{name} returned with the spin lock at {lock:#x} held"),
-            );
+            if lock.shared {
+                self.violate(
+                    "LCK-7",
+                    format!(
+                        "{name} returned with the read-write lock {:#x} held",
+                        lock.address
+                    ),
+                );
+                self.let_go_shared(lock.address);
+            } else {
+                self.violate(
+                    "LCK-2",
+                    format!(
+                        "{name} returned with the spin lock at {:#x} held",
+                        lock.address
+                    ),
+                );
+                crate::nt::let_go(self, lock.address);
+            }
         }
         result
     }

@@ -631,7 +631,13 @@ api! { exports:
         if !host.check("NdisBindingHandle", binding, Kind::Binding) {
             return NDIS_STATUS_INVALID_PARAMETER;
         }
+        if host.ndis(|n| n.ledger.cancelling.contains_key(&binding)) {
+            host.violate("SND-15", format!("NdisCloseAdapterEx of {binding:#x} while NdisCancelSendNetBufferLists runs on it"));
+            return NDIS_STATUS_SUCCESS;
+        }
+        let now = host.now();
         let (again, sends, receives, filter, multicast, wake) = host.ndis(|n| {
+            n.ledger.last_close = now;
             let b = n.bindings.get_mut(&binding).expect("binding");
             let again = b.closed;
             b.closed = true;

@@ -398,6 +398,7 @@ impl Host {
             self.judge_initialized(miniport);
             self.attach_uppers(miniport);
         } else {
+            self.adapter_left(miniport, "a failed MiniportInitializeEx");
             self.ndis(|n| {
                 n.miniports.remove(&miniport);
                 n.handles.close(miniport);
@@ -467,6 +468,7 @@ impl Host {
             handler,
             &[context, NdisHaltDeviceInstanceDeInitialized.0 as u64],
         );
+        self.adapter_left(miniport, "MiniportHaltEx");
         let (out, timers, if_index) = self.ndis(|n| {
             let m = n.miniports.remove(&miniport).expect("miniport");
             n.handles.close(miniport);

@@ -1,7 +1,7 @@
 //! Who owns each NET_BUFFER_LIST, since when, and what it looked like when it was handed
 //! to the driver.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ndis_sys::{NDIS_NBL_FLAGS_RECV_READ_ONLY, NDIS_NBL_FLAGS_SEND_READ_ONLY};
 
@@ -12,6 +12,9 @@ use crate::host::Host;
 
 /// What a list has in its Scratch field after others had it.
 const SCRATCH: u64 = 0x5C5C_5C5C_5C5C_5C5C;
+
+/// What Status holds when a list is sent: no final status (SND-4).
+const POISON: i32 = 0x5C5C_5C5C;
 
 /// Who may touch a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,10 +50,20 @@ pub(crate) struct Record {
     pub(crate) source: u64,
     /// Digest of NET_BUFFERs and MDLs.
     pub(crate) layout: u64,
-    /// Digest of what else is to come back as it was.
-    rest: u64,
+    /// What else is to come back as it was.
+    pub(crate) rest: checks::Rest,
     /// Digest of the bytes, of lists whose bytes are to come back as they were.
-    bytes: Option<u64>,
+    pub(crate) bytes: Option<u64>,
+    /// The connection that its frames belong to.
+    pub(crate) flow: u64,
+    /// Number among all that were handed to drivers (SND-5).
+    pub(crate) order: u64,
+    /// When it was handed to the driver.
+    pub(crate) born: u64,
+    /// It, or a list over its data, went down.
+    pub(crate) down: bool,
+    /// Digest at the last hand-over, where memory is not made inaccessible.
+    seal: Option<u64>,
     /// NblFlags as the list came.
     flags: u32,
     /// Bytes of its longest frame as it came.
@@ -107,6 +120,28 @@ pub(crate) struct Ledger {
     pub(crate) parts: BTreeMap<u64, u64>,
     /// The other way, and whether the driver may only read the block.
     pub(crate) data: BTreeMap<u64, (u64, bool)>,
+    /// Lists handed to drivers so far.
+    handed: u64,
+    /// Highest number of each connection that went down: by binding, protocol and flow.
+    pub(crate) sent: BTreeMap<(u64, usize, u64), u64>,
+    /// High bytes of cancel ids that the driver was given.
+    pub(crate) partial_ids: BTreeSet<u8>,
+    /// Calls of NdisCancelSendNetBufferLists: binding and id.
+    pub(crate) cancels: Vec<(u64, u64)>,
+    /// Bindings on which such a call is under way.
+    pub(crate) cancelling: BTreeMap<u64, u32>,
+    /// Sends that were queued in the driver when they were cancelled, and since when.
+    pub(super) aborting: BTreeMap<u64, u64>,
+    /// When an adapter was closed last.
+    pub(crate) last_close: u64,
+    /// Lists that were taken away from the driver when their loss was reported.
+    taken: BTreeSet<u64>,
+    /// When a send of a miniport was completed last, or the first came.
+    pub(super) progress: BTreeMap<u64, u64>,
+    /// Whether somebody watches the time of sends.
+    pub(super) watched: bool,
+    /// Net bytes that the driver moved the start of NET_BUFFERs of others by (NBL-7).
+    pub(crate) moved: BTreeMap<u64, i64>,
 }
 
 impl Ledger {
@@ -122,8 +157,13 @@ impl Ledger {
                 path: Path::Own,
                 source: 0,
                 layout: 0,
-                rest: 0,
+                rest: checks::Rest::default(),
                 bytes: None,
+                flow: 0,
+                order: 0,
+                born: since,
+                down: false,
+                seal: None,
                 flags: 0,
                 longest: 0,
                 since,
@@ -155,6 +195,21 @@ impl Ledger {
     /// The list that is out and has this MDL of the driver.
     pub(crate) fn out_with(&self, mdl: u64) -> Option<u64> {
         self.mdls.get(&mdl).copied()
+    }
+
+    /// Whether lists over the data of this one are out.
+    pub(super) fn is_used(&self, list: u64) -> bool {
+        self.users.get(&list).is_some_and(|&count| count > 0)
+    }
+
+    /// Takes a list away from the driver; what it does with it from now on counts no more.
+    pub(super) fn take_away(&mut self, list: u64) -> Option<Record> {
+        let record = self.pop(list)?;
+        if let Some(out) = &record.out {
+            self.settle(out);
+        }
+        self.taken.insert(list);
+        Some(record)
     }
 
     /// What a list that comes back used is free again.
@@ -206,11 +261,20 @@ impl Host {
             Path::Receive { .. } => flags & NDIS_NBL_FLAGS_RECV_READ_ONLY != 0,
             Path::Own => false,
         };
-        let bytes = wanted.then(|| checks::bytes(self, list));
-        let longest = checks::longest(self, list);
+        let glance = checks::glance(self, list);
+        let bytes = wanted.then_some(glance.bytes);
         let since = self.now();
         self.guard(list, false);
+        // NBL-6: Scratch is lost at every hand-over.
+        self.put(list + at!(NET_BUFFER_LIST.Scratch), SCRATCH, "Scratch");
+        if let Path::Send { miniport, .. } = path {
+            self.put(list + at!(NET_BUFFER_LIST.Status), POISON, "Status");
+            self.watch_sends(miniport);
+        }
         self.ndis(|n| {
+            n.ledger.handed += 1;
+            let order = n.ledger.handed;
+            n.ledger.taken.remove(&list);
             let under = n.ledger.lists.remove(&list).map(Box::new);
             n.ledger
                 .history
@@ -225,8 +289,13 @@ impl Host {
                     layout,
                     rest,
                     bytes,
+                    flow: glance.flow,
+                    order,
+                    born: since,
+                    down: false,
+                    seal: None,
                     flags,
-                    longest,
+                    longest: glance.longest,
                     since,
                     by,
                     out: None,
@@ -260,23 +329,44 @@ impl Host {
         match result {
             Ok(record) => {
                 self.check_read_only(list, &record);
+                if record.path != Path::Own {
+                    self.check_reserved(list, &record);
+                }
                 if record.path == Path::Own || checks::layout(self, list) != record.layout {
                     self.take_out(list);
                 }
+                let down = matches!(to, Owner::Below(_));
+                let seal = self.seal(list);
+                self.ndis(|n| {
+                    if let Some(r) = n.ledger.lists.get_mut(&list) {
+                        r.seal = seal;
+                        r.down |= down;
+                    }
+                });
                 self.guard(list, true);
                 Some(record)
             }
             Err(Some((owner, since, before))) => {
-                // RCV-11: a list is out on one miniport at a time.
-                let twice = matches!((owner, to), (Owner::Above(_), Owner::Above(_)));
+                let rule = match (owner, to) {
+                    // RCV-11: a list is out on one miniport at a time.
+                    (Owner::Above(_), Owner::Above(_)) if rule == "BUG-3" => "RCV-11",
+                    // SND-8: completions come in any order.
+                    (Owner::Below(_), Owner::Above(_))
+                        if self.is_inside("ProtocolSendNetBufferListsComplete") =>
+                    {
+                        "SND-8"
+                    }
+                    _ => rule,
+                };
                 self.violate(
-                    if twice { "RCV-11" } else { rule },
+                    rule,
                     format!(
                         "{by} gives away list {list:#x}, which {owner:?} has since {since} ns by {before}"
                     ),
                 );
                 None
             }
+            Err(None) if self.ndis(|n| n.ledger.taken.remove(&list)) => None,
             Err(None) => {
                 let known = self
                     .heap()
@@ -301,6 +391,9 @@ impl Host {
         self.ndis(|n| {
             for &of in &uses.lists {
                 *n.ledger.users.entry(of).or_default() += 1;
+                if let Some(r) = n.ledger.lists.get_mut(&of) {
+                    r.down = true;
+                }
             }
             for &mdl in &uses.mdls {
                 n.ledger.mdls.insert(mdl, list);
@@ -336,6 +429,31 @@ impl Host {
         });
     }
 
+    /// Whether a call of this name is open on this thread.
+    pub(crate) fn is_inside(&self, name: &str) -> bool {
+        let frames = self.local().frames.borrow();
+        frames.iter().any(|f| f.name == name)
+    }
+
+    /// NBL-6: reserved fields have one user along the stack, which a driver that forwards a
+    /// list is not.
+    fn check_reserved(&self, list: u64, record: &Record) {
+        let sent = matches!(record.path, Path::Send { .. });
+        let now = checks::rest(self, list);
+        if let Some(("NBL-6", what)) = record.rest.changed(&now, sent, "") {
+            self.violate(
+                "NBL-6",
+                format!("{what} of list {list:#x}, which is only forwarded, are used"),
+            );
+        }
+    }
+
+    /// Digest of a list that goes out where its memory stays accessible.
+    fn seal(&self, list: u64) -> Option<u64> {
+        let guarded = self.config.guard_hand_overs && self.heap().pages_of(list).is_some();
+        (!guarded).then(|| checks::layout(self, list).rotate_left(1) ^ checks::bytes(self, list))
+    }
+
     /// RCV-15: what is read-only is not changed in place.
     fn check_read_only(&self, list: u64, record: &Record) {
         let read_only = NDIS_NBL_FLAGS_RECV_READ_ONLY | NDIS_NBL_FLAGS_SEND_READ_ONLY;
@@ -366,7 +484,7 @@ impl Host {
         let (before, out) = self
             .ndis(|n| {
                 let r = n.ledger.lists.get_mut(&list)?;
-                let before = r.owner;
+                let before = (r.owner, r.seal.take());
                 r.owner = Owner::Driver;
                 r.since = since;
                 r.by = by;
@@ -380,8 +498,13 @@ impl Host {
                 Some((before, out))
             })
             .unzip();
-        if let (Some(owner), Some(Some(out))) = (before, out)
-            && checks::bytes(self, list) != out.bytes
+        let changed = match (&before, out) {
+            (Some((_, Some(seal))), _) => self.seal(list).is_some_and(|now| now != *seal),
+            (_, Some(Some(out))) => checks::bytes(self, list) != out.bytes,
+            _ => false,
+        };
+        if let Some((owner, _)) = before
+            && changed
         {
             self.violate(
                 if matches!(owner, Owner::Above(_)) {
@@ -395,7 +518,13 @@ impl Host {
     }
 
     /// A list of the host's came back to where it started; checks what the rules want restored.
-    pub(crate) fn hand_out(&self, list: u64, record: &Record, source_rule: &str, shape_rule: &str) {
+    pub(crate) fn hand_out(
+        &self,
+        list: u64,
+        record: &Record,
+        source_rule: &str,
+        shape_rule: &'static str,
+    ) {
         let source: u64 = self.get(list + at!(NET_BUFFER_LIST.SourceHandle), "NET_BUFFER_LIST");
         if source != record.source {
             self.violate(
@@ -414,18 +543,20 @@ impl Host {
                 format!("list {list:#x} comes back with {children} children"),
             );
         }
+        let moved = self.take_moved(list);
+        let rest = record
+            .rest
+            .changed(&checks::rest(self, list), sent, shape_rule);
         if checks::layout(self, list) != record.layout {
+            // NBL-7: a retreat is undone by an advance of the same size.
             self.violate(
-                shape_rule,
-                format!("list {list:#x} comes back changed: buffers, MDLs or offsets"),
-            );
-        } else if checks::rest(self, list) != record.rest {
-            self.violate(
-                shape_rule,
+                if moved == 0 { shape_rule } else { "NBL-7" },
                 format!(
-                    "list {list:#x} comes back changed: context, reserved fields, parent or 802.1Q information"
+                    "list {list:#x} comes back changed: buffers, MDLs or offsets; its data starts {moved} bytes earlier by the driver's calls"
                 ),
             );
+        } else if let Some((rule, what)) = rest {
+            self.violate(rule, format!("list {list:#x} comes back changed: {what}"));
         } else if let Some(bytes) = record.bytes
             && bytes != checks::bytes(self, list)
         {
@@ -446,6 +577,18 @@ impl Host {
                 format!("list {list:#x} comes back while {users} lists over its data are out"),
             );
         }
+    }
+
+    /// Net bytes by which the driver moved the starts of a list's NET_BUFFERs; forgets them.
+    fn take_moved(&self, list: u64) -> i64 {
+        if self.ndis(|n| n.ledger.moved.is_empty()) {
+            return 0;
+        }
+        let all = super::list::buffers(self, list);
+        self.ndis(|n| {
+            let moved = all.iter().filter_map(|b| n.ledger.moved.remove(b));
+            moved.max_by_key(|by| by.abs()).unwrap_or(0)
+        })
     }
 
     /// Reports use of a list by the driver while it is somebody else's.

@@ -353,7 +353,7 @@ impl Host {
             LIMIT,
             |h| h.ndis(|n| n.bindings.get(&binding).is_none_or(|b| b.receives == 0)),
         );
-        if !back {
+        if !back && !self.blame_receives(binding) {
             self.violate(
                 "UNB-5",
                 format!(

@@ -23,6 +23,9 @@ pub(super) const MDL_SIZE: u64 = size_of::<MDL>() as u64;
 /// MDL_MAPPED_TO_SYSTEM_VA | MDL_SOURCE_IS_NONPAGED_POOL.
 pub(super) const MDL_FLAGS: i16 = 0x0005;
 
+/// What reserved fields hold.
+const MARKER: [u64; 4] = [0x5243_0001, 0x5243_0002, 0x5243_0003, 0x5243_0004];
+
 /// Offset of a field of a structure, as an address difference.
 macro_rules! at {
     ($t:ident . $($f:tt)+) => { std::mem::offset_of!(ndis_sys::$t, $($f)+) as u64 };
@@ -247,6 +250,9 @@ impl FrameList {
         let (mut l, mut c): (NET_BUFFER_LIST, NET_BUFFER_LIST_CONTEXT) =
             unsafe { std::mem::zeroed() };
         l.NblFlags = shape.flags;
+        // NBL-6: whose they are finds them as they were.
+        l.ProtocolReserved = MARKER.map(|m| m as *mut _);
+        l.MiniportReserved = [MARKER[0], MARKER[1]].map(|m| m as *mut _);
         l.NetBufferListInfo[Ieee8021QNetBufferListInfo.0 as usize] = shape.tag.to_info() as *mut _;
         c.Size = self.context;
         c.Offset = self.context;
@@ -313,6 +319,8 @@ impl FrameList {
             b.DataOffset = self.backfill;
             b.DataLength = if i == before { len } else { 0 };
             b.NdisPoolHandle = self.handle as *mut _;
+            b.MiniportReserved = MARKER.map(|m| m as *mut _);
+            b.ProtocolReserved[..4].copy_from_slice(&b.MiniportReserved);
             host.put(at + i * BUFFER, b, "host list");
         }
     }

@@ -15,8 +15,10 @@ mod instance;
 mod interface;
 mod judge;
 pub mod ledger;
+mod leftover;
 mod lifecycle;
 mod list;
+mod lost;
 mod memory;
 mod nbl;
 pub mod nic;
@@ -120,6 +122,8 @@ pub(crate) struct Ndis {
     pub(crate) configurations: BTreeMap<u64, configuration::Configuration>,
     pub(crate) pools: BTreeMap<u64, nbl::Pool>,
     pub(crate) buffer_pools: BTreeMap<u64, nbl::BufferPool>,
+    /// NET_BUFFERs that were allocated on their own.
+    pub(crate) singles: BTreeMap<u64, nbl::Single>,
     /// MDLs of `NdisAllocateMdl` and the handle they were made with.
     pub(crate) mdls: BTreeMap<u64, u64>,
     pub(crate) work_items: BTreeMap<u64, objects::WorkItem>,

@@ -5,7 +5,7 @@ use crate::engine::Job;
 use crate::handle::Kind;
 use crate::host::Host;
 use crate::nt::{initialize_event, set_event, wait_object};
-use crate::vp::DISPATCH;
+use crate::vp::{DISPATCH, HeldLock};
 
 /// A work item.
 pub(crate) struct WorkItem {
@@ -13,14 +13,40 @@ pub(crate) struct WorkItem {
     pub(crate) owner: u64,
     pub(crate) queued: bool,
     pub(crate) freed: bool,
+    /// The adapter that initialised when it was made, or 0 (MEM-5).
+    pub(crate) adapter: u64,
+}
+
+/// Who holds a read-write lock: the task, its LOCK_STATE_EX and the processor.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Hold {
+    task: u64,
+    state: u64,
+    cpu: u32,
 }
 
 /// A read-write lock.
 #[derive(Default)]
 pub(crate) struct RwLock {
-    readers: Vec<u64>,
-    writer: Option<u64>,
+    readers: Vec<Hold>,
+    writer: Option<Hold>,
     waiters: Vec<u64>,
+}
+
+impl Host {
+    /// A read-write lock that a callback left held is freed for this thread.
+    pub(crate) fn let_go_shared(&self, lock: u64) {
+        let me = self.local().id;
+        let waiters = self.ndis(|n| {
+            let l = n.rw_locks.get_mut(&lock)?;
+            l.readers.retain(|r| r.task != me);
+            l.writer = l.writer.filter(|w| w.task != me);
+            Some(std::mem::take(&mut l.waiters))
+        });
+        for task in waiters.unwrap_or_default() {
+            self.engine().wake(task);
+        }
+    }
 }
 
 fn rw_acquire(host: &Host, lock: u64, state: u64, write: bool, flags: u8) {
@@ -31,19 +57,43 @@ fn rw_acquire(host: &Host, lock: u64, state: u64, write: bool, flags: u8) {
     let old = host.vp().irql();
     host.vp().set_irql(old.max(DISPATCH));
     let me = host.local().id;
-    let upgrade = host.ndis(|n| n.rw_locks[&lock].readers.contains(&me) && write);
-    if upgrade {
+    let (reads, writes) = host.ndis(|n| {
+        let l = &n.rw_locks[&lock];
+        (
+            l.readers.iter().any(|r| r.task == me),
+            l.writer.is_some_and(|w| w.task == me),
+        )
+    });
+    if reads && write {
         host.fatal("LCK-7", "a read lock is upgraded to a write lock");
     }
+    if writes {
+        host.fatal(
+            "LCK-7",
+            "a read-write lock is acquired by the thread that holds it for writing",
+        );
+    }
+    crate::nt::note_order(host, lock);
+    let hold = Hold {
+        task: me,
+        state,
+        cpu: host.vp().index,
+    };
     loop {
         let taken = host.ndis(|n| {
             let l = n.rw_locks.get_mut(&lock).expect("checked handle");
             let free = l.writer.is_none() && (!write || l.readers.is_empty());
             if free {
                 if write {
-                    l.writer = Some(me);
+                    l.writer = Some(Hold {
+                        cpu: host.vp().index,
+                        ..hold
+                    });
                 } else {
-                    l.readers.push(me);
+                    l.readers.push(Hold {
+                        cpu: host.vp().index,
+                        ..hold
+                    });
                 }
             } else {
                 l.waiters.push(me);
@@ -67,6 +117,13 @@ fn rw_acquire(host: &Host, lock: u64, state: u64, write: bool, flags: u8) {
         });
     }
     host.put(state, [old, 1 + u8::from(write), flags], "LockState");
+    host.local().locks.borrow_mut().push(HeldLock {
+        address: lock,
+        dpr: flags & 1 != 0,
+        since: host.now(),
+        old,
+        shared: true,
+    });
 }
 
 api! { exports:
@@ -118,9 +175,10 @@ api! { exports:
         if host.fails("NdisAllocateIoWorkItem") {
             return 0;
         }
+        let adapter = host.initializing_adapter();
         host.ndis(|n| {
             let h = n.handles.open(Kind::WorkItem);
-            n.work_items.insert(h, WorkItem { owner, queued: false, freed: false });
+            n.work_items.insert(h, WorkItem { owner, queued: false, freed: false, adapter });
             h
         })
     }
@@ -180,6 +238,7 @@ api! { exports:
         if !host.check("Lock", lock, Kind::RwLock) {
             return;
         }
+        host.nt.lock().expect("nt").lock_order.forget(lock, lock + 1);
         let held = host.ndis(|n| {
             n.handles.close(lock);
             n.rw_locks.remove(&lock).is_some_and(|l| l.writer.is_some() || !l.readers.is_empty())
@@ -211,19 +270,31 @@ api! { exports:
         let old: [u8; 3] = host.get(state, "LockState");
         let (held, waiters) = host.ndis(|n| {
             let l = n.rw_locks.get_mut(&lock).expect("checked handle");
-            let held = if l.writer == Some(me) {
-                l.writer = None;
-                true
-            } else if let Some(i) = l.readers.iter().position(|&r| r == me) {
-                l.readers.remove(i);
-                true
+            let held = if l.writer.is_some_and(|w| w.task == me) {
+                l.writer.take()
             } else {
-                false
+                // A thread may read more than once: that with this state, else the last.
+                let mine = |r: &Hold| r.task == me;
+                let at = l.readers.iter().rposition(|r| mine(r) && r.state == state);
+                let at = at.or_else(|| l.readers.iter().rposition(mine));
+                at.map(|at| l.readers.remove(at))
             };
             (held, std::mem::take(&mut l.waiters))
         });
-        if !held {
+        let Some(held) = held else {
             host.fatal("LCK-7", "a read-write lock is released by a thread that does not hold it");
+        };
+        {
+            let mut locks = host.local().locks.borrow_mut();
+            if let Some(at) = locks.iter().rposition(|l| l.shared && l.address == lock) {
+                locks.remove(at);
+            }
+        }
+        if held.state != state {
+            host.violate("LCK-7", format!("a read-write lock acquired with LOCK_STATE_EX {:#x} is released with {state:#x}", held.state));
+        }
+        if held.cpu != host.vp().index {
+            host.violate("LCK-7", format!("a read-write lock acquired on processor {} is released on {}", held.cpu, host.vp().index));
         }
         for task in waiters {
             host.engine().wake(task);

@@ -18,7 +18,6 @@ api! { exports:
         if !host.check("MiniportAdapterHandle", miniport, Kind::Miniport) {
             return;
         }
-        host.no_lock_held("NdisMIndicateReceiveNetBufferLists");
         host.dispatch_flag("NdisMIndicateReceiveNetBufferLists", flags & NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL != 0);
         let (state, asleep, filter) = host.ndis(|n| {
             let m = &n.miniports[&miniport];
@@ -112,7 +111,6 @@ api! { exports:
         if !host.check("NdisBindingHandle", binding, Kind::Binding) {
             return;
         }
-        host.no_lock_held("NdisReturnNetBufferLists");
         host.dispatch_flag("NdisReturnNetBufferLists", flags & NDIS_RETURN_FLAGS_DISPATCH_LEVEL != 0);
         let nic = host.ndis(|n| n.bindings[&binding].nic);
         let mut back = Vec::new();

@@ -30,9 +30,12 @@ const FINAL: [i32; 9] = [
 ];
 
 impl Host {
-    /// A lock of the driver is held across a call that moves data (LCK-6).
+    /// A spin lock of the driver is held across a call into NDIS (LCK-6).
     pub(crate) fn no_lock_held(&self, name: &str) {
-        let held = self.local().locks.borrow().last().copied();
+        let held = {
+            let locks = self.local().locks.borrow();
+            locks.iter().rfind(|lock| !lock.shared).copied()
+        };
         if let Some(lock) = held {
             self.violate(
                 "LCK-6",
@@ -65,7 +68,6 @@ api! { exports:
         if !host.check("NdisBindingHandle", binding, Kind::Binding) {
             return;
         }
-        host.no_lock_held("NdisSendNetBufferLists");
         host.goes_down();
         host.dispatch_flag("NdisSendNetBufferLists", flags & NDIS_SEND_FLAGS_DISPATCH_LEVEL != 0);
         if flags & NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK != 0 {
@@ -99,6 +101,7 @@ api! { exports:
         }
         for list in all {
             host.check_sent(list, nic);
+            host.check_order(list, binding);
             if host.hand_over(list, Owner::Below(binding), "NdisSendNetBufferLists", "BUG-3").is_some() {
                 lists.push(list);
             }
@@ -117,7 +120,6 @@ api! { exports:
         if !host.check("MiniportAdapterHandle", miniport, Kind::Miniport) {
             return;
         }
-        host.no_lock_held("NdisMSendNetBufferListsComplete");
         host.dispatch_flag("NdisMSendNetBufferListsComplete", flags & NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL != 0);
         let mut kicked = Vec::new();
         let mut above = Vec::new();
@@ -136,6 +138,11 @@ api! { exports:
                         host.violate("SND-2", format!("list {list:#x} of one virtual miniport is completed on another"));
                     }
                     host.hand_out(list, &record, "SND-7", "SND-9");
+                    host.send_done(from);
+                    host.check_aborted(list, record.since, status);
+                    if status == NDIS_STATUS_SUCCESS.0 && !record.down {
+                        host.check_orphan(list, from, record.born);
+                    }
                     if record.children.failed() && status == NDIS_STATUS_SUCCESS.0 {
                         host.violate("SND-12", format!("list {list:#x} is completed with success, a child of it failed"));
                     }
@@ -168,7 +175,21 @@ api! { exports:
     "ndis.sys" 0..=2 "IRQ-4"
     fn NdisCancelSendNetBufferLists(host, binding: u64, id: u64) {
         if host.check("NdisBindingHandle", binding, Kind::Binding) {
+            host.ndis(|n| {
+                n.ledger.cancels.push((binding, id));
+                *n.ledger.cancelling.entry(binding).or_default() += 1;
+            });
+            host.engine().switch();
             host.nic_cancel(binding, id);
+            host.engine().switch();
+            host.ndis(|n| {
+                if let Some(calls) = n.ledger.cancelling.get_mut(&binding) {
+                    *calls -= 1;
+                    if *calls == 0 {
+                        n.ledger.cancelling.remove(&binding);
+                    }
+                }
+            });
         }
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Timer {
     /// Context of the timer, for sets that name none.
     context: u64,
     armed: Option<Armed>,
+    /// Tasks that run its callback.
+    running: Vec<u64>,
     /// Counts what it was armed for, so that a DPC of an earlier set knows.
     arms: u64,
 }
@@ -57,9 +59,11 @@ fn arm(host: &Host, n: &mut Ndis, timer: u64, due: u64, period: u64, context: u6
 
 /// The DPC of a timer. A periodic one is armed again first, for the next whole period.
 fn expire(host: &Host, timer: u64, arms: u64) {
+    let me = host.local().id;
     let found = host.ndis(|n| {
         let t = n.timers.get_mut(&timer).filter(|t| t.arms == arms)?;
         let armed = t.armed.take()?;
+        t.running.push(me);
         let function = t.function;
         if armed.period > 0 {
             let next = armed.due + armed.period;
@@ -69,6 +73,39 @@ fn expire(host: &Host, timer: u64, arms: u64) {
     });
     if let Some((function, context)) = found {
         host.call("NetTimerCallback", timer, function, &[0, context, 0, 0]);
+        host.ndis(|n| {
+            if let Some(t) = n.timers.get_mut(&timer) {
+                t.running.retain(|&task| task != me);
+            }
+        });
+    }
+}
+
+impl Host {
+    /// TMR-1, TMR-3: timers of an adapter that is gone.
+    pub(super) fn timers_left(&self, owner: u64) {
+        let left: Vec<(u64, bool)> = self.ndis(|n| {
+            let timers = n.timers.iter().filter(|(_, t)| t.owner == owner);
+            timers.map(|(&h, t)| (h, t.armed.is_some())).collect()
+        });
+        for (timer, armed) in left {
+            if armed {
+                self.violate(
+                    "TMR-1",
+                    format!("timer {timer:#x} of the adapter is armed after MiniportHaltEx"),
+                );
+            } else {
+                self.violate(
+                    "TMR-3",
+                    format!("timer {timer:#x} of the adapter is not freed after MiniportHaltEx"),
+                );
+            }
+            disarm(self, timer);
+            self.ndis(|n| {
+                n.handles.close(timer);
+                n.timers.remove(&timer)
+            });
+        }
     }
 }
 
@@ -110,6 +147,7 @@ api! { exports:
                 function: function as usize as u64,
                 context: c.FunctionContext as u64,
                 armed: None,
+                running: Vec::new(),
                 arms: 0,
             });
             h
@@ -161,10 +199,15 @@ api! { exports:
             return;
         }
         let before = disarm(host, timer);
+        let me = host.local().id;
+        let running = host.ndis(|n| n.timers.get(&timer).is_some_and(|t| t.running.iter().any(|&task| task != me)));
         host.ndis(|n| {
             n.handles.close(timer);
             n.timers.remove(&timer)
         });
+        if running {
+            host.violate("TMR-3", format!("timer {timer:#x} is freed while its callback runs"));
+        }
         if before.is_some() {
             host.violate("TMR-3", "a timer is freed while it is armed".into());
         }

@@ -16,6 +16,7 @@ mod object;
 mod pool;
 mod printf;
 mod process;
+mod order;
 mod processor;
 mod raw;
 mod rundown;
@@ -41,7 +42,7 @@ pub(crate) use irp::IrpResult;
 pub use irp::PendingRequest;
 pub(crate) use memory::free_pool;
 pub(crate) use raw::raw_code;
-pub(crate) use sync::{initialize_event, set_event};
+pub(crate) use sync::{initialize_event, let_go, note_order, set_event};
 pub(crate) use time::system_time;
 pub(crate) use variables::{variable, write_shared_data, write_variables};
 pub(crate) use wait::wait_object;
@@ -53,8 +54,6 @@ pub(crate) struct Nt {
     waiters: BTreeMap<u64, Vec<TaskId>>,
     /// Spin locks that are held, by address.
     locks: BTreeMap<u64, SpinLock>,
-    /// Orders in which one lock was taken while another was held: (outer, inner).
-    lock_order: BTreeSet<(u64, u64)>,
     /// DPCs that are queued, by address, and the task of each.
     dpcs: BTreeMap<u64, TaskId>,
     /// Timers that are armed, by address.
@@ -84,6 +83,8 @@ pub(crate) struct Nt {
     work_items: usize,
     /// IRPs that a program's request is made of.
     requests: BTreeSet<u64>,
+    /// Orders in which locks were taken while others were held.
+    pub(crate) lock_order: order::LockOrder,
     /// IRPs that were completed, by address.
     pub(crate) completed: BTreeMap<u64, IrpResult>,
     /// Tasks that wait for the end of an IRP, by its address.

@@ -60,6 +60,9 @@ api! { exports:
     /// Busy-waits for microseconds.
     "ntoskrnl.exe" 0..=15 "IRQ-23"
     fn KeStallExecutionProcessor(host, micros: u32) {
+        if micros > 50 {
+            host.violate("IRQ-23", format!("KeStallExecutionProcessor({micros})"));
+        }
         let until = host.now() + u64::from(micros) * 1000;
         while host.now() < until {
             if host.engine().is_virtual() {

@@ -2,9 +2,10 @@
 //! rebuilt: NBL-1, NBL-3, SND-10, SND-11, SND-14, SND-17, RCV-3, RCV-10, RCV-12, RCV-13.
 
 use ndis_sys::{
-    Ieee8021QNetBufferListInfo, MDL, NDIS_RECEIVE_FLAGS_SINGLE_ETHER_TYPE,
-    NDIS_RECEIVE_FLAGS_SINGLE_VLAN, NET_BUFFER, NET_BUFFER_LIST, NetBufferListCancelId,
-    TcpLargeSendNetBufferListInfo, UdpSegmentationOffloadInfo,
+    Ieee8021QNetBufferListInfo, MDL, NBL_FLAGS_SCRATCH, NDIS_NET_BUFFER_LIST_INFO,
+    NDIS_RECEIVE_FLAGS_SINGLE_ETHER_TYPE, NDIS_RECEIVE_FLAGS_SINGLE_VLAN, NET_BUFFER,
+    NET_BUFFER_LIST, NetBufferListCancelId, TcpLargeSendNetBufferListInfo,
+    UdpSegmentationOffloadInfo,
 };
 
 use super::derived::info;
@@ -78,32 +79,120 @@ pub(crate) fn layout(host: &Host, list: u64) -> u64 {
     digest.end()
 }
 
-/// Digest of what else is to come back: context area, reserved fields with one user along the
-/// stack (NBL-6), parent and children (SND-11), the 802.1Q information and the cancel id.
-pub(crate) fn rest(host: &Host, list: u64) -> u64 {
+/// What else is to come back as it was, beside the NET_BUFFERs and their data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rest {
+    /// Context area and its fill level (NBL-5).
+    context: (u64, u32),
+    /// Digest of the reserved fields, which have one user along the stack (NBL-6).
+    reserved: u64,
+    /// SND-11, RCV-11.
+    parent: u64,
+    /// `NblFlags`, but for the bits that say nothing.
+    flags: u32,
+    /// 802.1Q information.
+    tag: u64,
+    /// SND-14.
+    pub(crate) cancel: u64,
+}
+
+impl Rest {
+    /// What of a list was changed, and the rule that forbids it; `shape` where none does by
+    /// itself.
+    pub(crate) fn changed(
+        &self,
+        now: &Self,
+        sent: bool,
+        shape: &'static str,
+    ) -> Option<(&'static str, &'static str)> {
+        let parent = if sent { "SND-11" } else { "RCV-11" };
+        [
+            (self.context != now.context, "NBL-5", "context area"),
+            (self.reserved != now.reserved, "NBL-6", "reserved fields"),
+            (self.parent != now.parent, parent, "ParentNetBufferList"),
+            (self.cancel != now.cancel, "SND-14", "cancel id"),
+            (self.flags != now.flags, shape, "NblFlags"),
+            (self.tag != now.tag, shape, "802.1Q information"),
+        ]
+        .into_iter()
+        .find_map(|(changed, rule, what)| changed.then_some((rule, what)))
+    }
+}
+
+/// Looks at what else is to come back.
+pub(crate) fn rest(host: &Host, list: u64) -> Rest {
     let mut digest = Digest::default();
     let l: NET_BUFFER_LIST = host.get(list, "NET_BUFFER_LIST");
-    digest.word(l.Context as u64);
-    if !l.Context.is_null() {
-        let level: u32 = host.get(l.Context as u64 + 8, "Context");
-        digest.word(u64::from(level));
-    }
+    let level = if l.Context.is_null() {
+        0
+    } else {
+        host.get(l.Context as u64 + 8, "Context")
+    };
     for word in l.ProtocolReserved.iter().chain(&l.MiniportReserved) {
         digest.word(*word as u64);
     }
-    digest.word(l.ParentNetBufferList as u64);
-    digest.word(l.ChildRefCount as u64);
-    for entry in [Ieee8021QNetBufferListInfo, NetBufferListCancelId] {
-        digest.word(l.NetBufferListInfo[entry.0 as usize] as u64);
+    digest.word(u64::from(l.Flags & !NBL_FLAGS_SCRATCH));
+    for buffer in buffers(host, list) {
+        let b: NET_BUFFER = host.get(buffer, "NET_BUFFER");
+        for word in b.ProtocolReserved.iter().chain(&b.MiniportReserved) {
+            digest.word(*word as u64);
+        }
     }
-    digest.end()
+    let entry = |entry: NDIS_NET_BUFFER_LIST_INFO| l.NetBufferListInfo[entry.0 as usize] as u64;
+    Rest {
+        context: (l.Context as u64, level),
+        reserved: digest.end(),
+        parent: l.ParentNetBufferList as u64,
+        flags: l.NblFlags,
+        tag: entry(Ieee8021QNetBufferListInfo),
+        cancel: entry(NetBufferListCancelId),
+    }
 }
 
 /// Digest of the frames a list describes.
 pub(crate) fn bytes(host: &Host, list: u64) -> u64 {
+    glance(host, list).bytes
+}
+
+/// What is noted of the frames of a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Glance {
+    /// Digest of their bytes.
+    pub(crate) bytes: u64,
+    /// Bytes of the longest.
+    pub(crate) longest: u32,
+    /// The flow that the first belongs to.
+    pub(crate) flow: u64,
+}
+
+/// Looks at the frames of a list.
+pub(crate) fn glance(host: &Host, list: u64) -> Glance {
     let mut digest = Digest::default();
-    for buffer in buffers(host, list) {
-        digest.bytes(&frame_of(host, buffer));
+    let mut glance = Glance::default();
+    for (i, buffer) in buffers(host, list).into_iter().enumerate() {
+        let frame = frame_of(host, buffer);
+        digest.bytes(&frame);
+        if i == 0 {
+            glance.flow = flow(&frame);
+        }
+        let length: u32 = host.get(buffer + at!(NET_BUFFER.DataLength), "NET_BUFFER");
+        glance.longest = glance.longest.max(length);
+    }
+    glance.bytes = digest.end();
+    glance
+}
+
+/// What frames of one connection have in common: addresses, type, IP addresses and ports.
+pub(crate) fn flow(frame: &[u8]) -> u64 {
+    let mut digest = Digest::default();
+    let mut part = |from: usize, to: usize| digest.bytes(frame.get(from..to).unwrap_or_default());
+    part(0, 14);
+    for (from, to) in headers(frame).into_iter().skip(1) {
+        match (from, to - from, frame.get(from).map(|b| b >> 4)) {
+            (14 | 18 | 22, 20.., Some(4)) => part(from + 12, from + 20),
+            (14 | 18 | 22, 40, Some(6)) => part(from + 8, from + 40),
+            _ => part(from, from + 4),
+        }
     }
     digest.end()
 }
@@ -341,6 +430,7 @@ impl Host {
             return;
         }
         let mut sources = vec![list];
+        self.check_cancel_id(list, &record);
         if record.path == Path::Own {
             let uses = uses(self, list);
             self.check_uses(list, &uses, false, false);
@@ -361,6 +451,108 @@ impl Host {
             if !self.any_hostile(&sources) && !self.any_too_long(&sources) {
                 self.check_length(list, nic);
             }
+        }
+    }
+
+    /// SND-14: the id that a protocol set is kept, and one of the driver's own has the high
+    /// byte that NDIS gave it.
+    fn check_cancel_id(&self, list: u64, record: &Record) {
+        let id: u64 = self.get(info(list, NetBufferListCancelId), "cancel id");
+        match record.path {
+            Path::Send { .. } if id != record.rest.cancel => self.violate(
+                "SND-14",
+                format!(
+                    "list {list:#x} came with cancel id {}, goes down with {id}",
+                    record.rest.cancel
+                ),
+            ),
+            Path::Own if id != 0 => {
+                let parent: u64 = self.get(
+                    list + at!(NET_BUFFER_LIST.ParentNetBufferList),
+                    "NET_BUFFER_LIST",
+                );
+                let made = self.ndis(|n| n.ledger.partial_ids.contains(&((id >> 56) as u8)));
+                if parent == 0 && !made {
+                    self.violate(
+                        "SND-14",
+                        format!("list {list:#x} of the driver has cancel id {id:#x}, whose high byte is not of NdisGeneratePartialCancelId"),
+                    );
+                }
+            }
+            Path::Send { .. } | Path::Receive { .. } | Path::Own => {}
+        }
+    }
+
+    /// SND-5: lists of one connection leave in the order in which they came.
+    pub(crate) fn check_order(&self, list: u64, binding: u64) {
+        let parent: u64 = self.get(
+            list + at!(NET_BUFFER_LIST.ParentNetBufferList),
+            "NET_BUFFER_LIST",
+        );
+        let overtaken = self.ndis(|n| {
+            let own = n.ledger.lists.get(&list)?;
+            let source = if own.path == Path::Own {
+                n.ledger.lists.get(&parent)?
+            } else {
+                own
+            };
+            let (order, flow) = (source.order, source.flow);
+            let Path::Send { upper, .. } = source.path else {
+                return None;
+            };
+            if n.uppers[upper].edge.is_some() {
+                // Its own threads may race each other.
+                return None;
+            }
+            let last = n.ledger.sent.entry((binding, upper, flow)).or_default();
+            let before = *last;
+            *last = before.max(order);
+            (order < before).then_some((order, before))
+        });
+        if let Some((order, before)) = overtaken {
+            self.violate(
+                "SND-5",
+                format!("list {list:#x}, number {order} of what was sent, goes down after number {before} of the same connection"),
+            );
+        }
+    }
+
+    /// SND-18: what was sent on a miniport does not come up on it by the driver's doing.
+    fn check_loop(&self, list: u64, miniport: u64, record: &Record, uses: &[u64]) {
+        let sent_here = |n: &crate::ndis::Ndis, of: u64| {
+            let r = n.ledger.lists.get(&of);
+            r.is_some_and(|r| matches!(r.path, Path::Send { miniport: m, .. } if m == miniport))
+        };
+        let of = match record.path {
+            Path::Send { miniport: m, .. } => (m == miniport).then_some(list),
+            Path::Receive { .. } => None,
+            Path::Own => self.ndis(|n| uses.iter().copied().find(|&of| sent_here(n, of))),
+        };
+        let copied = || {
+            // A copy of a received frame says so (RCV-10).
+            let of_received = self
+                .ndis(|n| n.ledger.made.get(&list)?.receive_info)
+                .is_some();
+            if record.path != Path::Own || of_received {
+                return None;
+            }
+            let bytes = bytes(self, list);
+            self.ndis(|n| {
+                let mut all = n.ledger.lists.iter();
+                all.find(|(_, r)| {
+                    r.bytes == Some(bytes)
+                        && matches!(r.path, Path::Send { miniport: m, .. } if m == miniport)
+                })
+                .map(|(&of, _)| of)
+            })
+        };
+        if let Some(of) = of.or_else(copied) {
+            self.violate(
+                "SND-18",
+                format!(
+                    "list {list:#x} loops back {of:#x}, which was sent on the same virtual miniport"
+                ),
+            );
         }
     }
 
@@ -450,7 +642,7 @@ impl Host {
 
     /// SND-17: the MAC header lies in one MDL, and is that of the whole list.
     fn check_ethernet(&self, list: u64) {
-        let mut first: Option<[u8; 12]> = None;
+        let mut first: Option<([u8; 14], u64)> = None;
         for buffer in buffers(self, list) {
             let nb: NET_BUFFER = self.get(buffer, "NET_BUFFER");
             let frame = frame_of(self, buffer);
@@ -471,14 +663,15 @@ impl Host {
                     format!("the MAC header of list {list:#x} is split over MDLs"),
                 );
             }
-            if let Some(&addresses) = frame.first_chunk::<12>() {
-                if first.is_some_and(|first| first != addresses) {
+            if let Some(&mac) = frame.first_chunk::<14>() {
+                let this = (mac, flow(&frame));
+                if first.is_some_and(|first| first != this) {
                     self.violate(
                         "SND-17",
-                        format!("the NET_BUFFERs of list {list:#x} have several MAC addresses"),
+                        format!("the NET_BUFFERs of list {list:#x} differ in addresses, type or connection"),
                     );
                 }
-                first = Some(addresses);
+                first = Some(this);
             }
         }
     }
@@ -524,6 +717,7 @@ impl Host {
             }
             sources = uses.lists;
         }
+        self.check_loop(list, miniport, &record, &sources);
         if self.is_rebuilt(list, &record) && !self.any_hostile(&sources) {
             self.check_split(list, miniport);
         }
@@ -631,6 +825,27 @@ mod tests {
         frame[55] = 1;
         assert_eq!(headers(&frame), [(0, 14), (14, 54), (54, 70), (70, 78)]);
         assert_eq!(headers(&frame[..55]), [(0, 14), (14, 54)]);
+    }
+
+    #[test]
+    fn a_connection_is_a_flow() {
+        let mut frame = vec![0_u8; 14 + 20 + 8 + 10];
+        frame[12..14].copy_from_slice(&[8, 0]);
+        frame[14] = 0x45;
+        frame[14 + 9] = 17;
+        let before = flow(&frame);
+        // Identification and payload are no part of it, addresses and ports are.
+        for (at, same) in [
+            (14 + 4, true),
+            (50, true),
+            (3, false),
+            (14 + 15, false),
+            (36, false),
+        ] {
+            let mut other = frame.clone();
+            other[at] ^= 1;
+            assert_eq!(flow(&other) == before, same, "byte {at}");
+        }
     }
 
     #[test]

@@ -37,6 +37,23 @@ fn must_have(host: &Host, by: &str, buffer: u64) {
     }
 }
 
+/// Notes that the data of a NET_BUFFER of others starts so many bytes earlier (NBL-7).
+fn note_move(host: &Host, buffer: u64, by: i64) {
+    let others = host
+        .heap()
+        .find(buffer)
+        .is_some_and(|a| a.by == "host list");
+    if others {
+        host.ndis(|n| {
+            let moved = n.ledger.moved.entry(buffer).or_default();
+            *moved += by;
+            if *moved == 0 {
+                n.ledger.moved.remove(&buffer);
+            }
+        });
+    }
+}
+
 /// Whether a NET_BUFFER is of a list that an adapter indicated.
 fn is_received(host: &Host, buffer: u64) -> bool {
     let Some(block) = host.heap().find(buffer).map(|a| a.address) else {
@@ -59,6 +76,7 @@ fn retreat(host: &Host, buffer: u64, delta: u32, backfill: u32, handler: u64) ->
         nb.DataLength += delta;
         (nb.CurrentMdl, nb.CurrentMdlOffset) = place(host, nb.MdlChain as u64, nb.DataOffset);
         host.put(buffer, nb, "NetBuffer");
+        note_move(host, buffer, i64::from(delta));
         return NDIS_STATUS_SUCCESS;
     }
     if is_received(host, buffer) {
@@ -113,6 +131,7 @@ fn retreat(host: &Host, buffer: u64, delta: u32, backfill: u32, handler: u64) ->
     nb.CurrentMdl = nb.MdlChain;
     nb.CurrentMdlOffset = nb.DataOffset;
     host.put(buffer, nb, "NetBuffer");
+    note_move(host, buffer, i64::from(delta));
     NDIS_STATUS_SUCCESS
 }
 
@@ -136,6 +155,7 @@ fn advance(host: &Host, buffer: u64, delta: u32, free: bool, handler: u64) {
     }
     nb.DataOffset += delta;
     nb.DataLength -= delta;
+    note_move(host, buffer, -i64::from(delta));
     while free && !nb.MdlChain.is_null() {
         let head = nb.MdlChain as u64;
         let m: MDL = host.get(head, "MdlChain");

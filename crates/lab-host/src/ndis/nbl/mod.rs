@@ -14,7 +14,7 @@ mod pool;
 use crate::api::Api;
 
 pub(crate) use derived::{SEND, info};
-pub(crate) use pool::{BufferPool, Made, Pool};
+pub(crate) use pool::{BufferPool, Made, Pool, Single};
 
 /// Functions of this part.
 pub(crate) fn exports() -> Vec<Api> {

@@ -39,6 +39,22 @@ pub(crate) struct BufferPool {
     pub(crate) buffers: u64,
 }
 
+/// A NET_BUFFER that was allocated on its own.
+pub(crate) struct Single {
+    pub(crate) pool: u64,
+    /// The adapter that initialised then, or 0.
+    pub(crate) adapter: u64,
+}
+
+/// Enters a NET_BUFFER of the driver's into the books.
+fn enter_single(host: &Host, buffer: u64, pool: u64) {
+    let adapter = host.initializing_adapter();
+    host.ndis(|n| {
+        n.buffer_pools.get_mut(&pool).expect("checked").buffers += 1;
+        n.singles.insert(buffer, Single { pool, adapter });
+    });
+}
+
 /// A list the driver made.
 pub(crate) struct Made {
     /// Its pool, 0 for a clone without one.
@@ -361,7 +377,7 @@ api! { exports:
         let taken = host.heap().allocate(&host.arena, BUFFER, tag, "NdisAllocateNetBuffer", true);
         let Some(buffer) = taken else { return 0 };
         put_buffer(host, buffer, pool, mdl, offset, length as u32);
-        host.ndis(|n| n.buffer_pools.get_mut(&pool).expect("checked").buffers += 1);
+        enter_single(host, buffer, pool);
         buffer
     }
 
@@ -387,7 +403,7 @@ api! { exports:
         let mdl = buffer + BUFFER;
         put_mdl(host, mdl, mdl + MDL_SIZE, data, 0);
         put_buffer(host, buffer, pool, mdl, 0, 0);
-        host.ndis(|n| n.buffer_pools.get_mut(&pool).expect("checked").buffers += 1);
+        enter_single(host, buffer, pool);
         buffer
     }
 
@@ -400,7 +416,10 @@ api! { exports:
             host.fatal("NBL-4", &format!("NdisFreeNetBuffer of {buffer:#x}, which was not allocated on its own: {}", host.describe(buffer)));
         }
         let pool: u64 = host.get(buffer + at!(NET_BUFFER.NdisPoolHandle), "NetBuffer");
-        host.ndis(|n| if let Some(p) = n.buffer_pools.get_mut(&pool) { p.buffers -= 1; });
+        host.ndis(|n| {
+            n.singles.remove(&buffer);
+            if let Some(p) = n.buffer_pools.get_mut(&pool) { p.buffers -= 1; }
+        });
         crate::nt::free_pool(host, buffer, None, "NdisFreeNetBuffer");
     }
 
@@ -471,6 +490,8 @@ api! { exports:
     /// A partial cancel id, unique to the driver that asks.
     "ndis.sys" 0..=2 "IRQ-5"
     fn NdisGeneratePartialCancelId(host) -> u8 {
-        (host.engine().random(254) + 1) as u8
+        let id = (host.engine().random(254) + 1) as u8;
+        host.ndis(|n| n.ledger.partial_ids.insert(id));
+        id
     }
 }

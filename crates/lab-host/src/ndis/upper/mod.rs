@@ -21,6 +21,11 @@ use crate::vp::DISPATCH;
 /// Bytes that a frame may have beyond the MTU: MAC header and two tags.
 const BEYOND_MTU: u32 = 22;
 
+/// How long a protocol that lets go of a miniport waits for its sends, and one that pauses,
+/// whose sends have their own limit (SND-20).
+const HALT: u64 = 5_000_000_000;
+const PAUSE: u64 = 60_000_000_000;
+
 /// What a protocol is.
 #[derive(Clone, Debug)]
 pub struct UpperConfig {
@@ -246,7 +251,9 @@ impl Host {
             Some((miniport, m.context, handler as usize as u64))
         });
         if let Some((miniport, context, handler)) = found {
-            self.call("MiniportCancelSend", miniport, handler, &[context, id]);
+            self.judge_cancel(miniport, id, || {
+                self.call("MiniportCancelSend", miniport, handler, &[context, id]);
+            });
         }
     }
 
@@ -391,6 +398,16 @@ impl Host {
 
     /// Protocols above stop sending and wait for their sends.
     pub(crate) fn pause_uppers(&self, miniport: u64) {
+        if !self.stop_uppers(miniport, PAUSE) {
+            self.violate(
+                "SND-20",
+                format!("sends are not completed: {}", self.who_has_it()),
+            );
+        }
+    }
+
+    /// The same; whether all sends came back in that time.
+    fn stop_uppers(&self, miniport: u64, limit: u64) -> bool {
         self.pause_above(miniport);
         let uppers = self.uppers_of(miniport);
         self.ndis(|n| {
@@ -399,24 +416,13 @@ impl Host {
             }
         });
         // Until the last completion is back the miniport above is still Running.
-        let done = self.wait_until(
-            "for the protocols' own sends",
-            1_000_000,
-            10_000_000_000,
-            |h| {
-                h.ndis(|n| {
-                    uppers
-                        .iter()
-                        .all(|&i| n.uppers[i].in_flight == 0 && !n.uppers[i].polling)
-                })
-            },
-        );
-        if !done {
-            self.violate(
-                "SND-20",
-                format!("sends are not completed: {}", self.who_has_it()),
-            );
-        }
+        self.wait_until("for the protocols' own sends", 1_000_000, limit, |h| {
+            h.ndis(|n| {
+                uppers
+                    .iter()
+                    .all(|&i| n.uppers[i].in_flight == 0 && !n.uppers[i].polling)
+            })
+        })
     }
 
     /// Protocols above may send again.
@@ -436,7 +442,9 @@ impl Host {
     /// Protocols above let go of a miniport that halts.
     pub(crate) fn detach_uppers(&self, miniport: u64) {
         self.unbind_above(miniport);
-        self.pause_uppers(miniport);
+        if !self.stop_uppers(miniport, HALT) {
+            self.blame_sends(miniport);
+        }
         self.return_held(miniport);
         let filter = self.ndis(|n| {
             n.miniports

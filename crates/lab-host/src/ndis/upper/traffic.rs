@@ -291,6 +291,17 @@ impl Host {
         });
     }
 
+    /// A list of a protocol is lost in the driver.
+    pub(crate) fn upper_lost(&self, upper: usize, list: u64) {
+        self.ndis(|n| {
+            let u = &mut n.uppers[upper];
+            if u.out.remove(&list).is_some() {
+                u.in_flight = u.in_flight.saturating_sub(1);
+                u.failed += 1;
+            }
+        });
+    }
+
     /// Lists for the protocols on a miniport, which NDIS filters for each. Returns whether the
     /// lists are kept for a while, and how many of them nobody asked for.
     pub(crate) fn upper_receive(
