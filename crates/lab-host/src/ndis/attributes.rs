@@ -59,6 +59,10 @@ pub struct MiniportFacts {
     pub rss: bool,
     /// Offload attributes were set.
     pub offload: bool,
+    /// They name anything that is done.
+    pub tasks: bool,
+    /// QoS capabilities are reported.
+    pub qos: bool,
     /// OIDs it says it supports.
     pub oids: Vec<u32>,
     /// Supported statistics.
@@ -191,13 +195,22 @@ fn general(host: &Host, miniport: u64, at: u64) -> NDIS_STATUS {
 
 fn offload(host: &Host, miniport: u64, at: u64) -> NDIS_STATUS {
     let a: NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES = host.get(at, "MiniportAttributes");
+    let minor = host.ndis(|n| {
+        let driver = n.miniports[&miniport].driver;
+        n.drivers
+            .get(&driver)
+            .map_or(0, |d| d.chars.MinorNdisVersion)
+    });
+    let mut tasks = false;
     for p in [a.DefaultOffloadConfiguration, a.HardwareOffloadCapabilities] {
         if !p.is_null() {
-            let _: NDIS_OBJECT_HEADER = host.get(p as u64, "NDIS_OFFLOAD");
+            tasks |= host.check_offload(miniport, p as u64, minor);
         }
     }
     host.ndis(|n| {
+        n.ledger.offloads |= tasks;
         let m = n.miniports.get_mut(&miniport).expect("checked handle");
+        m.facts.tasks = tasks;
         m.facts.offload = !a.DefaultOffloadConfiguration.is_null();
     });
     NDIS_STATUS_SUCCESS
@@ -255,6 +268,7 @@ api! { exports:
                 offload(host, miniport, attributes)
             }
             NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_HARDWARE_ASSIST_ATTRIBUTES => {
+                host.ndis(|n| n.miniports.get_mut(&miniport).expect("checked handle").facts.qos = true);
                 hardware_assist(host, miniport, attributes)
             }
             other => {

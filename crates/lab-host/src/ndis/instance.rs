@@ -51,6 +51,10 @@ pub(crate) struct Instance {
     request: Option<Request>,
     /// `MiniportInitializeEx` began; a cancel comes too late (CAN-3).
     starting: bool,
+    /// It was asked for.
+    asked: bool,
+    /// A cancel came too late for this context.
+    refused: u64,
     miniport: Option<u64>,
     pub(crate) values: Vec<(String, super::Value)>,
     pub(crate) if_index: u32,
@@ -591,6 +595,9 @@ api! { exports:
                 return (None, InstanceStart::Never);
             }
             i.request = Some(request);
+            i.asked = true;
+            i.refused = 0;
+            n.cancelled.remove(&context);
             // Not enumerated yet: the request stays until it is, or is cancelled.
             (Some(request), if i.known { i.start } else { InstanceStart::Never })
         });
@@ -617,16 +624,30 @@ api! { exports:
     /// Withdraws a request.
     "ndis.sys" 0..=0 "IRQ-1"
     fn NdisIMCancelInitializeDeviceInstance(host, driver: u64, name: u64) -> NDIS_STATUS {
-        if !host.check("DriverHandle", driver, Kind::MiniportDriver) {
+        let kind = host.ndis(|n| n.handles.kind(driver));
+        if kind != Ok(Kind::MiniportDriver) {
+            host.violate("CAN-2", format!("NdisIMCancelInitializeDeviceInstance with {driver:#x}, which is no miniport driver handle ({kind:?})"));
             return NDIS_STATUS_INVALID_PARAMETER;
         }
         let key = host.get_string(name, "DriverInstance").to_uppercase();
+        if !host.ndis(|n| n.instances.get(&key).is_some_and(|i| i.asked)) {
+            host.violate("CAN-2", format!("NdisIMCancelInitializeDeviceInstance of {key}, which was never asked for"));
+            return NDIS_STATUS_FAILURE;
+        }
         let cancelled = host.ndis(|n| match n.instances.get_mut(&key) {
             Some(i) if i.request.is_some_and(|r| r.driver == driver) && !i.starting => {
-                i.request = None;
+                if let Some(r) = i.request.take() {
+                    n.cancelled.insert(r.context);
+                }
                 true
             }
-            _ => false,
+            Some(i) => {
+                if let Some(r) = i.request.filter(|_| i.starting) {
+                    i.refused = r.context;
+                }
+                false
+            }
+            None => false,
         });
         if cancelled { NDIS_STATUS_SUCCESS } else { NDIS_STATUS_FAILURE }
     }
@@ -659,5 +680,26 @@ api! { exports:
     fn NdisIMGetBindingContext(host, miniport: u64) -> u64 {
         let direct = host.ndis(|n| n.miniports.get(&miniport).map(|m| m.device_context));
         direct.or_else(|| host.context_below(miniport)).unwrap_or(0)
+    }
+}
+
+impl Host {
+    /// CAN-3: memory is freed that is the context of a device whose start could not be stopped.
+    pub(crate) fn check_context(&self, from: u64, len: u64, by: &str) {
+        let used = self.ndis(|n| {
+            let mut all = n.instances.values();
+            let in_use = |i: &&Instance| {
+                i.refused != 0
+                    && (from..from + len.max(1)).contains(&i.refused)
+                    && (i.starting || i.miniport.is_some())
+            };
+            all.find(in_use).map(|i| i.refused)
+        });
+        if let Some(context) = used {
+            self.violate(
+                "CAN-3",
+                format!("{by} frees {context:#x}, the context of a device whose initialisation could not be cancelled and goes on"),
+            );
+        }
     }
 }

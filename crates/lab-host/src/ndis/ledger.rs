@@ -54,6 +54,8 @@ pub(crate) struct Record {
     pub(crate) rest: checks::Rest,
     /// Digest of the bytes, of lists whose bytes are to come back as they were.
     pub(crate) bytes: Option<u64>,
+    /// Digest of the data, where somebody offers offloads (OFF-2).
+    pub(crate) payload: Option<u64>,
     /// The connection that its frames belong to.
     pub(crate) flow: u64,
     /// Number among all that were handed to drivers (SND-5).
@@ -140,6 +142,8 @@ pub(crate) struct Ledger {
     pub(super) progress: BTreeMap<u64, u64>,
     /// Whether somebody watches the time of sends.
     pub(super) watched: bool,
+    /// Whether a miniport offers offloads.
+    pub(crate) offloads: bool,
     /// Net bytes that the driver moved the start of NET_BUFFERs of others by (NBL-7).
     pub(crate) moved: BTreeMap<u64, i64>,
 }
@@ -159,6 +163,7 @@ impl Ledger {
                 layout: 0,
                 rest: checks::Rest::default(),
                 bytes: None,
+                payload: None,
                 flow: 0,
                 order: 0,
                 born: since,
@@ -263,6 +268,8 @@ impl Host {
         };
         let glance = checks::glance(self, list);
         let bytes = wanted.then_some(glance.bytes);
+        let offloads = matches!(path, Path::Send { .. }) && self.ndis(|n| n.ledger.offloads);
+        let payload = offloads.then(|| checks::payload(self, list));
         let since = self.now();
         self.guard(list, false);
         // NBL-6: Scratch is lost at every hand-over.
@@ -289,6 +296,7 @@ impl Host {
                     layout,
                     rest,
                     bytes,
+                    payload,
                     flow: glance.flow,
                     order,
                     born: since,

@@ -24,6 +24,7 @@ mod nbl;
 pub mod nic;
 mod objects;
 pub mod oid;
+mod options;
 mod outstanding;
 mod pnp;
 mod power;
@@ -35,6 +36,7 @@ mod send;
 mod stack;
 mod status;
 pub mod tag;
+mod tasks;
 mod timer;
 pub mod upper;
 mod version;
@@ -61,6 +63,7 @@ pub use oid::{OidCall, OidKind, OidReply};
 pub use outstanding::Outstanding;
 pub use registration::Role;
 pub use tag::Tag;
+pub use tasks::Tasks;
 pub use upper::{Upper, UpperConfig, UpperTap};
 
 /// Name, for drivers that were registered.
@@ -124,6 +127,10 @@ pub(crate) struct Ndis {
     pub(crate) buffer_pools: BTreeMap<u64, nbl::BufferPool>,
     /// NET_BUFFERs that were allocated on their own.
     pub(crate) singles: BTreeMap<u64, nbl::Single>,
+    /// Memory that an XxxSetOptions allocated.
+    pub(crate) options: BTreeSet<u64>,
+    /// Contexts of devices whose request was cancelled.
+    pub(crate) cancelled: BTreeSet<u64>,
     /// MDLs of `NdisAllocateMdl` and the handle they were made with.
     pub(crate) mdls: BTreeMap<u64, u64>,
     pub(crate) work_items: BTreeMap<u64, objects::WorkItem>,

@@ -185,6 +185,10 @@ impl Host {
             }
         });
         let alone = self.ndis(|n| n.loaded.is_empty());
+        if alone {
+            self.options_left(after);
+            self.contexts_left();
+        }
         let (sends, receives) = self.driver_has();
         if alone && sends + receives > 0 {
             left.push((
@@ -309,14 +313,15 @@ api! { exports:
             });
             h
         });
-        host.put(handle, driver, "NdisMiniportDriverHandle");
         if let Some(set) = c.SetOptionsHandler {
-            let status = host.call("MiniportSetOptions", driver, set as usize as u64, &[driver, context]);
-            if status as u32 as i32 != 0 {
+            let status = host.set_options("MiniportSetOptions", driver, set as usize as u64, context);
+            if status != 0 {
                 host.ndis(|n| { n.drivers.remove(&driver); n.handles.close(driver); });
-                return NDIS_STATUS(status as u32 as i32);
+                return NDIS_STATUS(status);
             }
         }
+        // SO-1: the handle comes when the registration returns, XxxSetOptions gets it itself.
+        host.put(handle, driver, "NdisMiniportDriverHandle");
         NDIS_STATUS_SUCCESS
     }
 
@@ -391,14 +396,14 @@ api! { exports:
             n.protocols.insert(h, ProtocolDriver { chars: c, context, name, driver_object });
             h
         });
-        host.put(handle, protocol, "NdisProtocolHandle");
         if let Some(set) = c.SetOptionsHandler {
-            let status = host.call("ProtocolSetOptions", protocol, set as usize as u64, &[protocol, context]);
-            if status as u32 as i32 != 0 {
+            let status = host.set_options("ProtocolSetOptions", protocol, set as usize as u64, context);
+            if status != 0 {
                 host.ndis(|n| { n.protocols.remove(&protocol); n.handles.close(protocol); });
-                return NDIS_STATUS(status as u32 as i32);
+                return NDIS_STATUS(status);
             }
         }
+        host.put(handle, protocol, "NdisProtocolHandle");
         NDIS_STATUS_SUCCESS
     }
 
@@ -440,12 +445,9 @@ api! { exports:
 
     /// Optional handlers; only the checks that need no handler of ours.
     "ndis.sys" 0..=0 "IRQ-3"
-    fn NdisSetOptionalHandlers(host, handle: u64, _handlers: u64) -> NDIS_STATUS {
-        let kind = host.ndis(|n| n.handles.kind(handle));
-        if let Ok(Kind::MiniportDriver | Kind::ProtocolDriver | Kind::Binding) = kind { NDIS_STATUS_FAILURE } else {
-            host.violate("SO-2", format!("{handle:#x} is not a driver handle"));
-            NDIS_STATUS_FAILURE
-        }
+    fn NdisSetOptionalHandlers(host, handle: u64, handlers: u64) -> NDIS_STATUS {
+        host.check_options(handle, handlers);
+        NDIS_STATUS_FAILURE
     }
 
     /// NDIS version of this host, major in the high half.

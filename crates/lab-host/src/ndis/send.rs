@@ -140,6 +140,9 @@ api! { exports:
                     host.hand_out(list, &record, "SND-7", "SND-9");
                     host.send_done(from);
                     host.check_aborted(list, record.since, status);
+                    if status == NDIS_STATUS_SUCCESS.0 {
+                        host.check_large_send(list, &record);
+                    }
                     if status == NDIS_STATUS_SUCCESS.0 && !record.down {
                         host.check_orphan(list, from, record.born);
                     }

@@ -17,6 +17,7 @@ pub(crate) fn free_pool(host: &Host, address: u64, tag: Option<u32>, by: &str) {
     match freed {
         Ok(a) => {
             host.judge_freed(address, a.len, by);
+            host.check_context(a.address, a.len, by);
             if let Ok(mut nt) = host.nt.lock() {
                 nt.lock_order.forget(a.address, a.address + a.len);
             }

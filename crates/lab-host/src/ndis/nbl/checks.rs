@@ -8,6 +8,8 @@ use ndis_sys::{
     UdpSegmentationOffloadInfo,
 };
 
+use ndis_sys::{NetBufferListHashInfo, NetBufferListHashValue, TcpRecvSegCoalesceInfo};
+
 use super::derived::info;
 use crate::handle::Kind;
 use crate::host::Host;
@@ -94,6 +96,12 @@ pub(crate) struct Rest {
     tag: u64,
     /// SND-14.
     pub(crate) cancel: u64,
+    /// Large send that was asked for (OFF-4).
+    pub(crate) large: u64,
+    /// Hash value and what it is of (RSS-1).
+    pub(crate) hash: (u64, u64),
+    /// Segments that were coalesced (RSC-1).
+    pub(crate) coalesced: u64,
 }
 
 impl Rest {
@@ -146,6 +154,9 @@ pub(crate) fn rest(host: &Host, list: u64) -> Rest {
         flags: l.NblFlags,
         tag: entry(Ieee8021QNetBufferListInfo),
         cancel: entry(NetBufferListCancelId),
+        large: entry(TcpLargeSendNetBufferListInfo),
+        hash: (entry(NetBufferListHashValue), entry(NetBufferListHashInfo)),
+        coalesced: entry(TcpRecvSegCoalesceInfo),
     }
 }
 
@@ -180,6 +191,17 @@ pub(crate) fn glance(host: &Host, list: u64) -> Glance {
     }
     glance.bytes = digest.end();
     glance
+}
+
+/// Digest of what lies behind the MAC headers of a list's frames.
+pub(crate) fn payload(host: &Host, list: u64) -> u64 {
+    let mut digest = Digest::default();
+    for buffer in buffers(host, list) {
+        let frame = frame_of(host, buffer);
+        let header = headers(&frame).first().map_or(0, |h| h.1);
+        digest.bytes(frame.get(header..).unwrap_or_default());
+    }
+    digest.end()
 }
 
 /// What frames of one connection have in common: addresses, type, IP addresses and ports.
@@ -431,6 +453,7 @@ impl Host {
         }
         let mut sources = vec![list];
         self.check_cancel_id(list, &record);
+        self.check_tasks(list, nic, &record);
         if record.path == Path::Own {
             let uses = uses(self, list);
             self.check_uses(list, &uses, false, false);
@@ -717,6 +740,7 @@ impl Host {
             }
             sources = uses.lists;
         }
+        self.check_beside(list, &record);
         self.check_loop(list, miniport, &record, &sources);
         if self.is_rebuilt(list, &record) && !self.any_hostile(&sources) {
             self.check_split(list, miniport);

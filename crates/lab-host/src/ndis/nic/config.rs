@@ -12,6 +12,7 @@ use ndis_sys::{
 };
 
 use crate::ndis::binding::header;
+use crate::ndis::tasks::Tasks;
 
 /// What a NIC is.
 #[derive(Clone, Debug)]
@@ -75,6 +76,8 @@ pub struct NicConfig {
     pub split: Split,
     /// Unused bytes before the data of received frames.
     pub receive_backfill: u32,
+    /// What it does in the stack's place, if `offload` says that it reports it.
+    pub tasks: Tasks,
 }
 
 /// Physical medium.
@@ -133,7 +136,21 @@ impl Default for NicConfig {
             read_only_ratio: 0.0,
             split: Split::Deep,
             receive_backfill: 0,
+            tasks: Tasks::default(),
         }
+    }
+}
+
+/// Writes a word of a structure whose members are words.
+fn put_word(offload: &mut NDIS_OFFLOAD, at: usize, word: u32) {
+    debug_assert!(at + 4 <= size_of::<NDIS_OFFLOAD>());
+    // SAFETY: plain data of four-byte alignment; every caller's offset is a multiple of four
+    // within it.
+    unsafe {
+        std::ptr::from_mut(offload)
+            .cast::<u32>()
+            .add(at / 4)
+            .write(word);
     }
 }
 
@@ -219,14 +236,40 @@ impl NicConfig {
         rss
     }
 
-    #[expect(
-        clippy::unused_self,
-        reason = "a property of this NIC, whatever it depends on"
-    )]
     pub(crate) fn offload_capabilities(&self) -> NDIS_OFFLOAD {
         // SAFETY: plain data of the ABI; all zero (nothing offloaded) is a value of it.
         let mut o: NDIS_OFFLOAD = unsafe { std::mem::zeroed() };
         o.Header = header(NDIS_OBJECT_TYPE_OFFLOAD, 6, size_of::<NDIS_OFFLOAD>());
+        if self.tasks.checksums {
+            // Each task of both IP versions, on Ethernet.
+            for (at, bits) in [
+                (4, 2),
+                (8, 0x155),
+                (12, 2),
+                (16, 0x155),
+                (20, 2),
+                (24, 0x55),
+                (28, 2),
+                (32, 0x55),
+            ] {
+                put_word(&mut o, at, bits);
+            }
+        }
+        if self.tasks.large_send > 0 {
+            for (at, word) in [
+                (80, 2),
+                (84, self.tasks.large_send),
+                (88, 2),
+                (92, 2),
+                (96, self.tasks.large_send),
+                (100, 2),
+            ] {
+                put_word(&mut o, at, word);
+            }
+        }
+        if self.tasks.coalesce {
+            put_word(&mut o, 144, 0x0101);
+        }
         o
     }
 }

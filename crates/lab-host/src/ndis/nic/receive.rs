@@ -134,6 +134,7 @@ impl Host {
             x.serial
         });
         let list = list?;
+        self.tell_beside(list, nic);
         let source = self.ndis(|n| n.nics[nic].sources[(serial % 3) as usize]);
         self.put(
             list + at!(NET_BUFFER_LIST.SourceHandle),

@@ -199,6 +199,7 @@ impl Host {
         };
         for &(list, status) in lists {
             self.child_done(list, status == NDIS_STATUS_SUCCESS.0);
+            self.finish_large_send(list);
             self.hand_back(list, "ProtocolSendNetBufferListsComplete");
             self.put(list + at!(NET_BUFFER_LIST.Status), status, "Status");
         }

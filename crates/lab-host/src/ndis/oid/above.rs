@@ -203,6 +203,7 @@ impl Host {
                 }
             });
         }
+        self.check_optional(miniport, call.oid, status, forwarded);
         if call.kind == OidKind::Set
             && call.oid == OID_GEN_CURRENT_PACKET_FILTER.0
             && status == 0

@@ -55,6 +55,8 @@ pub struct UpperConfig {
     pub fold_tags: bool,
     /// Share of its lists (0 to 1) that are read-only, their data on protected pages.
     pub read_only: f64,
+    /// Asks for large sends with this MSS, where the miniport offers offloads; 0 for none.
+    pub large_send: u32,
 }
 
 impl Default for UpperConfig {
@@ -75,6 +77,7 @@ impl Default for UpperConfig {
             tag: Tag::default(),
             fold_tags: false,
             read_only: 0.0,
+            large_send: 0,
         }
     }
 }

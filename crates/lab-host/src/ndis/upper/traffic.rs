@@ -3,7 +3,7 @@
 use ndis_sys::{
     Ieee8021QNetBufferListInfo, NDIS_NBL_FLAGS_SEND_READ_ONLY, NDIS_PACKET_TYPE_ALL_LOCAL,
     NDIS_PACKET_TYPE_NO_LOCAL, NDIS_PACKET_TYPE_PROMISCUOUS, NDIS_SEND_FLAGS_DISPATCH_LEVEL,
-    NetBufferListCancelId,
+    NetBufferListCancelId, TcpLargeSendNetBufferListInfo,
 };
 
 use crate::engine::{Job, Level};
@@ -153,6 +153,7 @@ impl Host {
         let list = pool.take(self, &frame, &shape);
         if let Some(list) = list {
             self.put(info(list, NetBufferListCancelId), cancel, "cancel id");
+            self.ask_large_send(upper, list);
         }
         self.ndis(|n| {
             let u = &mut n.uppers[upper];
@@ -187,6 +188,22 @@ impl Host {
             }
         });
         list
+    }
+
+    /// Asks for a large send, if this protocol does and the miniport offers them.
+    fn ask_large_send(&self, upper: usize, list: u64) {
+        const V2: u64 = 1 << 30;
+        let mss = self.ndis(|n| {
+            let u = &n.uppers[upper];
+            let offers = u.miniport.and_then(|m| n.miniports.get(&m));
+            offers
+                .filter(|m| m.facts.tasks)
+                .map_or(0, |_| u.config.large_send)
+        });
+        if mss != 0 {
+            let entry = info(list, TcpLargeSendNetBufferListInfo);
+            self.put(entry, V2 | u64::from(mss), "large send");
+        }
     }
 
     /// What a protocol sends, NDIS shows to the others on the miniport that want to see
