@@ -77,7 +77,9 @@ impl Host {
             site,
         });
         let right = (api.low..=api.high).contains(&irql);
-        if right && api.dll == "ndis.sys" && !api.name.contains("Lock") {
+        // Events neither wait nor call back; Microsoft's own samples set them under a lock.
+        let harmless = api.name.contains("Lock") || api.name.ends_with("Event");
+        if right && api.dll == "ndis.sys" && (!harmless || api.name == "NdisWaitEvent") {
             self.no_lock_held(api.name);
         }
         self.not_pageable(site, irql);
