@@ -86,6 +86,38 @@ pub struct Adapter {
     /// Shows checksum offload.
     #[serde(default)]
     pub offload: bool,
+    /// Percent of received lists that are read-only.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub read_only: u8,
+    /// What it does in the stack's place.
+    #[serde(default, skip_serializing_if = "Tasks::is_none")]
+    pub tasks: Tasks,
+}
+
+/// Offloads of an adapter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Tasks {
+    /// Checksums.
+    pub checksums: bool,
+    /// Largest packet that it segments, 0 for none.
+    pub large_send: u32,
+    /// Received segments are coalesced.
+    pub coalesce: bool,
+}
+
+impl Tasks {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the shape that serde calls"
+)]
+const fn is_zero(value: &u8) -> bool {
+    *value == 0
 }
 
 const fn mtu() -> u32 {
@@ -111,6 +143,8 @@ impl Default for Adapter {
             vlan_offload: false,
             wakes: false,
             offload: false,
+            read_only: 0,
+            tasks: Tasks::default(),
         }
     }
 }
@@ -128,6 +162,12 @@ pub struct Miniport {
     /// When it starts after it is asked for.
     #[serde(default, skip_serializing_if = "Start::is_default")]
     pub start: Start,
+    /// The protocol above sets no packet filter.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
+    /// The protocol above asks for large sends if the miniport offers offloads.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub large_sends: bool,
 }
 
 /// When a device starts after it is asked for.

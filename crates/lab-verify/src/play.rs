@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use lab_host::heap::Layout;
 use lab_host::ndis::{
-    BindRequest, EdgeState, InstanceStart, NicConfig, OidCall, OidKind, UpperConfig, Value,
+    BindRequest, EdgeState, InstanceStart, NicConfig, OidCall, OidKind, Tasks, UpperConfig, Value,
 };
 use lab_host::report::{Crash, Event, Finding, Sink};
 use lab_host::{Config, FaultHit, FaultOrder, Host, Image, Job, LoadError, RunEnd};
@@ -320,7 +320,13 @@ impl Stage {
                 resources: f64::from(a.resources) / 100.0,
                 vlan_offload: a.vlan_offload,
                 pm: a.wakes,
-                offload: a.offload,
+                offload: a.offload || a.tasks != crate::plan::Tasks::default(),
+                read_only_ratio: f64::from(a.read_only) / 100.0,
+                tasks: Tasks {
+                    checksums: a.tasks.checksums,
+                    large_send: a.tasks.large_send,
+                    coalesce: a.tasks.coalesce,
+                },
                 if_index: 1 + index as u32,
                 receive_lists: 32,
                 ..NicConfig::default()
@@ -342,6 +348,12 @@ impl Stage {
                 name: format!("upper{index}"),
                 device: device(index),
                 window: 32,
+                packet_filter: if m.silent {
+                    0
+                } else {
+                    UpperConfig::default().packet_filter
+                },
+                large_send: if m.large_sends { 64 } else { 0 },
                 ..UpperConfig::default()
             };
             host.add_upper(config, Box::new(post));

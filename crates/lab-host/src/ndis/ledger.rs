@@ -547,7 +547,7 @@ impl Host {
         let children: i32 = self.get(list + at!(NET_BUFFER_LIST.ChildRefCount), "NET_BUFFER_LIST");
         if children != 0 {
             self.violate(
-                "SND-11",
+                if sent { "SND-11" } else { "RCV-11" },
                 format!("list {list:#x} comes back with {children} children"),
             );
         }

@@ -172,6 +172,7 @@ impl Host {
     /// Lists of an adapter are with the driver that should be back: each is reported under the
     /// rule it broke. Whether there were any.
     pub(crate) fn blame_receives(&self, binding: u64) -> bool {
+        let unbinding = self.ndis(|n| n.bindings.get(&binding).is_some_and(|b| b.unbinding));
         let kept: Vec<(u64, bool)> = self.ndis(|n| {
             let lists = n.ledger.lists.iter();
             lists
@@ -191,8 +192,8 @@ impl Host {
                 );
             } else {
                 self.violate(
-                    "RCV-1",
-                    format!("list {list:#x} is never returned: {}", self.who_has_it()),
+                    if unbinding { "NBL-10" } else { "RCV-1" },
+                    format!("list {list:#x} is not returned: {}", self.who_has_it()),
                 );
             }
             self.reclaim(list);

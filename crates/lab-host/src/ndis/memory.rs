@@ -1,6 +1,7 @@
 //! NDIS memory.
 
 use crate::api::api;
+use crate::handle::Kind;
 use crate::nt::free_pool;
 
 api! { exports:
@@ -36,5 +37,36 @@ api! { exports:
     "ndis.sys" 0..=2 "IRQ-11"
     fn NdisFreeMemoryWithTagPriority(host, _handle: u64, address: u64, tag: u32) {
         free_pool(host, address, Some(tag), "NdisFreeMemoryWithTagPriority");
+    }
+
+    /// Makes an object that other things can be allocated with as handle.
+    "ndis.sys" 0..=2 "IRQ-11"
+    fn NdisAllocateGenericObject(host, _object: u64, tag: u32, _size: u16) -> u64 {
+        if tag == 0 {
+            host.violate("MEM-1", "NdisAllocateGenericObject without a tag".into());
+        }
+        if host.fails("NdisAllocateGenericObject") {
+            return 0;
+        }
+        host.ndis(|n| n.handles.open(Kind::Generic))
+    }
+
+    /// Frees such an object, after what was allocated with it (MEM-4).
+    "ndis.sys" 0..=2 "IRQ-11"
+    fn NdisFreeGenericObject(host, object: u64) {
+        if !host.check("NdisObject", object, Kind::Generic) {
+            return;
+        }
+        let left = host.ndis(|n| {
+            n.handles.close(object);
+            n.pools.values().filter(|p| p.owner == object).count()
+                + n.buffer_pools.values().filter(|p| p.owner == object).count()
+                + n.timers.values().filter(|t| t.owner == object).count()
+                + n.work_items.values().filter(|w| w.owner == object).count()
+                + n.mdls.values().filter(|&&owner| owner == object).count()
+        });
+        if left > 0 {
+            host.violate("MEM-4", format!("generic object {object:#x} is freed, {left} things were allocated with it"));
+        }
     }
 }

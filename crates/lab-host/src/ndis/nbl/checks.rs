@@ -3,9 +3,9 @@
 
 use ndis_sys::{
     Ieee8021QNetBufferListInfo, MDL, NBL_FLAGS_SCRATCH, NDIS_NET_BUFFER_LIST_INFO,
-    NDIS_RECEIVE_FLAGS_SINGLE_ETHER_TYPE, NDIS_RECEIVE_FLAGS_SINGLE_VLAN, NET_BUFFER,
-    NET_BUFFER_LIST, NetBufferListCancelId, TcpLargeSendNetBufferListInfo,
-    UdpSegmentationOffloadInfo,
+    NDIS_RECEIVE_FLAGS_SHARED_MEMORY_INFO_VALID, NDIS_RECEIVE_FLAGS_SINGLE_ETHER_TYPE,
+    NDIS_RECEIVE_FLAGS_SINGLE_VLAN, NET_BUFFER, NET_BUFFER_LIST, NetBufferListCancelId,
+    TcpLargeSendNetBufferListInfo, UdpSegmentationOffloadInfo,
 };
 
 use ndis_sys::{NetBufferListHashInfo, NetBufferListHashValue, TcpRecvSegCoalesceInfo};
@@ -787,6 +787,20 @@ impl Host {
 
     /// RCV-12: what the flags of an indication say is true of the chain.
     pub(crate) fn check_flags(&self, lists: &[u64], frames: &[Vec<u8>], flags: u32) {
+        if flags & NDIS_RECEIVE_FLAGS_SHARED_MEMORY_INFO_VALID != 0 {
+            let without = lists.iter().find(|&&list| {
+                let shared = |buffer: u64| -> u64 {
+                    self.get(buffer + at!(NET_BUFFER.ScatterGatherList), "NET_BUFFER")
+                };
+                buffers(self, list).into_iter().any(|b| shared(b) == 0)
+            });
+            if let Some(list) = without {
+                self.violate(
+                    "RCV-12",
+                    format!("SHARED_MEMORY_INFO_VALID is set, list {list:#x} has none"),
+                );
+            }
+        }
         if flags & NDIS_RECEIVE_FLAGS_SINGLE_ETHER_TYPE != 0 {
             let kind = |f: &Vec<u8>| f.get(12..14).map(<[u8]>::to_vec);
             if frames
