@@ -30,6 +30,7 @@ pub const FALLIBLE: &[&str] = &[
     "NdisAllocateCloneNetBufferList",
     "NdisAllocateCloneOidRequest",
     "NdisAllocateFragmentNetBufferList",
+    "NdisAllocateGenericObject",
     "NdisAllocateIoWorkItem",
     "NdisAllocateMdl",
     "NdisAllocateMemoryWithTag",

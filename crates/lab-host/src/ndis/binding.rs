@@ -160,6 +160,12 @@ impl Ndis {
             .map(|(&binding, _)| binding)
     }
 
+    /// Whether a device has an adapter below that is not closed.
+    pub(super) fn is_open_below(&self, device: &str) -> bool {
+        let mut all = self.bindings.values();
+        all.any(|b| !b.closed && lists(&b.values, device))
+    }
+
     /// Whether a device has or gets an adapter below, or one whose unbind is not over.
     fn is_served(&self, device: &str) -> bool {
         let leaves = |names: &Vec<String>| names.iter().any(|n| n.eq_ignore_ascii_case(device));

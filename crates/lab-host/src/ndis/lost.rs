@@ -274,18 +274,16 @@ impl Host {
         }
     }
 
-    /// SND-16: a send that came after the close of every adapter below is failed.
-    pub(crate) fn check_orphan(&self, list: u64, miniport: u64, born: u64) {
+    /// SND-16: after the close of every adapter below a send that went nowhere is failed.
+    pub(crate) fn check_orphan(&self, list: u64, miniport: u64) {
         let orphan = self.ndis(|n| {
             let m = n.miniports.get(&miniport);
-            born >= n.ledger.last_close
-                && n.ledger.last_close > 0
-                && m.is_some_and(|m| n.serving(&m.name).next().is_none())
+            n.ledger.last_close > 0 && m.is_some_and(|m| !n.is_open_below(&m.name))
         });
         if orphan {
             self.violate(
                 "SND-16",
-                format!("list {list:#x}, sent after NdisCloseAdapterEx, is completed with success and went nowhere"),
+                format!("list {list:#x} is completed with success after NdisCloseAdapterEx, and went nowhere"),
             );
         }
     }

@@ -144,7 +144,7 @@ api! { exports:
                         host.check_large_send(list, &record);
                     }
                     if status == NDIS_STATUS_SUCCESS.0 && !record.down {
-                        host.check_orphan(list, from, record.born);
+                        host.check_orphan(list, from);
                     }
                     if record.children.failed() && status == NDIS_STATUS_SUCCESS.0 {
                         host.violate("SND-12", format!("list {list:#x} is completed with success, a child of it failed"));

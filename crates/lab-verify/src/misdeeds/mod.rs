@@ -13,8 +13,8 @@ use lab_host::report::Sink;
 use misdeed::Misdeed;
 use ndis_sys::{
     NDIS_STATUS_MEDIA_SPECIFIC_INDICATION, NDIS_STATUS_NETWORK_CHANGE, NetEventQueryPower,
-    OID_GEN_CURRENT_LOOKAHEAD, OID_GEN_CURRENT_PACKET_FILTER, OID_GEN_STATISTICS,
-    OID_GEN_VENDOR_ID, OID_GEN_XMIT_OK,
+    OID_GEN_CURRENT_LOOKAHEAD, OID_GEN_CURRENT_PACKET_FILTER, OID_GEN_RECEIVE_SCALE_PARAMETERS,
+    OID_GEN_STATISTICS, OID_GEN_VENDOR_ID, OID_GEN_XMIT_OK, OID_QOS_PARAMETERS,
 };
 
 use crate::plan::{Action, Adapter, Fault, Knobs, Plan, Request, Shape, Start};
@@ -50,6 +50,24 @@ pub const PLANS: Plans = &[
     ("halt", halt),
     ("reset", reset),
     ("two", two),
+    ("brief", || alone("brief", vec![send(8)])),
+    ("unready", unready),
+    ("unplugged", unplugged),
+    ("cancel", || cancels("cancel")),
+    ("cancel-ids", || cancels("cancel-ids")),
+    ("cancel-idle", || alone("cancel-idle", vec![cancel(1)])),
+    ("minute", minute),
+    ("stall", || {
+        alone("stall", vec![send(4), sleep(25 * SECOND), send(4)])
+    }),
+    ("silent", silent),
+    ("read-only", read_only),
+    ("kept-to-the-end", kept_to_the_end),
+    ("racing", racing),
+    ("tasks", || tasks("tasks", 4096)),
+    ("small-sends", || tasks("small-sends", 64)),
+    ("optional", optional),
+    ("coalesced", coalesced),
 ];
 
 fn send(lists: u32) -> Action {
@@ -298,6 +316,122 @@ fn two() -> Plan {
         ..Adapter::default()
     });
     Plan::life("two", shape, vec![send(4), receive(4)])
+}
+
+/// Nanoseconds.
+const SECOND: u64 = 1_000_000_000;
+
+const fn sleep(ns: u64) -> Action {
+    Action::Sleep { ns }
+}
+
+const fn cancel(id: u64) -> Action {
+    Action::CancelSends { upper: 0, id }
+}
+
+/// Sends that cannot go on.
+fn unready() -> Plan {
+    alone(
+        "unready",
+        vec![
+            Action::PauseLower { adapter: 0 },
+            send(2),
+            sleep(1_000_000),
+            Action::RestartLower { adapter: 0 },
+        ],
+    )
+}
+
+/// Sends that the adapter fails: its cable is out.
+fn unplugged() -> Plan {
+    let link = |up| Action::Link { adapter: 0, up };
+    alone(
+        "unplugged",
+        vec![link(false), send(4), sleep(1_000_000), link(true)],
+    )
+}
+
+/// Sends that are cancelled while the adapter has them.
+fn cancels(name: &str) -> Plan {
+    let hold = |hold| Action::HoldSends { adapter: 0, hold };
+    let id = 0x0100_0000_0000_0001;
+    alone(
+        name,
+        vec![
+            hold(true),
+            cancel(id),
+            send(4),
+            sleep(1_000_000),
+            cancel(id),
+            hold(false),
+        ],
+    )
+}
+
+/// A minute with a send now and then.
+fn minute() -> Plan {
+    let mut all = vec![send(8)];
+    for _ in 0..5 {
+        all.extend([sleep(10 * SECOND), send(2)]);
+    }
+    alone("minute", all)
+}
+
+/// The protocol above sets no packet filter.
+fn silent() -> Plan {
+    let mut shape = Shape::default();
+    shape.miniports[0].silent = true;
+    Plan::life("silent", shape, vec![send(4)])
+}
+
+/// Received lists are read-only, and kept.
+fn read_only() -> Plan {
+    let mut shape = Shape::default();
+    shape.adapters[0].read_only = 100;
+    shape.adapters[0].resources = 0;
+    Plan::life("read-only", shape, vec![receive(8), receive(8)])
+}
+
+/// Receives, and at once the end.
+fn kept_to_the_end() -> Plan {
+    let mut shape = Shape::default();
+    shape.adapters[0].resources = 0;
+    Plan::life("kept-to-the-end", shape, vec![receive(8), sleep(1_000_000)])
+}
+
+/// The device starts later than anybody waits for it.
+fn racing() -> Plan {
+    let mut shape = Shape::default();
+    shape.miniports[0].start = Start::Later;
+    Plan::life("racing", shape, Vec::new())
+}
+
+/// An adapter with checksums and large sends, and a protocol that asks for them.
+fn tasks(name: &str, large_send: u32) -> Plan {
+    let mut shape = Shape::default();
+    shape.adapters[0].pend = 100;
+    shape.adapters[0].tasks.checksums = true;
+    shape.adapters[0].tasks.large_send = large_send;
+    shape.miniports[0].large_sends = large_send > 64;
+    Plan::life(name, shape, vec![send(8), Action::Settle, send(4)])
+}
+
+/// An adapter that coalesces what it receives.
+fn coalesced() -> Plan {
+    let mut shape = Shape::default();
+    shape.adapters[0].tasks.coalesce = true;
+    Plan::life("coalesced", shape, vec![receive(8), receive(8)])
+}
+
+/// Requests that a miniport may not know.
+fn optional() -> Plan {
+    alone(
+        "optional",
+        vec![
+            set(OID_GEN_RECEIVE_SCALE_PARAMETERS.0, 0),
+            set(OID_QOS_PARAMETERS.0, 0),
+        ],
+    )
 }
 
 /// The plan of this name. `NAME!3` is the plan with its third fallible call failing,

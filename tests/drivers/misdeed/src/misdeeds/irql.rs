@@ -1,5 +1,330 @@
-//! Misdeeds about IRQL and locks (IRQ, LCK, TMR).
+//! Misdeeds about IRQL, locks and timers (IRQ, LCK, TMR).
 
+use core::mem::MaybeUninit;
+use core::ptr::null_mut;
+
+use ndis_sys::*;
+
+use super::tools::{DEVICE, at, free, lower, memory, raise};
+use crate::data::{honest_cancel, honest_receive, honest_send};
+use crate::entry::{DRIVER, associate};
+use crate::events::honest_status;
+use crate::lane::Lane;
+use crate::miniport::{honest_initialize, honest_restart, stack};
+use crate::raw::{Plain, TAG, header};
 use crate::table::misdeeds;
 
-misdeeds! {}
+const DISPATCH: u8 = 2;
+
+/// Runs `f` with two spin locks.
+fn locks(f: impl FnOnce(*mut KSPIN_LOCK, *mut KSPIN_LOCK)) {
+    let memory = memory(16).cast::<KSPIN_LOCK>();
+    unsafe {
+        KeInitializeSpinLock(memory);
+        KeInitializeSpinLock(memory.add(1));
+        f(memory, memory.add(1));
+    }
+    free(memory.cast());
+}
+
+/// A callback that does nothing.
+unsafe extern "efiapi" fn tick(_: PVOID, _: PVOID, _: PVOID, _: PVOID) {}
+
+/// A timer that belongs to `owner`.
+fn timer(owner: NDIS_HANDLE) -> NDIS_HANDLE {
+    let mut c = NDIS_TIMER_CHARACTERISTICS::zeroed();
+    c.Header = header(
+        NDIS_OBJECT_TYPE_TIMER_CHARACTERISTICS,
+        NDIS_TIMER_CHARACTERISTICS_REVISION_1,
+        size_of::<NDIS_TIMER_CHARACTERISTICS>(),
+    );
+    c.AllocationTag = TAG;
+    c.TimerFunction = Some(tick);
+    let mut timer = null_mut();
+    unsafe { NdisAllocateTimerObject(owner, &raw mut c, &raw mut timer) };
+    timer
+}
+
+/// Arms a timer for an hour, or every hour.
+fn arm(timer: NDIS_HANDLE, period: i32) {
+    // SAFETY: (TMR-1) an integer of 64 bits.
+    let hour: LARGE_INTEGER = unsafe { core::mem::transmute(-36_000_000_000_i64) };
+    unsafe { NdisSetTimerObject(timer, hour, period, null_mut()) };
+}
+
+/// Code that may be paged out, and is called at DISPATCH_LEVEL.
+#[cfg_attr(windows, unsafe(link_section = "PAGE"))]
+#[inline(never)]
+fn pageable() {
+    let mut time = MaybeUninit::zeroed();
+    unsafe { NdisGetSystemUpTimeEx(time.as_mut_ptr()) };
+}
+
+misdeeds! {
+    "IRQ-1" "im-function" in "bind"
+    : "asks for the context of a miniport at DISPATCH_LEVEL" =>
+        Restart(|lane, parameters| {
+            at(DISPATCH, || unsafe { NdisIMGetBindingContext(lane.miniport()) });
+            honest_restart(lane, parameters)
+        });
+
+    "IRQ-2" "protocol-function" in "load"
+    : "registers its protocol edge at DISPATCH_LEVEL" =>
+        Protocol(|_| { raise(DISPATCH); }),
+        Associate(|| {
+            lower(0);
+            associate();
+        });
+
+    "IRQ-3" "miniport-function" in "bind"
+    : "sets attributes at DISPATCH_LEVEL" =>
+        Registration(|_| { raise(DISPATCH); }),
+        General(|_| lower(0));
+
+    "IRQ-4" "send-function" in "cancel-idle"
+    : "cancels sends at a device's IRQL" =>
+        CancelSend(|lane, id| at(DEVICE, || honest_cancel(lane, id)));
+
+    "IRQ-5" "net-buffer-function" in "bind"
+    : "allocates an MDL at a device's IRQL" =>
+        Restart(|lane, parameters| {
+            let memory = memory(64);
+            at(DEVICE, || unsafe { NdisFreeMdl(NdisAllocateMdl(DRIVER.get(), memory.cast(), 64)) });
+            free(memory);
+            honest_restart(lane, parameters)
+        });
+
+    "IRQ-6" "oid-function" in "bind"
+    : "cancels requests at a device's IRQL" =>
+        Restart(|lane, parameters| {
+            at(DEVICE, || unsafe { NdisCancelOidRequest(lane.binding(), null_mut()) });
+            honest_restart(lane, parameters)
+        });
+
+    "IRQ-7" "status-function" in "status"
+    : "indicates a status at a device's IRQL" =>
+        Status(|lane, indication| at(DEVICE, || honest_status(lane, indication)));
+
+    "IRQ-8" "interface-function" in "bind"
+    : "describes the interface stack at DISPATCH_LEVEL" =>
+        Stack(|lane| at(DISPATCH, || stack(lane)));
+
+    "IRQ-9" "lock-function" in "bind"
+    : "acquires a spin lock for DISPATCH_LEVEL at PASSIVE_LEVEL" =>
+        Restart(|lane, parameters| {
+            locks(|lock, _| unsafe {
+                KeAcquireSpinLockAtDpcLevel(lock);
+                KeReleaseSpinLockFromDpcLevel(lock);
+            });
+            honest_restart(lane, parameters)
+        });
+
+    "IRQ-10" "timer-function" in "bind"
+    : "makes a timer at a device's IRQL" =>
+        Restart(|lane, parameters| {
+            at(DEVICE, || unsafe { NdisFreeTimerObject(timer(DRIVER.get())) });
+            honest_restart(lane, parameters)
+        });
+
+    "IRQ-11" "memory-function" in "bind"
+    : "allocates memory at a device's IRQL" =>
+        Restart(|lane, parameters| {
+            at(DEVICE, || free(memory(64)));
+            honest_restart(lane, parameters)
+        });
+
+    "IRQ-12" "restores-another" in "bind"
+    : "restores the IRQLs of two raises in the wrong order" =>
+        Restart(|lane, parameters| {
+            let first = raise(DISPATCH);
+            raise(DISPATCH);
+            lower(first);
+            honest_restart(lane, parameters)
+        });
+
+    "IRQ-20" "asks" in "life"
+    : "asks for the IRQL in its send handler" =>
+        Send(|lane, lists, port, flags| {
+            core::hint::black_box(unsafe { KeGetCurrentIrql() });
+            honest_send(lane, lists, port, flags);
+        });
+
+    "IRQ-21" "flag-made-up" in "life"
+    : "says that it sends at DISPATCH_LEVEL whatever the IRQL is" =>
+        Send(|lane, lists, port, flags| {
+            honest_send(lane, lists, port, flags | NDIS_SEND_FLAGS_DISPATCH_LEVEL);
+        });
+
+    "IRQ-22" "sleeps" in "bind"
+    : "sleeps at DISPATCH_LEVEL" =>
+        Restart(|lane, parameters| {
+            at(DISPATCH, || unsafe { NdisMSleep(1) });
+            honest_restart(lane, parameters)
+        });
+
+    "IRQ-23" "stalls" in "bind"
+    : "keeps the processor busy for 60 microseconds" =>
+        Restart(|lane, parameters| {
+            unsafe { KeStallExecutionProcessor(60) };
+            honest_restart(lane, parameters)
+        });
+
+    "IRQ-24" "stays-raised" in "bind"
+    : "returns at another IRQL than it was called at" =>
+        Restart(|lane, parameters| {
+            raise(DISPATCH);
+            honest_restart(lane, parameters)
+        });
+
+    "IRQ-24" "pageable" in "bind"
+    : "runs pageable code at DISPATCH_LEVEL" =>
+        Restart(|lane, parameters| {
+            at(DISPATCH, pageable);
+            honest_restart(lane, parameters)
+        });
+
+    "LCK-1" "recursive" in "bind"
+    : "acquires a spin lock that it holds" =>
+        Restart(|lane, parameters| {
+            locks(|lock, _| unsafe {
+                let old = KeAcquireSpinLockRaiseToDpc(lock);
+                KeAcquireSpinLockRaiseToDpc(lock);
+                KeReleaseSpinLock(lock, old);
+            });
+            honest_restart(lane, parameters)
+        });
+
+    "LCK-2" "held-on-return" in "bind"
+    : "returns with a spin lock held" =>
+        Restart(|lane, parameters| {
+            at(DISPATCH, || unsafe { KeAcquireSpinLockAtDpcLevel(lane.lock.get()) });
+            honest_restart(lane, parameters)
+        });
+
+    "LCK-3" "recursive-at-dispatch" in "bind"
+    : "acquires a spin lock that it holds, by the call for DISPATCH_LEVEL" =>
+        Restart(|lane, parameters| {
+            at(DISPATCH, || locks(|lock, _| unsafe {
+                KeAcquireSpinLockAtDpcLevel(lock);
+                KeAcquireSpinLockAtDpcLevel(lock);
+            }));
+            honest_restart(lane, parameters)
+        });
+
+    "LCK-4" "other-release" in "bind"
+    : "releases a spin lock by the call of the other kind" =>
+        Restart(|lane, parameters| {
+            locks(|lock, _| unsafe {
+                let old = raise(DISPATCH);
+                KeAcquireSpinLockAtDpcLevel(lock);
+                KeReleaseSpinLock(lock, old);
+            });
+            honest_restart(lane, parameters)
+        });
+
+    "LCK-5" "not-held" in "bind"
+    : "releases a spin lock that it does not hold" =>
+        Restart(|lane, parameters| {
+            at(DISPATCH, || locks(|lock, _| unsafe { KeReleaseSpinLockFromDpcLevel(lock) }));
+            honest_restart(lane, parameters)
+        });
+
+    "LCK-6" "over-an-indication" in "kept"
+    : "shows received lists with a spin lock held" =>
+        Receive(|lane, lists, port, count, flags| {
+            let lock = (&raw const lane.scratch[2]).cast_mut().cast::<KSPIN_LOCK>();
+            if !first(lane) {
+                return honest_receive(lane, lists, port, count, flags);
+            }
+            unsafe {
+                let old = KeAcquireSpinLockRaiseToDpc(lock);
+                honest_receive(lane, lists, port, count, flags);
+                KeReleaseSpinLock(lock, old);
+            }
+        });
+
+    "LCK-6" "both-orders" in "bind"
+    : "takes two locks in one order, and then in the other" =>
+        Restart(|lane, parameters| {
+            locks(|one, other| unsafe {
+                for (first, second) in [(one, other), (other, one)] {
+                    let old = KeAcquireSpinLockRaiseToDpc(first);
+                    KeAcquireSpinLockAtDpcLevel(second);
+                    KeReleaseSpinLockFromDpcLevel(second);
+                    KeReleaseSpinLock(first, old);
+                }
+            });
+            honest_restart(lane, parameters)
+        });
+
+    "LCK-6" "released-in-order" in "bind"
+    : "releases two locks in the order in which it took them" =>
+        Restart(|lane, parameters| {
+            locks(|one, other| unsafe {
+                let old = KeAcquireSpinLockRaiseToDpc(one);
+                let inner = KeAcquireSpinLockRaiseToDpc(other);
+                KeReleaseSpinLock(one, inner);
+                KeReleaseSpinLock(other, old);
+            });
+            honest_restart(lane, parameters)
+        });
+
+    "LCK-7" "other-state" in "bind"
+    : "releases a read-write lock with another state than it was acquired with" =>
+        Restart(|lane, parameters| {
+            let mut states: [MaybeUninit<LOCK_STATE_EX>; 2] = [const { MaybeUninit::zeroed() }; 2];
+            unsafe {
+                let lock = NdisAllocateRWLock(DRIVER.get());
+                NdisAcquireRWLockRead(lock, states[0].as_mut_ptr(), 0);
+                states[1] = states[0];
+                NdisReleaseRWLock(lock, states[1].as_mut_ptr());
+                NdisFreeRWLock(lock);
+            }
+            honest_restart(lane, parameters)
+        });
+
+    "LCK-8" "long" in "bind"
+    : "holds a spin lock for 400 microseconds" =>
+        Restart(|lane, parameters| {
+            locks(|lock, _| unsafe {
+                let old = KeAcquireSpinLockRaiseToDpc(lock);
+                for _ in 0..8 {
+                    KeStallExecutionProcessor(50);
+                }
+                KeReleaseSpinLock(lock, old);
+            });
+            honest_restart(lane, parameters)
+        });
+
+    "TMR-1" "armed-at-halt" in "bind"
+    : "leaves an armed timer of its adapter" =>
+        Initialize(|lane, handle, parameters| {
+            let status = honest_initialize(lane, handle, parameters);
+            arm(timer(handle), 0);
+            status
+        });
+
+    "TMR-2" "periodic-at-dispatch" in "bind"
+    : "cancels a periodic timer at DISPATCH_LEVEL" =>
+        Restart(|lane, parameters| {
+            let timer = timer(DRIVER.get());
+            arm(timer, 3_600_000);
+            at(DISPATCH, || unsafe { NdisCancelTimerObject(timer) });
+            unsafe { NdisFreeTimerObject(timer) };
+            honest_restart(lane, parameters)
+        });
+
+    "TMR-3" "freed-armed" in "bind"
+    : "frees a timer that is armed" =>
+        Restart(|lane, parameters| {
+            let timer = timer(DRIVER.get());
+            arm(timer, 0);
+            unsafe { NdisFreeTimerObject(timer) };
+            honest_restart(lane, parameters)
+        });
+}
+
+/// True the first time on a lane that frames may pass.
+fn first(lane: &Lane) -> bool {
+    lane.refusal().is_none() && super::tools::once(lane)
+}

@@ -16,6 +16,7 @@ pub mod memory;
 pub mod oid;
 pub mod pnp;
 pub mod registration;
+mod tools;
 
 use crate::Misdeed;
 
