@@ -216,7 +216,7 @@ api! { exports:
     "ntoskrnl.exe" 2..=2 "IRQ-9"
     fn IopCsqCancelRoutine(host, _device: u64, irp: u64) {
         let irql: u8 = host.get(irp + at::CANCEL_IRQL, "Irp");
-        sync::release(host, cancel_lock(&host.arena), false);
+        sync::release(host, cancel_lock(&host.arena), false, Some(irql));
         host.vp().set_irql(irql.min(DISPATCH));
         let back: u64 = host.get(irp + BACK, "Irp");
         let csq = if host.get::<u32>(back, "Context") == TYPE_CONTEXT {

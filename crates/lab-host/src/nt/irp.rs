@@ -341,12 +341,12 @@ fn cancel(host: &Host, irp: u64) -> bool {
     let lock = cancel_lock(&host.arena);
     let old = host.vp().irql();
     host.vp().set_irql(old.max(DISPATCH));
-    sync::acquire(host, lock, false);
+    sync::acquire(host, lock, false, old);
     host.put(irp + at::CANCEL, 1_u8, "Irp");
     let routine: u64 = host.get(irp + at::CANCEL_ROUTINE, "Irp");
     host.put(irp + at::CANCEL_ROUTINE, 0_u64, "Irp");
     if routine == 0 {
-        sync::release(host, lock, false);
+        sync::release(host, lock, false, Some(old));
         host.vp().set_irql(old);
         return false;
     }
@@ -391,7 +391,7 @@ impl Host {
                 "LCK-2",
                 "a cancel routine returned with the cancel spin lock held".into(),
             );
-            sync::release(self, lock, false);
+            sync::release(self, lock, false, None);
         }
         self.vp().set_irql(old);
     }
@@ -598,14 +598,14 @@ api! { exports:
     fn IoAcquireCancelSpinLock(host, irql: u64) {
         let old = host.vp().irql();
         host.vp().set_irql(DISPATCH);
-        sync::acquire(host, cancel_lock(&host.arena), false);
+        sync::acquire(host, cancel_lock(&host.arena), false, old);
         host.put(irql, old, "Irql");
     }
 
     /// Releases it.
     "ntoskrnl.exe" 2..=2 "IRQ-9"
     fn IoReleaseCancelSpinLock(host, irql: u8) {
-        sync::release(host, cancel_lock(&host.arena), false);
+        sync::release(host, cancel_lock(&host.arena), false, Some(irql));
         host.vp().set_irql(irql.min(DISPATCH));
     }
 
