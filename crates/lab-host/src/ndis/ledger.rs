@@ -437,12 +437,6 @@ impl Host {
         });
     }
 
-    /// Whether a call of this name is open on this thread.
-    pub(crate) fn is_inside(&self, name: &str) -> bool {
-        let frames = self.local().frames.borrow();
-        frames.iter().any(|f| f.name == name)
-    }
-
     /// NBL-6: reserved fields have one user along the stack, which a driver that forwards a
     /// list is not.
     fn check_reserved(&self, list: u64, record: &Record) {
