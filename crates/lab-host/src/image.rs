@@ -30,7 +30,7 @@ pub enum LoadError {
     #[error("subsystem {0} is not NATIVE (1): this is not a kernel driver")]
     NotADriver(u16),
     /// Imports that the host lacks, all of them.
-    #[error("{}", .0.iter().map(|i| format!("{i} is not provided")).collect::<Vec<_>>().join("\n"))]
+    #[error("{}", .0.iter().map(|i| format!("{} is not provided", crate::surface::describe(i))).collect::<Vec<_>>().join("\n"))]
     Imports(Vec<String>),
     /// Too large, or damaged inside.
     #[error("damaged image: {0}")]

@@ -20,6 +20,7 @@ mod nt;
 pub mod report;
 pub mod rules;
 pub mod signals;
+pub mod surface;
 pub mod trace;
 pub mod trap;
 pub mod vp;

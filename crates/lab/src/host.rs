@@ -1,8 +1,6 @@
 //! The thin edge to the host library: its settings out of the job, its errors
 //! as the user's, its answer to a fault of the driver.
 
-use std::collections::BTreeSet;
-
 use lab_host::{
     Config, EngineKind, Host, LoadError,
     heap::Layout,
@@ -33,14 +31,13 @@ pub struct Import {
     pub name: String,
     /// Whether the host has it.
     pub provided: bool,
+    /// The group it belongs to, if the host leaves that out.
+    pub group: Option<&'static str>,
 }
 
 /// The imports of an image.
 pub fn imports(image: &[u8]) -> Result<Vec<Import>, Trouble> {
-    let provided: BTreeSet<(&str, &str)> = lab_host::exports()
-        .iter()
-        .map(|api| (api.dll, api.name))
-        .collect();
+    let provided = lab_host::surface::provided();
     let list = lab_host::image::imports(image).map_err(|error| load_trouble(&error))?;
     Ok(list
         .into_iter()
@@ -48,6 +45,7 @@ pub fn imports(image: &[u8]) -> Result<Vec<Import>, Trouble> {
             // Since Windows 10 2004 hal.dll only forwards to the kernel.
             provided: provided.contains(&(dll.as_str(), name.as_str()))
                 || (dll == "hal.dll" && provided.contains(&("ntoskrnl.exe", name.as_str()))),
+            group: lab_host::surface::group(&name).map(|group| group.name),
             dll,
             name,
         })
@@ -60,9 +58,13 @@ pub fn load_trouble(error: &LoadError) -> Trouble {
         LoadError::Imports(missing) => {
             let mut what = format!("the image needs {} the lab lacks", count(missing.len()));
             for import in missing {
+                let name = import.split_once('!').map_or("", |(_, name)| name);
                 what.push_str("\n  ");
                 what.push_str(import);
                 what.push_str(" is not provided");
+                if let Some(group) = lab_host::surface::group(name) {
+                    what.push_str(&format!(" ({}: {})", group.name, group.reason));
+                }
             }
             what
         }

@@ -1,6 +1,6 @@
 //! `lab imports`: what an image imports, and what the lab lacks of it.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 use serde_json::json;
 
@@ -30,22 +30,38 @@ fn list(options: &Imports) -> Result<Verdict, Trouble> {
         let list: Vec<_> = imports
             .iter()
             .map(|import| {
-                json!({"dll": import.dll, "name": import.name, "provided": import.provided})
+                json!({
+                    "dll": import.dll,
+                    "name": import.name,
+                    "provided": import.provided,
+                    "group": import.group,
+                })
             })
             .collect();
         println!("{:#}", json!({"imports": list, "lacking": lacking}));
     } else {
         let mut table = Table::new(["from", "function", "lab"]);
         for import in &imports {
-            let provided = if import.provided {
-                "provided"
-            } else {
-                "LACKING"
+            let provided = match (import.provided, import.group) {
+                (true, _) => "provided".to_owned(),
+                (false, Some(group)) => format!("left out: {group}"),
+                (false, None) => "LACKING".to_owned(),
             };
-            table.row([import.dll.clone(), import.name.clone(), provided.into()]);
+            table.row([import.dll.clone(), import.name.clone(), provided]);
         }
         println!("{}", table.render(""));
         println!("{} imports, {lacking} lacking", imports.len());
+        let groups: BTreeMap<&str, usize> = imports
+            .iter()
+            .filter(|import| !import.provided)
+            .filter_map(|import| import.group)
+            .fold(BTreeMap::new(), |mut groups, group| {
+                *groups.entry(group).or_default() += 1;
+                groups
+            });
+        for (group, count) in groups {
+            println!("  {count} of {group}, which the lab leaves out");
+        }
     }
     Ok(if lacking == 0 {
         Verdict::Clean

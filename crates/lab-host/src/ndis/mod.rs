@@ -24,9 +24,11 @@ mod nbl;
 pub mod nic;
 mod objects;
 pub mod oid;
+mod older;
 mod options;
 mod outstanding;
 mod pnp;
+mod port;
 mod power;
 mod queue;
 mod receive;
@@ -137,6 +139,10 @@ pub(crate) struct Ndis {
     pub(crate) timers: BTreeMap<u64, timer::Timer>,
     pub(crate) rw_locks: BTreeMap<u64, objects::RwLock>,
     pub(crate) devices: BTreeMap<u64, device::Device>,
+    /// Device objects of miniports that asked for them: below it, and its own.
+    pub(crate) miniport_devices: BTreeMap<u64, [u64; 2]>,
+    /// Ports beside the default ones: miniport and number.
+    pub(crate) miniport_ports: BTreeSet<(u64, u32)>,
     pub(crate) stack_entries: BTreeSet<(u32, u32)>,
     pub(crate) interfaces: interface::Interfaces,
     pub(crate) judge: judge::Judge,
@@ -211,6 +217,8 @@ pub(crate) fn exports() -> Vec<Api> {
         memory::exports(),
         nbl::exports(),
         objects::exports(),
+        older::exports(),
+        port::exports(),
         oid::exports(),
         pnp::exports(),
         receive::exports(),

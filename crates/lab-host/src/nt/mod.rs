@@ -19,10 +19,12 @@ mod printf;
 mod process;
 mod processor;
 mod raw;
+mod registry;
 mod rundown;
 mod rwlock;
 mod security;
 pub(crate) mod seh;
+mod spin;
 mod string;
 mod sync;
 mod thread;
@@ -44,6 +46,7 @@ pub(crate) use memory::free_pool;
 pub(crate) use raw::raw_code;
 pub(crate) use sync::{initialize_event, let_go, note_order, set_event};
 pub(crate) use time::system_time;
+pub(crate) use variables::names as variable_names;
 pub(crate) use variables::{variable, write_shared_data, write_variables};
 pub(crate) use wait::wait_object;
 
@@ -79,6 +82,8 @@ pub(crate) struct Nt {
     devices: BTreeMap<u64, device::Device>,
     /// Symbolic links and what they lead to.
     links: BTreeMap<String, String>,
+    /// Values of keys, by path.
+    registry: BTreeMap<String, registry::Values>,
     /// I/O work items that were not freed.
     work_items: usize,
     /// IRPs that a program's request is made of.
@@ -118,10 +123,12 @@ pub(crate) fn exports() -> Vec<Api> {
         process::exports(),
         processor::exports(),
         raw::exports(),
+        registry::exports(),
         rundown::exports(),
         rwlock::exports(),
         security::exports(),
         seh::exports(),
+        spin::exports(),
         string::exports(),
         sync::exports(),
         thread::exports(),
