@@ -95,25 +95,16 @@ pub const GROUPS: [Group; 5] = [
     },
 ];
 
-/// Functions of NDIS that begin like those of filter drivers and are none.
-const NO_FILTER: [&str; 8] = [
-    "NdisFree",
-    "NdisFlush",
-    "NdisFind",
-    "NdisFill",
-    "NdisFetch",
-    "NdisFirst",
-    "NdisFile",
-    "NdisFrame",
-];
-
 /// The group that a function belongs to, if the host leaves it out.
 pub fn group(name: &str) -> Option<&'static Group> {
-    GROUPS.iter().find(|g| {
-        let starts = g.prefixes.iter().any(|p| name.starts_with(p));
-        let other = g.name == "filter drivers" && NO_FILTER.iter().any(|p| name.starts_with(p));
-        (starts && !other) || g.names.contains(&name)
-    })
+    // `NdisFIndicateStatus` is of filters, `NdisFreeMdl` is not.
+    let begins = |prefix: &&str| {
+        name.strip_prefix(*prefix)
+            .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_lowercase()))
+    };
+    GROUPS
+        .iter()
+        .find(|g| g.prefixes.iter().any(begins) || g.names.contains(&name))
 }
 
 /// Names of all that the host provides: functions and variables, with the image each is in.
