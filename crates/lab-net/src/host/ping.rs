@@ -247,7 +247,12 @@ impl Job {
         report.state = if missing == 0 && report.corrupted == 0 && report.duplicated == 0 {
             JobState::Done
         } else {
-            JobState::Failed(format!("{missing} of {} requests unanswered", report.count))
+            let first = self.waiting.iter().position(Option::is_some);
+            let first = first.map_or(String::new(), |at| format!(", the first is #{at}"));
+            JobState::Failed(format!(
+                "{missing} of {} requests unanswered{first}",
+                report.count
+            ))
         };
     }
 }

@@ -229,6 +229,27 @@ pub(super) fn ping_all(
     summary: &mut Summary,
     note: bool,
 ) -> bool {
+    ping_each(host, stage, pairs, summary, (u16::MAX, note))
+}
+
+/// Lets every pair find each other's link addresses, by an echo that nobody judges.
+///
+/// The hosts are of a stack that drops what it cannot address yet, where others keep it: an
+/// echo request that overtakes the answer to its receiver's own look-up gets no reply. One
+/// link keeps the two in order. A team does not: they are different flows, and may come by
+/// different members.
+pub(super) fn introduce(host: &Host, stage: &Stage, pairs: &[Pair], summary: &mut Summary) {
+    ping_each(host, stage, pairs, summary, (1, false));
+}
+
+/// Each pair pings both ways, so often at most.
+fn ping_each(
+    host: &Host,
+    stage: &Stage,
+    pairs: &[Pair],
+    summary: &mut Summary,
+    (most, note): (u16, bool),
+) -> bool {
     let mut jobs = Vec::new();
     for pair in pairs {
         for (from, to, path) in [
@@ -243,7 +264,9 @@ pub(super) fn ping_all(
                 format!("{} -> {}", pair.names.1, pair.to_above),
             ),
         ] {
-            let ordered = lock(from).ping(Ping::to(to));
+            let order = Ping::to(to);
+            let count = order.count.min(most);
+            let ordered = lock(from).ping(Ping { count, ..order });
             match ordered {
                 Ok(id) => jobs.push((Arc::clone(from), id, path)),
                 Err(e) => step(summary, "ping", false, format!("{path}: {e}")),
