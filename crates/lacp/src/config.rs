@@ -84,6 +84,10 @@ pub struct SystemConfig {
     pub marker_timeout: Time,
     /// How often a marker is sent before it is lost.
     pub marker_tries: u8,
+    /// By how much longer than `Fast_Periodic_Time` the window of the LACPDUs' limit is.
+    /// The limit holds for frames on the link; here they are counted when they are decided
+    /// on, and how long one takes from there to the link differs from that of the next.
+    pub rate_guard: Time,
 }
 
 impl SystemConfig {
@@ -102,6 +106,7 @@ impl SystemConfig {
             protocol_da: MacAddress::SLOW_PROTOCOLS,
             marker_timeout: 100 * MILLISECOND,
             marker_tries: 3,
+            rate_guard: 0,
         }
     }
 

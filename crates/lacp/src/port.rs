@@ -164,7 +164,7 @@ impl Port {
             looped: false,
             lag: LagId::of(&actor, &partner_admin),
             partners_lag: None,
-            lacpdus_sent: Window::new(FAST_PERIODIC_TIME),
+            lacpdus_sent: Window::new(FAST_PERIODIC_TIME.saturating_add(system.rate_guard)),
             lacpdus_heard: Window::new(SECOND),
             markers_sent: Window::new(SECOND),
             responses_sent: Window::new(SECOND),

@@ -31,6 +31,9 @@ use ndis::Result;
 
 const _: () = assert!(MAX_PORTS == MAX_MEMBERS);
 
+/// More than an adapter takes from being handed a frame to sending it, most of the time.
+const RATE_GUARD: lacp::time::Time = 10 * lacp::time::MILLISECOND;
+
 /// A team's system, its ports in memory of the team.
 pub type TeamSystem<M> = System<<M as Memory>::Array<Option<Port>>>;
 
@@ -142,6 +145,7 @@ impl<M: Memory> Glue<M> {
             } else {
                 Fallback::Individual
             },
+            rate_guard: RATE_GUARD,
             ..SystemConfig::new(id)
         };
         if config.check().is_ok()
