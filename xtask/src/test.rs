@@ -13,11 +13,11 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use crate::build::{self, Profile};
-use crate::chain::Arch;
+use crate::chain::{Arch, clang};
 use crate::context::Context;
 use crate::proc::Cmd;
 use crate::ui::say;
-use crate::{drivers, package, partners};
+use crate::{c_drivers, drivers, package, partners};
 
 /// Cargo's profile for tests: optimised, with assertions (see the workspace's `Cargo.toml`).
 const PROFILE: &str = "checked";
@@ -107,6 +107,7 @@ pub fn test(cx: &Context, fast: bool) -> Result<i32> {
             env.push(("IM_BROKEN_IMAGE", built.image));
         }
     }
+    env.extend(drivers_in_c(cx));
     env.push(("IM_XTASK", std::env::current_exe()?));
 
     let mut counts = vec![Counts::default(); Group::ALL.len()];
@@ -135,6 +136,27 @@ pub fn test(cx: &Context, fast: bool) -> Result<i32> {
     counts[Group::Unit as usize].add(result);
 
     Ok(summary(&counts, &failures, started.elapsed().as_secs_f32()))
+}
+
+/// Drivers in C and what compiles them; without a clang their tests skip themselves.
+fn drivers_in_c(cx: &Context) -> Vec<(&'static str, PathBuf)> {
+    let built = c_drivers::build_all(cx, Arch::X64).and_then(|_| clang::find_or_fetch(cx));
+    match built {
+        Ok(clang) => {
+            let mut env = vec![("IM_C_DRIVERS_DIR", c_drivers::packages(cx))];
+            env.extend(
+                clang
+                    .library_path()
+                    .map(|path| ("IM_CLANG_LIBRARIES", path)),
+            );
+            env.push(("IM_CLANG", clang.program));
+            env
+        }
+        Err(error) => {
+            say(&format!("no drivers in C: {error:#}"));
+            Vec::new()
+        }
+    }
 }
 
 fn summary(counts: &[Counts], failures: &[String], seconds: f32) -> i32 {

@@ -88,6 +88,10 @@ pub struct Run {
     /// are the adapter of a binding in the topology (scenario `stacked`)
     #[arg(long, value_name = "DIR")]
     pub above: Option<PathBuf>,
+    /// Where an image of the topology is: a .sys, or the directory of a package [default: the
+    /// `file` of its `[[image]]`]
+    #[arg(long = "image", value_name = "NAME=PATH", value_parser = named_path)]
+    pub images: Vec<(String, PathBuf)>,
     /// Topology file [default: the one in the package]
     #[arg(long, value_name = "FILE")]
     pub topology: Option<PathBuf>,
@@ -303,6 +307,16 @@ fn seed(text: &str) -> Result<u64, String> {
         None => text.parse(),
     };
     parsed.map_err(|error| format!("{error}: a seed is a number up to 64 bits, 0x… or `random`"))
+}
+
+/// `NAME=PATH`.
+fn named_path(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => {
+            Ok((name.to_owned(), PathBuf::from(path)))
+        }
+        _ => Err("a name and a path are wanted, as in nic=target/c-drivers/c-nic".to_owned()),
+    }
 }
 
 fn ndis_version(text: &str) -> Result<NdisVersion, String> {

@@ -122,6 +122,7 @@ fn prepare(options: &Run, screen: &mut Screen, report: &mut Report) -> Result<Pr
         let service = package.manifest().protocol.clone();
         files.push((FileUse::Above(service), sealed(&image)?));
     }
+    files.extend(layers(options, &topology)?);
     let partners = if options.tap && has_team(&topology) {
         let (partners, more) = TeamPartners::set_up(&topology)?;
         files.extend(more);
@@ -231,6 +232,44 @@ fn create(path: &Path, hint: &str) -> Result<OwnedFd, Trouble> {
             .at(path.display())
             .hint(hint)
     })
+}
+
+/// The images that the topology names, each from where the command line says it is, else from
+/// the topology's `file`.
+fn layers(options: &Run, topology: &Topology) -> Result<Vec<(FileUse, OwnedFd)>, Trouble> {
+    let known: Vec<&str> = topology.images.iter().map(|i| i.name.as_str()).collect();
+    if let Some((name, _)) = options.images.iter().find(|(n, _)| !known.contains(&&**n)) {
+        let names = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
+        return Err(
+            Trouble::input(format!("the topology has no image `{name}`"))
+                .at(topology.file.display())
+                .hint(format!(
+                    "--image takes NAME=PATH of an [[image]]; there: {names}"
+                )),
+        );
+    }
+    let mut files = Vec::new();
+    for image in &topology.images {
+        let named = options.images.iter().rfind(|(name, _)| *name == image.name);
+        let path = named.map_or_else(|| topology.path(&image.file), |(_, path)| path.clone());
+        let bytes = if path.is_dir() {
+            Package::open(&path)?.required(Role::Image)?.bytes
+        } else {
+            std::fs::read(&path).map_err(|error| {
+                Trouble::input(format!("cannot read the image `{}`: {error}", image.name))
+                    .at(path.display())
+                    .hint("--image NAME=PATH says where an image is; `file` of an [[image]] is relative to the topology")
+            })?
+        };
+        let fd = memory_file(c"lab-image", &bytes, true)
+            .map_err(|error| Trouble::host(format!("cannot hand an image over: {error}")))?;
+        files.push((FileUse::Layer(image.name.clone()), fd.into()));
+    }
+    Ok(files)
 }
 
 /// The pcapng files that the topology names: the child may open none.

@@ -43,6 +43,12 @@ impl Clang {
         cmd
     }
 
+    /// What it needs in `LD_LIBRARY_PATH`, if anything.
+    pub fn library_path(&self) -> Option<PathBuf> {
+        let needs = !self.needs.is_empty();
+        needs.then(|| super::libclang::library_path(&self.needs).into())
+    }
+
     fn at(program: PathBuf, needs: Vec<PathBuf>, how: &str) -> Option<Self> {
         let mut clang = Self {
             program,

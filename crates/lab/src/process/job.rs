@@ -25,6 +25,8 @@ pub enum FileUse {
     Image,
     /// The same of the driver above, whose protocol edge's service this is.
     Above(String),
+    /// The same of the topology's image of this name.
+    Layer(String),
     /// Where every wire is recorded, pcapng.
     Capture,
     /// Where the wire of this name is recorded, pcapng.

@@ -43,6 +43,7 @@ fn all_vlans(from: &Topology) -> Topology {
                 fold_tags: false,
                 window: None,
                 properties: BTreeMap::from([(VLAN_ID.to_owned(), value)]),
+                protocol: None,
             }
         })
         .collect();

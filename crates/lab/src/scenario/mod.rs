@@ -13,6 +13,7 @@ mod churn;
 mod control;
 mod cycles;
 mod driver_entry;
+mod layers;
 mod lbfo;
 mod linux;
 mod linux_team;
@@ -39,7 +40,7 @@ pub use linux_team::Command;
 pub use stage::{Files, Stage, device};
 
 /// Names of the scenarios, the default first.
-pub const NAMES: [&str; 19] = [
+pub const NAMES: [&str; 20] = [
     "tour",
     "cycles",
     "surprise",
@@ -59,6 +60,7 @@ pub const NAMES: [&str; 19] = [
     lbfo::CHURN,
     linux_team::NAME,
     stacked::NAME,
+    layers::NAME,
 ];
 
 /// Runs the job's scenario on a loaded driver; the results go out as events.
@@ -85,6 +87,7 @@ pub fn run(host: &Host, job: &RunJob, files: Files) -> Result<(), Trouble> {
         lbfo::NAME | lbfo::LACP | lbfo::BAD => lbfo::run(host, job, files, &mut summary)?,
         lbfo::CHURN => lbfo::churn::run(host, job, &mut summary)?,
         stacked::NAME => stacked::run(host, job, files, &mut summary)?,
+        layers::NAME => layers::run(host, job, files, &mut summary)?,
         _ => one_life(host, job, files, name, &mut summary)?,
     }
     if !host.crashed() {

@@ -115,7 +115,7 @@ fn life(host: &Host, stage: &Stage, service: &str, edges: &[usize], summary: &mu
     leave(host, stage, &bindings, summary);
 }
 
-fn answers(host: &Host, stage: &Stage, name: &str, summary: &mut Summary) {
+pub(super) fn answers(host: &Host, stage: &Stage, name: &str, summary: &mut Summary) {
     let again = tour::still_answers(host, stage, summary);
     step(summary, name, again, "every echo answered");
 }
@@ -157,7 +157,7 @@ fn bring_up(host: &Host, stage: &Stage, service: &str, summary: &mut Summary) ->
 }
 
 /// Virtual miniports that run and that do not.
-fn running(host: &Host, stage: &Stage) -> (usize, usize) {
+pub(super) fn running(host: &Host, stage: &Stage) -> (usize, usize) {
     let all = stage.topology.miniports.iter();
     let states = all.map(|m| {
         let miniport = host.miniport(&device(&m.name));
@@ -169,7 +169,13 @@ fn running(host: &Host, stage: &Stage) -> (usize, usize) {
 
 /// Every edge of both drivers pauses and restarts. A pause of a miniport below is one of the
 /// binding above first.
-fn pauses(host: &Host, stage: &Stage, bindings: &[u64], edges: &[usize], summary: &mut Summary) {
+pub(super) fn pauses(
+    host: &Host,
+    stage: &Stage,
+    bindings: &[u64],
+    edges: &[usize],
+    summary: &mut Summary,
+) {
     for m in &stage.topology.miniports {
         let Some(miniport) = host.miniport(&device(&m.name)) else {
             continue;
@@ -210,7 +216,7 @@ fn plug(host: &Host, stage: &Stage, nic: usize, up: bool) {
 }
 
 /// Pulls the cables one by one, then all: what both drivers show above follows.
-fn cables(host: &Host, stage: &Stage, summary: &mut Summary) {
+pub(super) fn cables(host: &Host, stage: &Stage, summary: &mut Summary) {
     let count = stage.topology.adapters.len();
     for nic in 0..count {
         plug(host, stage, nic, false);

@@ -98,6 +98,8 @@ pub struct Stage {
     watches: Vec<(TapWatch, Speaker)>,
     /// What several wires lead to, by name.
     switches: BTreeMap<String, team::Shared>,
+    /// Devices of images by which frames go.
+    pub ports: Vec<usize>,
 }
 
 /// Who lets an endpoint speak.
@@ -155,6 +157,22 @@ pub fn upper_values(names: Vec<String>) -> Vec<(String, Value)> {
     named
         .map(|(index, list)| (name(index), Value::Strings(list)))
         .collect()
+}
+
+/// The adapter that an image is: NDIS binds the driver above when it starts.
+fn stack_adapter(
+    host: &Host,
+    topology: &Topology,
+    adapter: &topology::Adapter,
+    service: &str,
+) -> usize {
+    let mut bound = topology.bindings.iter();
+    let mut list = Vec::new();
+    if let Some(b) = bound.find(|b| b.adapter == adapter.name) {
+        list = values(&b.values);
+        list.extend(upper_values(b.upper.iter().map(|n| device(n)).collect()));
+    }
+    host.stack_on(&device(&adapter.name), service, list)
 }
 
 /// Takes the descriptor of a use out of the list.
@@ -246,6 +264,7 @@ impl Stage {
             let at = hubs.iter().position(|(known, _)| known == place)?;
             Some(hubs.swap_remove(at).1)
         };
+        let mut ports = Vec::new();
         let mut speakers = Vec::new();
         let mut uppers = BTreeMap::new();
         let mut switches = BTreeMap::new();
@@ -275,7 +294,15 @@ impl Stage {
                 rough,
                 ..nic_config(adapter, index)
             };
-            let nic = host.add_nic(config, far);
+            let nic = match &adapter.driver {
+                None => host.add_nic(config, far),
+                Some(_) => {
+                    let nic = stack_adapter(host, topology, adapter, &job.service);
+                    let wire = format!("{}.tap", device(&adapter.name));
+                    ports.push(host.frames_to_wire(&wire, nic, far));
+                    nic
+                }
+            };
             speakers.push((place, Speaker::Nic(nic)));
             if !lock(&captures).0.is_empty() {
                 listen(host, nic, Arc::clone(&captures), Arc::default());
@@ -288,7 +315,18 @@ impl Stage {
             let place = Place::Miniport(miniport.name.clone());
             let name = device(&miniport.name);
             host.add_device(&name, InstanceStart::Either, values(&miniport.properties));
-            let Some(above) = hub(&place) else { continue };
+            let above = hub(&place);
+            if let Some(protocol) = &miniport.protocol {
+                host.stack_on(&name, protocol, Vec::new());
+                let upper = host.uppers() - 1;
+                let above = above.unwrap_or_else(Hub::new);
+                let frames = format!("\\Device\\{protocol}-{}", miniport.name);
+                ports.push(host.frames_to_endpoint(&frames, upper, Box::new(above)));
+                uppers.insert(miniport.name.clone(), upper);
+                speakers.push((place, Speaker::Upper(upper)));
+                continue;
+            }
+            let Some(above) = above else { continue };
             let config = UpperConfig {
                 name: miniport.name.clone(),
                 device: name,
@@ -310,6 +348,7 @@ impl Stage {
         Ok(Self {
             watches: watches.collect(),
             switches,
+            ports,
             uppers,
             topology: topology.clone(),
             started: Instant::now(),

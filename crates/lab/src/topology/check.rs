@@ -16,8 +16,8 @@ use super::problem::Report;
 use super::raw::{self, ConfigValueText, File};
 use super::{
     Adapter, Binding, Capability, Carrier, ConfigValue, Engine, Generator, Host, Lab, Medium,
-    Miniport, NdisVersion, Place, Replay, Sink, Stack, Topology, Wire, ports, stacking, teams,
-    timeline,
+    Miniport, NdisVersion, Place, Replay, Sink, Stack, Topology, Wire, images, ports, stacking,
+    teams, timeline,
 };
 
 /// Versions that the host can pretend to be.
@@ -94,6 +94,7 @@ pub(super) enum Kind {
     Sink,
     Replay,
     Switch,
+    Image,
 }
 
 impl Kind {
@@ -107,11 +108,13 @@ impl Kind {
             Self::Sink => "sink",
             Self::Replay => "replay",
             Self::Switch => "switch",
+            Self::Image => "image",
         }
     }
 
     fn with_article(self) -> String {
-        let article = if self == Self::Adapter { "an" } else { "a" };
+        let vowel = matches!(self, Self::Adapter | Self::Image);
+        let article = if vowel { "an" } else { "a" };
         format!("{article} {}", self.word())
     }
 }
@@ -363,6 +366,7 @@ pub(super) fn check(file: &Path, mut raw: File, report: &mut Report) -> Topology
         names.declare(kind, name, report);
     }
     stacking::check(&raw, &names, report);
+    let images = images::check(&raw, &names, report);
     let mut macs = Once::new();
     let lab = lab(&raw.lab, report);
     let adapters = adapters(&raw.adapters, &names, &mut macs, report);
@@ -396,6 +400,7 @@ pub(super) fn check(file: &Path, mut raw: File, report: &mut Report) -> Topology
         timeline: timeline::check(&mut raw.timeline, &names, report),
         lab,
         adapters,
+        images,
         teams,
         switches,
         hosts,
@@ -437,6 +442,7 @@ pub(super) fn check(file: &Path, mut raw: File, report: &mut Report) -> Topology
                     field.number("window", Some(window), 1..=1 << 16, 256) as u64
                 }),
                 properties: values(miniport.properties),
+                protocol: miniport.protocol.map(Spanned::into_inner),
             })
             .collect(),
         bindings: raw
@@ -474,6 +480,7 @@ fn declarations(raw: &File) -> Vec<(Kind, &Spanned<String>)> {
     list.extend(raw.sinks.iter().map(|item| (Kind::Sink, &item.name)));
     list.extend(raw.replays.iter().map(|item| (Kind::Replay, &item.name)));
     list.extend(raw.switches.iter().map(|item| (Kind::Switch, &item.name)));
+    list.extend(raw.images.iter().map(|item| (Kind::Image, &item.name)));
     // In the order of the file, so that "taken by" names the earlier one.
     list.sort_by_key(|(_, name)| name.span().start);
     list
@@ -591,6 +598,7 @@ fn adapters(
             read_only_ratio: field.ratio("read_only_ratio", raw.read_only_ratio.as_ref(), 0.0),
             split_headers: raw.split_headers.unwrap_or(false),
             paced: raw.paced.unwrap_or(false),
+            driver: raw.driver.as_ref().map(|driver| driver.get_ref().clone()),
         });
         if let (Some(mac), Some(text)) = (mac, &raw.mac) {
             claim_mac(macs, mac, text, report);

@@ -55,6 +55,7 @@
 
 mod check;
 pub mod endpoints;
+mod images;
 pub mod ports;
 mod problem;
 mod raw;
@@ -106,6 +107,17 @@ pub struct Topology {
     pub teams: Vec<Team>,
     /// What several wires lead to.
     pub switches: Vec<Switch>,
+    /// Images in place of the lab's adapters and protocols.
+    pub images: Vec<Image>,
+}
+
+/// `[[image]]`: a driver that is an adapter's or the protocol above a miniport.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Image {
+    /// Its name, which adapters and miniports refer to: the driver's service.
+    pub name: String,
+    /// The `.sys`, relative to the topology; the command line can name another.
+    pub file: PathBuf,
 }
 
 /// `[lab]`: settings of the run. The command line overrides each.
@@ -205,6 +217,8 @@ pub struct Adapter {
     pub split_headers: bool,
     /// Whether a send is complete only when its frame has left at the link's speed.
     pub paced: bool,
+    /// The image that it is, in place of the lab's own adapter.
+    pub driver: Option<String>,
 }
 
 /// `[[wire]]`: what one adapter is plugged into. Endpoints at the far end name
@@ -260,6 +274,8 @@ pub struct Miniport {
     pub window: Option<u64>,
     /// Values of its configuration.
     pub properties: BTreeMap<String, ConfigValue>,
+    /// The image above it, in place of the lab's own protocol.
+    pub protocol: Option<String>,
 }
 
 impl Miniport {
@@ -484,6 +500,8 @@ impl Topology {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_images;
 #[cfg(test)]
 mod tests_many;
 #[cfg(test)]

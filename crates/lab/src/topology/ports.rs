@@ -96,6 +96,7 @@ fn miniports(ports: &Ports, file: &mut File, report: &mut Report) -> Vec<Spanned
             fold_tags: None,
             window: None,
             properties,
+            protocol: None,
         });
         names.push(name);
     }

@@ -53,6 +53,14 @@ pub(super) struct Adapter {
     pub read_only_ratio: Ratio,
     pub split_headers: Option<bool>,
     pub paced: Option<bool>,
+    pub driver: Text,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Image {
+    pub name: Spanned<String>,
+    pub file: Spanned<String>,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +78,7 @@ pub(super) struct Miniport {
     pub window: Number,
     #[serde(default)]
     pub properties: BTreeMap<String, ConfigValueText>,
+    pub protocol: Text,
 }
 
 #[derive(Deserialize)]
@@ -246,11 +255,12 @@ pub(super) struct File {
     pub timeline: Vec<Event>,
     pub teams: Vec<Team>,
     pub switches: Vec<Switch>,
+    pub images: Vec<Image>,
     /// A table could not be read at all: what refers to it is not at fault.
     pub incomplete: bool,
 }
 
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "lab",
     "adapter",
     "wire",
@@ -264,6 +274,7 @@ const SECTIONS: [&str; 13] = [
     "timeline",
     "team",
     "switch",
+    "image",
 ];
 
 /// Reads the file's tables. Returns nothing if the text is no TOML: what a
@@ -303,6 +314,7 @@ pub(super) fn read(text: &str, report: &mut Report) -> Option<File> {
             "timeline" => file.timeline = tables_of(section, &place, &value, report),
             "team" => file.teams = tables_of(section, &place, &value, report),
             "switch" => file.switches = tables_of(section, &place, &value, report),
+            "image" => file.images = tables_of(section, &place, &value, report),
             "binding" => file.bindings = tables_of(section, &place, &value, report),
             "host" => file.hosts = tables_of(section, &place, &value, report),
             "generator" => file.generators = tables_of(section, &place, &value, report),
@@ -327,7 +339,8 @@ pub(super) fn read(text: &str, report: &mut Report) -> Option<File> {
         + file.ports.len()
         + file.timeline.len()
         + file.teams.len()
-        + file.switches.len();
+        + file.switches.len()
+        + file.images.len();
     file.incomplete = tables < tables_before;
     Some(file)
 }

@@ -189,6 +189,7 @@ pub(super) fn expand(file: &mut File, report: &mut Report) -> Vec<Team> {
             fold_tags: team.fold_tags,
             window: team.window,
             properties: team.properties,
+            protocol: None,
         });
     }
     teams

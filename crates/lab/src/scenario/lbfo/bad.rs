@@ -76,6 +76,7 @@ fn second_team(topology: &mut Topology) {
             "NetworkAddress".to_owned(),
             ConfigValue::Text("024C41420199".into()),
         )]),
+        protocol: None,
     });
     topology.bindings[0].upper.push("team1".into());
 }

@@ -44,6 +44,7 @@ fn with_port(
         fold_tags: false,
         window: None,
         properties,
+        protocol: None,
     });
     if let Some(binding) = topology.bindings.first_mut() {
         binding.upper.push(EXTRA.to_owned());
