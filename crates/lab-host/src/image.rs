@@ -359,6 +359,33 @@ impl Image {
         &self.pristine
     }
 
+    /// Puts back what the driver can have changed: the sections that it may write to. Code and
+    /// constants it cannot have, and the host takes its breakpoints out itself.
+    pub(crate) fn restore_data(&self, arena: &Arena) {
+        for section in &self.sections {
+            if !matches!(
+                section.protection,
+                Protection::ReadWrite | Protection::ReadWriteExecute
+            ) {
+                continue;
+            }
+            let from = (section.start - self.base) as usize;
+            let to = self.pristine.len().min(from + section.len as usize);
+            let Some(bytes) = self.pristine.get(from..to) else {
+                continue;
+            };
+            // SAFETY: the section lies in the image's range, which was checked against the arena
+            // when it was loaded; no driver code runs while an image is restored.
+            unsafe {
+                std::ptr::copy_nonoverlapping(
+                    bytes.as_ptr(),
+                    arena.trusted(section.start),
+                    bytes.len(),
+                );
+            }
+        }
+    }
+
     /// Whether `address` lies in the image.
     pub const fn contains(&self, address: u64) -> bool {
         address >= self.base && address < self.base + self.size

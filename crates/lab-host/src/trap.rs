@@ -81,9 +81,12 @@ impl Traps {
         })
     }
 
-    /// Forgets every trap, for an image that is restored anyway.
-    pub(crate) fn forget(&self) {
-        *self.0.lock().expect("traps") = Table::default();
+    /// Takes every trap away.
+    pub(crate) fn forget(&self, arena: &Arena) {
+        let table = std::mem::take(&mut *self.0.lock().expect("traps"));
+        for (at, trap) in table.set {
+            patch(arena, at, trap.original);
+        }
     }
 
     /// The thread is at an instruction that has a breakpoint for another reason: runs the

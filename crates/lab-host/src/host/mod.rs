@@ -347,14 +347,14 @@ impl Host {
         for vp in &self.vps {
             vp.reset(&self.arena);
         }
-        self.traps.forget();
-        self.marks.forget();
+        self.traps.forget(&self.arena);
+        self.marks.forget(&self.arena);
         self.trace_reset(seed);
         *self.emulation.lock().expect("emulation") = emulate::Emulation::default();
         crate::nt::write_variables(self);
         let images = self.images.lock().expect("images").clone();
         for image in images {
-            image.restore(&self.arena)?;
+            image.restore_data(&self.arena);
         }
         self.set_variables();
         self.reset_steps();

@@ -81,10 +81,10 @@ impl Marks {
         }
     }
 
-    /// The image is restored: there are no marks in it any more.
-    pub(crate) fn forget(&self) {
+    /// Takes every mark out of the image.
+    pub(crate) fn forget(&self, arena: &Arena) {
         for mark in self.marks.get().into_iter().flatten() {
-            mark.armed.store(false, Ordering::Relaxed);
+            mark.disarm(arena);
         }
     }
 
