@@ -115,16 +115,9 @@ pub(crate) fn honest_initialize(
     handle: NDIS_HANDLE,
     parameters: *mut NDIS_MINIPORT_INIT_PARAMETERS,
 ) -> NDIS_STATUS {
-    let (from, to) = (device::REQUESTED, device::INITIALIZING);
-    let asked = lane
-        .device
-        .compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst);
-    if asked.is_err() {
+    if !begin(lane, parameters) {
         return NDIS_STATUS_NOT_ACCEPTED;
     }
-    // SAFETY: (VER-4) part of revision 1.
-    let index = unsafe { (*parameters).IfIndex };
-    lane.index.store(index, Ordering::SeqCst);
     let mut status = register(lane, handle); // ATR-1
     if ok(status) {
         status = show(lane, handle); // ATR-2
@@ -132,6 +125,25 @@ pub(crate) fn honest_initialize(
     if ok(status) && !instead!(Stack(lane), stack) {
         status = NDIS_STATUS_FAILURE;
     }
+    finish(lane, handle, status)
+}
+
+/// The beginning of an initialisation; false if nobody asked for it.
+pub(crate) fn begin(lane: &Lane, parameters: *mut NDIS_MINIPORT_INIT_PARAMETERS) -> bool {
+    let (from, to) = (device::REQUESTED, device::INITIALIZING);
+    let asked = lane
+        .device
+        .compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst);
+    // SAFETY: (VER-4) part of revision 1.
+    let index = unsafe { (*parameters).IfIndex };
+    if asked.is_ok() {
+        lane.index.store(index, Ordering::SeqCst);
+    }
+    asked.is_ok()
+}
+
+/// The end of an initialisation, and what NDIS is told of it.
+pub(crate) fn finish(lane: &Lane, handle: NDIS_HANDLE, mut status: NDIS_STATUS) -> NDIS_STATUS {
     if ok(status) {
         lane.set_miniport(handle);
         lane.pass(bit::ASLEEP | bit::REMOVED);

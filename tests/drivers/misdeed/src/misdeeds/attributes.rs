@@ -1,5 +1,150 @@
 //! Misdeeds about what a miniport says of itself, and its configuration (ATR, CFG, PRT).
 
+use core::ptr::null_mut;
+use core::sync::atomic::Ordering;
+
+use ndis_sys::*;
+
+use crate::bind::honest_bind;
+use crate::data::split;
+use crate::lane::Lane;
+use crate::miniport::{begin, finish, honest_initialize, register, show};
+use crate::raw::{Plain, counted, each, header, wide};
 use crate::table::misdeeds;
 
-misdeeds! {}
+/// Opens the configuration of an NDIS object.
+fn open(object: NDIS_HANDLE) -> NDIS_HANDLE {
+    let mut of = NDIS_CONFIGURATION_OBJECT::zeroed();
+    of.Header = header(
+        NDIS_OBJECT_TYPE_CONFIGURATION_OBJECT,
+        1,
+        size_of::<NDIS_CONFIGURATION_OBJECT>(),
+    );
+    of.NdisHandle = object;
+    let mut handle = null_mut();
+    unsafe { NdisOpenConfigurationEx(&raw mut of, &raw mut handle) };
+    handle
+}
+
+/// Reads a value, whatever it is.
+fn read(handle: NDIS_HANDLE, keyword: &[u16]) -> *mut NDIS_CONFIGURATION_PARAMETER {
+    let mut keyword = counted(keyword);
+    let (mut status, mut value) = (NDIS_STATUS_SUCCESS, null_mut());
+    unsafe {
+        NdisReadConfiguration(
+            &raw mut status,
+            &raw mut value,
+            handle,
+            &raw mut keyword,
+            NdisParameterMultiString,
+        );
+    }
+    value
+}
+
+const UPPER_BINDINGS: [u16; 13] = wide(b"UpperBindings");
+const TUNE: [u16; 4] = wide(b"Tune");
+
+/// Initialises with the attributes that `set` sets.
+fn initialize(
+    lane: &Lane,
+    handle: NDIS_HANDLE,
+    parameters: *mut NDIS_MINIPORT_INIT_PARAMETERS,
+    set: fn(&Lane, NDIS_HANDLE) -> NDIS_STATUS,
+) -> NDIS_STATUS {
+    if !begin(lane, parameters) {
+        return NDIS_STATUS_NOT_ACCEPTED;
+    }
+    let status = set(lane, handle);
+    finish(lane, handle, status)
+}
+
+misdeeds! {
+    "ATR-1" "second" in "bind": "sets the registration attributes after the general ones" =>
+        Initialize(|lane, handle, p| initialize(lane, handle, p, |lane, handle| {
+            show(lane, handle);
+            register(lane, handle)
+        }));
+    "ATR-2" "none" in "bind": "sets no general attributes" =>
+        Initialize(|lane, handle, p| initialize(lane, handle, p, register));
+    "ATR-3" "hardware" in "bind": "calls itself a hardware device" =>
+        Registration(|a| a.AttributeFlags |= NDIS_MINIPORT_ATTRIBUTES_HARDWARE_DEVICE);
+    "ATR-4" "bug-check" in "bind": "wants a bug check callback" =>
+        Registration(|a| a.AttributeFlags |= NDIS_MINIPORT_ATTRIBUTES_REGISTER_BUGCHECK_CALLBACK);
+    "ATR-5" "old-revision" in "bind": "sets general attributes of revision 1" =>
+        General(|a| a.Header.Revision = 1);
+    "ATR-6" "wakes" in "bind": "says that it can wake the system" =>
+        General(|a| {
+            if let Some(pm) = unsafe { a.PowerManagementCapabilitiesEx.as_mut() } {
+                pm.MinMagicPacketWakeUp = NdisDeviceStateD3;
+            }
+        });
+    "ATR-7" "connector" in "bind": "says that a cable can be plugged into it" =>
+        General(|a| a.IfConnectorPresent = 1);
+    "ATR-7" "mtu" in "bind": "shows a larger MTU than its adapter has" =>
+        General(|a| a.MtuSize = 9000);
+    "ATR-8" "loopback" in "bind": "says that it loops frames back" =>
+        General(|a| a.MacOptions &= !NDIS_MAC_OPTION_NO_LOOPBACK);
+    "ATR-9" "no-room" in "bind": "asks for less context room than its adapter needs" =>
+        General(|a| a.ContextBackFillSize = 0);
+    "ATR-10" "unsupported" in "attributes": "lists an OID that it does not know" =>
+        General(|a| unsafe { a.SupportedOidList.write(OID_GEN_VLAN_ID) });
+    "ATR-11" "half" in "bind": "supports half of the statistics" =>
+        General(|a| a.SupportedStatistics &= 0xFF);
+    "ATR-12" "assist" in "bind": "shows hardware assistance that a virtual miniport lacks" =>
+        Initialize(|lane, handle, p| initialize(lane, handle, p, |lane, handle| {
+            register(lane, handle);
+            let status = show(lane, handle);
+            let mut words = [0_u64; 8];
+            let kind = NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_HARDWARE_ASSIST_ATTRIBUTES;
+            unsafe { words.as_mut_ptr().cast::<NDIS_OBJECT_HEADER>().write(header(kind, 1, 40)) };
+            crate::miniport::set(handle, words.as_mut_ptr());
+            status
+        }));
+    "ATR-13" "multicast" in "bind": "takes a multicast address for its own" =>
+        General(|a| a.CurrentMacAddress[0] |= 1);
+
+    "CFG-1" "left-open" in "bind": "leaves its configuration open when it is halted" =>
+        Initialize(|lane, handle, p| { open(handle); honest_initialize(lane, handle, p) });
+    "CFG-2" "after-close" in "bind": "reads a value after the configuration is closed" =>
+        Bind(|context, parameters| {
+            let handle = open(parameters.cast());
+            let value = read(handle, &UPPER_BINDINGS);
+            unsafe {
+                NdisCloseConfiguration(handle);
+                (&raw const (*value).ParameterType).read_volatile();
+            }
+            honest_bind(context, parameters)
+        });
+    "CFG-3" "any-type" in "settings": "takes a number for a list of names" =>
+        Bind(|context, parameters| {
+            let handle = open(parameters.cast());
+            let value = read(handle, &TUNE);
+            unsafe {
+                let text = (*value).ParameterData.StringData;
+                text.Buffer.read_volatile();
+                NdisCloseConfiguration(handle);
+            }
+            honest_bind(context, parameters)
+        });
+
+    "PRT-1" "send" in "sends": "sends on a port that there is not" =>
+        Send(|lane, lists, _, flags| {
+            let count = each(lists, |_| ());
+            lane.enter(i64::from(count));
+            let (passed, _) = split(lists, lane.binding());
+            unsafe { NdisSendNetBufferLists(lane.binding(), passed, 5, flags) };
+        });
+    "PRT-2" "left" in "bind": "leaves a port that it allocated" =>
+        Restart(|lane, parameters| {
+            let mut port = NDIS_PORT_CHARACTERISTICS::zeroed();
+            port.Header = header(
+                NDIS_OBJECT_TYPE_DEFAULT,
+                1,
+                size_of::<NDIS_PORT_CHARACTERISTICS>(),
+            );
+            unsafe { NdisMAllocatePort(lane.miniport(), &raw mut port) };
+            lane.scratch[0].store(port.PortNumber as usize, Ordering::SeqCst);
+            crate::miniport::honest_restart(lane, parameters)
+        });
+}

@@ -1,5 +1,208 @@
-//! Misdeeds about virtual miniports, halts, hangs, and what may be left (VMI, HLT, BUG, DPE, UNI, UNL).
+//! Misdeeds about virtual miniports, halts, hangs, and what may be left (VMI, HLT, BUG, DPE,
+//! UNI, UNL).
 
+use core::ptr::null_mut;
+use core::sync::atomic::Ordering;
+
+use ndis_sys::*;
+
+use crate::bind::{clean_up, close, honest_unbind};
+use crate::entry::{DRIVER, PROTOCOL, honest_unload};
+use crate::lane::{LANES, Lane, device};
+use crate::miniport::{
+    ask_for, begin, finish, honest_device_event, honest_halt, honest_initialize, honest_restart,
+    name,
+};
+use crate::raw::{Plain, TAG, counted, header, wide};
 use crate::table::misdeeds;
 
-misdeeds! {}
+/// A pool of lists.
+fn pool(owner: NDIS_HANDLE) -> NDIS_HANDLE {
+    let mut p = NET_BUFFER_LIST_POOL_PARAMETERS::zeroed();
+    p.Header = header(
+        NDIS_OBJECT_TYPE_DEFAULT,
+        NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1,
+        size_of::<NET_BUFFER_LIST_POOL_PARAMETERS>(),
+    );
+    p.fAllocateNetBuffer = 1;
+    p.PoolTag = TAG;
+    unsafe { NdisAllocateNetBufferListPool(owner, &raw const p) }
+}
+
+unsafe extern "efiapi" fn work(_: PVOID, item: NDIS_HANDLE) {
+    unsafe { NdisFreeIoWorkItem(item) };
+}
+
+/// Unbinds without the miniport.
+fn unbind_alone(lane: &Lane) -> NDIS_STATUS {
+    clean_up(lane);
+    lane.requests.close();
+    close(lane);
+    lane.set_binding(null_mut());
+    NDIS_STATUS_SUCCESS
+}
+
+misdeeds! {
+    "VMI-1" "other-name" in "bind": "asks for a miniport that no binding lists" =>
+        Request(|lane| {
+            static NAME: [u16; 14] = wide(b"\\DEVICE\\NOBODY");
+            let mut name = counted(&NAME);
+            unsafe {
+                NdisIMInitializeDeviceInstanceEx(DRIVER.get(), &raw mut name, lane.context());
+                NdisIMCancelInitializeDeviceInstance(DRIVER.get(), &raw mut name);
+            }
+            ask_for(lane);
+        });
+    "VMI-2" "twice" in "bind": "asks for a miniport that is there" =>
+        Restart(|lane, parameters| {
+            let mut name = name(lane);
+            let context = lane.context();
+            unsafe { NdisIMInitializeDeviceInstanceEx(DRIVER.get(), &raw mut name, context) };
+            honest_restart(lane, parameters)
+        });
+    "VMI-3" "state-later" in "inside": "is not ready for MiniportInitializeEx in the request" =>
+        Request(|lane| {
+            let mut name = name(lane);
+            let context = lane.context();
+            unsafe { NdisIMInitializeDeviceInstanceEx(DRIVER.get(), &raw mut name, context) };
+        });
+    "VMI-4" "freed-context" in "bind": "frees the device context while the miniport is there" =>
+        Request(|lane| {
+            let mut name = name(lane);
+            let block = unsafe { ExAllocatePool2(POOL_FLAG_NON_PAGED, 64, TAG) };
+            lane.scratch[0].store(block as usize, Ordering::SeqCst);
+            lane.device.store(device::REQUESTED, Ordering::SeqCst);
+            unsafe { NdisIMInitializeDeviceInstanceEx(DRIVER.get(), &raw mut name, block.cast()) };
+        }),
+        Initialize(|_, handle, parameters| honest_initialize(&LANES[0], handle, parameters)),
+        Restart(|lane, parameters| {
+            let block = lane.scratch[0].swap(0, Ordering::SeqCst);
+            unsafe { ExFreePoolWithTag(block as PVOID, TAG) };
+            honest_restart(lane, parameters)
+        });
+    "VMI-5" "shared" in "two-idle": "initialises two miniports on one state" =>
+        Registration(|a| a.MiniportAdapterContext = LANES[0].context());
+    "VMI-6" "pending" in "bind": "returns PENDING from MiniportInitializeEx" =>
+        Initialize(|lane, _, parameters| {
+            begin(lane, parameters);
+            finish(lane, null_mut(), NDIS_STATUS_FAILURE);
+            NDIS_STATUS_PENDING
+        });
+    "VMI-7" "pool-left" in "bind": "leaves a pool when MiniportInitializeEx fails" =>
+        Initialize(|lane, handle, parameters| {
+            begin(lane, parameters);
+            pool(handle);
+            finish(lane, null_mut(), NDIS_STATUS_FAILURE)
+        });
+    "VMI-8" "cancelled-late" in "bind": "cancels the request of a miniport that is there" =>
+        Unbind(|lane, context| {
+            let mut name = name(lane);
+            unsafe {
+                NdisMSleep(20_000);
+                NdisIMCancelInitializeDeviceInstance(DRIVER.get(), &raw mut name);
+            }
+            honest_unbind(lane, context)
+        });
+
+    "HLT-1" "lock-held" in "bind"
+        implies ["IRQ-1: a held lock raises IRQL, where the call is not allowed at all"]:
+        "takes a miniport down with a lock held" =>
+        Withdraw(|lane| {
+            let handle = lane.miniport();
+            let mut lock = 0;
+            unsafe {
+                let old = KeAcquireSpinLockRaiseToDpc(&raw mut lock);
+                NdisIMDeInitializeDeviceInstance(handle);
+                KeReleaseSpinLock(&raw mut lock, old);
+            }
+        });
+    "HLT-2" "pool-left" in "bind": "leaves a pool of the miniport at its halt" =>
+        Initialize(|lane, handle, parameters| {
+            pool(handle);
+            honest_initialize(lane, handle, parameters)
+        });
+    "HLT-3" "work-queued" in "bind": "ends a halt with a work item queued" =>
+        Halt(|lane, action| {
+            unsafe {
+                let item = NdisAllocateIoWorkItem(lane.miniport());
+                NdisQueueIoWorkItem(item, Some(work), null_mut());
+            }
+            honest_halt(lane, action);
+        });
+    "HLT-4" "after-halt" in "bind": "uses the miniport's handle after the halt" =>
+        Initialize(|lane, handle, parameters| {
+            lane.scratch[0].store(handle as usize, Ordering::SeqCst);
+            honest_initialize(lane, handle, parameters)
+        }),
+        Close(|lane| {
+            let handle = lane.scratch[0].load(Ordering::SeqCst) as NDIS_HANDLE;
+            unsafe { NdisIMDeInitializeDeviceInstance(handle) };
+            close(lane);
+        });
+
+    "DPE-1" "goes-on" in "vanish-idle": "answers requests after the device is gone" =>
+        DeviceEvent(|_, _| ());
+    "DPE-2" "no-buffer" in "bind": "reads a power profile without looking at its length" =>
+        DeviceEvent(|lane, event| {
+            unsafe { (*event).InformationBuffer.cast::<u32>().read_volatile() };
+            honest_device_event(lane, event);
+        });
+    "DPE-3" "calls" in "shutdown": "calls NDIS while the system stops" =>
+        Shutdown(|lane, _| unsafe { NdisMPauseComplete(lane.miniport()) });
+
+    "UNI-2" "device-left" in "load": "leaves a device" =>
+        Associate(|| {
+            static mut MAJORS: [Option<DRIVER_DISPATCH>; 28] = [None; 28];
+            static NAME: [u16; 15] = wide(b"\\Device\\misdeed");
+            static LINK: [u16; 19] = wide(b"\\DosDevices\\misdeed");
+            let (mut name, mut link) = (counted(&NAME), counted(&LINK));
+            let mut a = NDIS_DEVICE_OBJECT_ATTRIBUTES::zeroed();
+            a.Header = header(
+                NDIS_OBJECT_TYPE_DEVICE_OBJECT_ATTRIBUTES,
+                1,
+                size_of::<NDIS_DEVICE_OBJECT_ATTRIBUTES>(),
+            );
+            a.DeviceName = &raw mut name;
+            a.SymbolicName = &raw mut link;
+            a.MajorFunctions = (&raw mut MAJORS).cast();
+            let (mut object, mut handle) = (null_mut(), null_mut());
+            unsafe {
+                NdisRegisterDeviceEx(DRIVER.get(), &raw mut a, &raw mut object, &raw mut handle);
+            }
+            crate::entry::associate();
+        });
+    "UNI-3" "in-a-handler" in "load": "deregisters the protocol edge in a handler of it" =>
+        Uninstall(|| unsafe { NdisDeregisterProtocolDriver(PROTOCOL.get()) }),
+        Unload(|_| unsafe { NdisMDeregisterMiniportDriver(DRIVER.get()) });
+
+    "UNL-1" "miniport-left" in "bind": "unloads with a miniport that is not halted" =>
+        Unbind(|lane, _| unbind_alone(lane));
+    "UNL-2" "wrong-order" in "load": "deregisters its miniport edge first" =>
+        Unload(|_| unsafe {
+            NdisMDeregisterMiniportDriver(DRIVER.get());
+            NdisDeregisterProtocolDriver(PROTOCOL.get());
+        });
+    "UNL-3" "lock-held" in "unload-bound"
+        implies ["IRQ-2: a held lock raises IRQL, where the call is not allowed at all"]:
+        "holds a lock over the deregistration, which unbinds" =>
+        Unload(|_| unsafe {
+            let mut lock = 0;
+            let old = KeAcquireSpinLockRaiseToDpc(&raw mut lock);
+            NdisDeregisterProtocolDriver(PROTOCOL.get());
+            KeReleaseSpinLock(&raw mut lock, old);
+            NdisMDeregisterMiniportDriver(DRIVER.get());
+        });
+    "UNL-4" "memory-left" in "load": "leaves memory when it is unloaded" =>
+        Unload(|object| {
+            unsafe { ExAllocatePool2(POOL_FLAG_NON_PAGED, 64, TAG) };
+            honest_unload(object);
+        });
+
+    "BUG-1" "slow-halt" in "bind": "takes a minute for a halt" =>
+        Halt(|lane, action| {
+            for _ in 0..60 {
+                unsafe { NdisMSleep(1_000_000) };
+            }
+            honest_halt(lane, action);
+        });
+}
