@@ -150,7 +150,15 @@ impl Host {
             .borrow()
             .last()
             .map_or("the host", |f| f.name);
-        self.violate("HOST-HANDLE", format!("{name}: {what} {handle:#x} {error}"));
+        // What stands for an edge has one rule wherever it is used (DE-6), and a miniport that
+        // was halted another (HLT-4).
+        let edge = what.contains("Driver") || what.contains("Protocol");
+        let rule = match error {
+            crate::handle::HandleError::Stale(crate::handle::Kind::Miniport) => "HLT-4",
+            _ if edge => "DE-6",
+            _ => "HOST-HANDLE",
+        };
+        self.violate(rule, format!("{name}: {what} {handle:#x} {error}"));
     }
 
     /// Sets a trap on an instruction of the driver; false when `at` is not its code.

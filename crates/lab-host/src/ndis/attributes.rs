@@ -6,13 +6,15 @@ use ndis_sys::{
     NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES, NDIS_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES,
     NDIS_MINIPORT_ATTRIBUTES_BUS_MASTER, NDIS_MINIPORT_ATTRIBUTES_HARDWARE_DEVICE,
     NDIS_MINIPORT_ATTRIBUTES_NDIS_WDM, NDIS_MINIPORT_ATTRIBUTES_NO_HALT_ON_SUSPEND,
-    NDIS_MINIPORT_ATTRIBUTES_NO_PAUSE_ON_SUSPEND, NDIS_OBJECT_HEADER,
+    NDIS_MINIPORT_ATTRIBUTES_NO_PAUSE_ON_SUSPEND,
+    NDIS_MINIPORT_ATTRIBUTES_REGISTER_BUGCHECK_CALLBACK, NDIS_OBJECT_HEADER,
     NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES,
     NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_HARDWARE_ASSIST_ATTRIBUTES,
     NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES,
     NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES, NDIS_PM_CAPABILITIES,
     NDIS_RECEIVE_FILTER_CAPABILITIES, NDIS_RECEIVE_FILTER_IMPLAT_MIN_OF_QUEUES_MODE,
-    NDIS_RECEIVE_FILTER_IMPLAT_SUM_OF_QUEUES_MODE, NDIS_STATUS, NDIS_STATUS_FAILURE,
+    NDIS_RECEIVE_FILTER_IMPLAT_SUM_OF_QUEUES_MODE,
+    NDIS_SIZEOF_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES_REVISION_2, NDIS_STATUS, NDIS_STATUS_FAILURE,
     NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_SUCCESS, NdisDeviceStateUnspecified,
     NdisMedium802_3,
 };
@@ -69,6 +71,72 @@ pub struct MiniportFacts {
     pub statistics: u32,
 }
 
+/// `NDIS_STATISTICS_FLAGS_VALID_xxx` of all members.
+const ALL_STATISTICS: u32 = 0x003F_FFFF;
+
+/// Bytes of revision 2 of the general attributes.
+const GENERAL_2: usize = NDIS_SIZEOF_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES_REVISION_2 as usize;
+
+impl Host {
+    /// Minor number of the NDIS version that a miniport's driver declared.
+    pub(crate) fn declared(&self, miniport: u64) -> u8 {
+        self.ndis(|n| {
+            let driver = n
+                .miniports
+                .get(&miniport)
+                .and_then(|m| n.drivers.get(&m.driver));
+            driver.map_or(0, |d| d.chars.MinorNdisVersion)
+        })
+    }
+}
+
+/// What a virtual miniport cannot have more of than the adapters below it (ATR-7, ATR-9,
+/// ATR-12).
+fn below(host: &Host, miniport: u64, a: &NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES) {
+    let nics: Vec<_> = host.ndis(|n| {
+        let Some(m) = n.miniports.get(&miniport) else {
+            return Vec::new();
+        };
+        let serving = n.serving(&m.name);
+        serving
+            .filter_map(|b| Some(n.nics.get(n.bindings.get(&b)?.nic)?.config.clone()))
+            .collect()
+    });
+    let Some(mtu) = nics.iter().map(|nic| nic.mtu).max() else {
+        return;
+    };
+    if a.MtuSize > mtu {
+        host.violate(
+            "ATR-7",
+            format!("MtuSize is {}, the adapter's is {mtu}", a.MtuSize),
+        );
+    }
+    let data = nics.iter().map(|nic| nic.data_backfill).max().unwrap_or(0);
+    let context = nics
+        .iter()
+        .map(|nic| nic.context_backfill)
+        .max()
+        .unwrap_or(0);
+    if a.DataBackFillSize < data || a.ContextBackFillSize < context {
+        host.violate(
+            "ATR-9",
+            format!(
+                "room for {} and {} bytes is asked for, the adapter needs {data} and {context}",
+                a.DataBackFillSize, a.ContextBackFillSize
+            ),
+        );
+    }
+    if !a.RecvScaleCapabilities.is_null() && !nics.iter().any(|nic| nic.rss) {
+        host.violate("ATR-12", "RSS is shown and no adapter below has it".into());
+    }
+    if !a.PowerManagementCapabilitiesEx.is_null() && !nics.iter().any(|nic| nic.pm) {
+        host.violate(
+            "ATR-6",
+            "power management is shown and no adapter below has it".into(),
+        );
+    }
+}
+
 fn registration(host: &Host, miniport: u64, at: u64) -> NDIS_STATUS {
     let a: NDIS_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES = host.get(at, "MiniportAttributes");
     let forbidden = NDIS_MINIPORT_ATTRIBUTES_HARDWARE_DEVICE
@@ -90,6 +158,32 @@ fn registration(host: &Host, miniport: u64, at: u64) -> NDIS_STATUS {
     if a.AttributeFlags & NDIS_MINIPORT_ATTRIBUTES_NO_PAUSE_ON_SUSPEND != 0 && a.Header.Revision < 2
     {
         host.violate("ATR-4", "NO_PAUSE_ON_SUSPEND needs revision 2".into());
+    } else if a.AttributeFlags & NDIS_MINIPORT_ATTRIBUTES_REGISTER_BUGCHECK_CALLBACK != 0 {
+        host.violate(
+            "ATR-4",
+            "a virtual miniport has no reason to want a bug check callback".into(),
+        );
+    } else if a.Header.Revision < 2 && host.declared(miniport) >= 30 {
+        host.violate(
+            "VER-3",
+            "a driver of NDIS 6.30 or later sets registration attributes of revision 1".into(),
+        );
+    }
+    let other = host.ndis(|n| {
+        let mut others = n
+            .miniports
+            .iter()
+            .filter(|(h, m)| **h != miniport && m.facts.registered);
+        others
+            .find(|(_, m)| m.context == a.MiniportAdapterContext as u64)
+            .map(|(_, m)| m.name.clone())
+    });
+    if let Some(other) = other {
+        host.violate(
+            "VMI-5",
+            format!("MiniportAdapterContext is that of {other}: two adapters share one state"),
+        );
+        return NDIS_STATUS_INVALID_PARAMETER;
     }
     host.ndis(|n| {
         let m = n.miniports.get_mut(&miniport).expect("checked handle");
@@ -108,12 +202,26 @@ fn general(host: &Host, miniport: u64, at: u64) -> NDIS_STATUS {
         );
     }
     let a: NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES = host.get(at, "MiniportAttributes");
-    if a.Header.Revision < 2 {
+    let minor = host.declared(miniport);
+    if minor >= 20 && (a.Header.Revision < 2 || usize::from(a.Header.Size) < GENERAL_2) {
         host.violate(
             "ATR-5",
-            format!("general attributes of revision {}", a.Header.Revision),
+            format!(
+                "general attributes of revision {} with {} bytes by a driver of NDIS 6.{minor}",
+                a.Header.Revision, a.Header.Size
+            ),
         );
+    } else if minor >= 20 && !a.PowerManagementCapabilities.is_null() {
+        if a.PowerManagementCapabilitiesEx.is_null() {
+            host.violate("VER-1", format!("a driver of NDIS 6.{minor} shows power by NDIS_PNP_CAPABILITIES, which 6.20 replaced"));
+        } else {
+            host.violate(
+                "ATR-5",
+                "PowerManagementCapabilities, which 6.20 replaced, is not NULL".into(),
+            );
+        }
     }
+    below(host, miniport, &a);
     if a.MediaType != NdisMedium802_3 || a.MacAddressLength != 6 || a.MtuSize == 0 {
         host.violate(
             "ATR-7",
@@ -132,8 +240,22 @@ fn general(host: &Host, miniport: u64, at: u64) -> NDIS_STATUS {
     if mac & needed != needed || mac & NDIS_MAC_OPTION_RESERVED != 0 {
         host.violate("ATR-8", format!("MacOptions is {mac:#x}"));
     }
-    if a.SupportedStatistics == 0 {
-        host.violate("ATR-11", "SupportedStatistics is empty".into());
+    if a.SupportedStatistics & ALL_STATISTICS != ALL_STATISTICS {
+        host.violate(
+            "ATR-11",
+            format!(
+                "SupportedStatistics {:#x} lacks {:#x}",
+                a.SupportedStatistics,
+                ALL_STATISTICS & !a.SupportedStatistics
+            ),
+        );
+    }
+    let mac = &a.CurrentMacAddress[..6];
+    if a.MacAddressLength == 6 && (mac[0] & 1 != 0 || mac.iter().all(|b| *b == 0)) {
+        host.violate(
+            "ATR-13",
+            format!("CurrentMacAddress {mac:02x?} is no unicast address"),
+        );
     }
     if !a.PowerManagementCapabilitiesEx.is_null() {
         let pm: NDIS_PM_CAPABILITIES = host.get(

@@ -12,6 +12,9 @@ use crate::host::Host;
 
 const TAG: u32 = u32::from_le_bytes(*b"Conf");
 
+/// The address that a number has where a string has its text; nothing is ever mapped there.
+pub(crate) const NO_STRING: u64 = 0x0CF3_0000_0000;
+
 /// A registry value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -110,6 +113,8 @@ fn read(host: &Host, handle: u64, keyword: &str, kind: i32) -> Option<u64> {
     match value {
         Value::Integer(v) => {
             p.ParameterType = NdisParameterInteger;
+            // Where a string would be, for a driver that does not look at the type (CFG-3).
+            p.ParameterData.StringData.Buffer = NO_STRING as *mut u16;
             p.ParameterData.IntegerData = v;
         }
         Value::String(s) => {
@@ -207,6 +212,8 @@ api! { exports:
     fn NdisOpenConfigurationEx(host, object: u64, out: u64) -> NDIS_STATUS {
         let o: NDIS_CONFIGURATION_OBJECT = host.get(object, "ConfigObject");
         let owner = o.NdisHandle as u64;
+        let kind = ndis_sys::NDIS_OBJECT_TYPE_CONFIGURATION_OBJECT;
+        host.judge_header("ConfigObject", o.Header, kind, 1, size_of::<NDIS_CONFIGURATION_OBJECT>());
         let values = host.ndis(|n| {
             if let Some(b) = n.bindings.get(&owner) {
                 return Some(b.values.clone());

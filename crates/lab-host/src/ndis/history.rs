@@ -182,6 +182,9 @@ impl Host {
     /// The rule that the driver breaks by touching an address that faults, and in words what
     /// lies there.
     pub fn fault_rule(&self, address: u64) -> (&'static str, String) {
+        if let Some(rule) = self.named_fault(address) {
+            return rule;
+        }
         if address < 0x1_0000 {
             return ("MEM-3", format!("a NULL pointer is used ({address:#x})"));
         }
@@ -220,6 +223,44 @@ impl Host {
             "NDIS_RESTART_ATTRIBUTES" if beyond => Some("MPS-8"),
             _ => None,
         }
+    }
+
+    /// Faults that a rule of its own is about: by the callback that runs, by what lay there.
+    fn named_fault(&self, address: u64) -> Option<(&'static str, String)> {
+        let inside = self.vp().local().and_then(|local| {
+            let frames = local.frames.try_borrow().ok()?;
+            frames.iter().rev().find(|f| f.callback).map(|f| f.name)
+        });
+        if address < 0x1_0000 && inside == Some("MiniportDevicePnPEventNotify") {
+            let text = "the buffer of a device event is used, and there is none";
+            return Some(("DPE-2", text.into()));
+        }
+        let number = super::configuration::NO_STRING;
+        if (number..number + 0x1_0000).contains(&address) {
+            let text = "a configuration value that is a number is used as a string";
+            return Some(("CFG-3", text.into()));
+        }
+        let heap = self.heap.try_lock().ok()?;
+        if let Some(freed) = heap.find_freed(address)
+            && freed.by.starts_with("NdisRead")
+        {
+            let text = format!(
+                "a value of {} is used after its configuration was closed",
+                freed.by
+            );
+            return Some(("CFG-2", text));
+        }
+        let beyond = heap.find(address).is_none() && heap.find_freed(address).is_none();
+        let near = heap
+            .find_near(address)
+            .filter(|a| beyond && a.by.starts_with("NDIS_"))?;
+        let text = format!(
+            "byte {} of {} is used, which has {} in this revision",
+            address.wrapping_sub(near.address),
+            near.by,
+            near.len
+        );
+        Some(("VER-4", text))
     }
 
     /// Which rule forbids to touch memory that was handed over.

@@ -10,8 +10,9 @@ use ndis_sys::{
 };
 
 use super::EdgeState;
+use super::Ndis;
 use super::attributes::MiniportFacts;
-use super::binding::header;
+use super::binding::{header, names_above};
 use crate::api::api;
 use crate::engine::Job;
 use crate::handle::Kind;
@@ -32,6 +33,11 @@ pub enum InstanceStart {
     /// Never, until [`Host::start_device`]: the device is not enumerated.
     Never,
 }
+
+/// IRQL of a bug check.
+const HIGH_LEVEL: u8 = 15;
+/// A request that is cancelled so long after its miniport came is not a race any more.
+const SETTLED: u64 = 10_000_000;
 
 /// A request for a virtual miniport that is not initialised yet.
 #[derive(Clone, Copy)]
@@ -86,6 +92,8 @@ pub(crate) struct Miniport {
     pub(crate) pausing: Option<i32>,
     pub(crate) restarting: Option<i32>,
     pub(crate) initialized: bool,
+    /// When MiniportInitializeEx succeeded.
+    pub(crate) since: u64,
     /// Not in D0.
     pub(crate) asleep: bool,
     pub(crate) statuses: Vec<(i32, Vec<u8>)>,
@@ -108,6 +116,45 @@ pub(crate) struct Miniport {
     pub(crate) team: bool,
     /// A reset of it that is under way.
     pub(crate) resetting: Option<super::reset::Resetting>,
+}
+
+impl Ndis {
+    /// What was made with a handle that is gone is gone too, but for what still runs.
+    fn disown(&mut self, owner: u64) {
+        let mut gone: Vec<u64> = Vec::new();
+        let mine = |of: u64| of == owner;
+        gone.extend(
+            self.pools
+                .iter()
+                .filter(|(_, p)| mine(p.owner))
+                .map(|(h, _)| *h),
+        );
+        gone.extend(
+            self.buffer_pools
+                .iter()
+                .filter(|(_, p)| mine(p.owner))
+                .map(|(h, _)| *h),
+        );
+        let configurations = self.configurations.iter();
+        gone.extend(
+            configurations
+                .filter(|(_, c)| mine(c.owner))
+                .map(|(h, _)| *h),
+        );
+        let idle = self
+            .work_items
+            .iter()
+            .filter(|(_, w)| mine(w.owner) && !w.queued);
+        gone.extend(idle.map(|(h, _)| *h));
+        for handle in gone {
+            self.pools.remove(&handle);
+            self.buffer_pools.remove(&handle);
+            self.configurations.remove(&handle);
+            self.work_items.remove(&handle);
+            self.handles.close(handle);
+        }
+        self.mdls.retain(|_, of| *of != owner);
+    }
 }
 
 impl Host {
@@ -321,6 +368,7 @@ impl Host {
                     pausing: None,
                     restarting: None,
                     initialized: false,
+                    since: 0,
                     asleep: false,
                     statuses: Vec::new(),
                     oid_busy: false,
@@ -389,10 +437,12 @@ impl Host {
                     "MiniportInitializeEx set no general attributes".into(),
                 );
             }
+            let now = self.now();
             self.ndis(|n| {
                 let m = n.miniports.get_mut(&miniport).expect("miniport");
                 m.state = EdgeState::Paused;
                 m.initialized = true;
+                m.since = now;
                 let i = n.instances.get_mut(key).expect("instance");
                 i.request = None;
                 i.starting = false;
@@ -400,9 +450,11 @@ impl Host {
             });
             self.disturb();
             self.judge_initialized(miniport);
+            self.tell_profile(miniport);
             self.attach_uppers(miniport);
         } else {
             self.adapter_left(miniport, "a failed MiniportInitializeEx");
+            self.judge_failed(miniport, status);
             self.ndis(|n| {
                 n.miniports.remove(&miniport);
                 n.handles.close(miniport);
@@ -412,6 +464,126 @@ impl Host {
             });
         }
         status
+    }
+
+    /// MiniportInitializeEx failed: nothing of the adapter may be left (VMI-7), and a driver
+    /// that asked for the device is ready for it inside that call (VMI-3).
+    fn judge_failed(&self, miniport: u64, status: i32) {
+        let left = self.ndis(|n| {
+            let mine = |owner: u64| owner == miniport;
+            let counts = [
+                (
+                    n.pools.values().filter(|p| mine(p.owner)).count(),
+                    "pools of lists",
+                ),
+                (
+                    n.buffer_pools.values().filter(|p| mine(p.owner)).count(),
+                    "pools of buffers",
+                ),
+                (
+                    n.timers.values().filter(|t| mine(t.owner)).count(),
+                    "timers",
+                ),
+                (
+                    n.work_items.values().filter(|w| mine(w.owner)).count(),
+                    "work items",
+                ),
+                (
+                    n.configurations.values().filter(|c| mine(c.owner)).count(),
+                    "configurations",
+                ),
+            ];
+            let left: Vec<_> = counts
+                .iter()
+                .filter(|(count, _)| *count > 0)
+                .map(|(count, what)| format!("{count} {what}"))
+                .collect();
+            n.disown(miniport);
+            left.join(", ")
+        });
+        if !left.is_empty() {
+            self.violate(
+                "VMI-7",
+                format!("after a failed MiniportInitializeEx {left} of the adapter are left"),
+            );
+        }
+        let frames = self.local().frames.borrow();
+        let inside = frames
+            .iter()
+            .any(|f| f.name == "NdisIMInitializeDeviceInstanceEx");
+        drop(frames);
+        if inside && status == NDIS_STATUS_NOT_ACCEPTED.0 {
+            self.violate(
+                "VMI-3",
+                "MiniportInitializeEx inside NdisIMInitializeDeviceInstanceEx finds nothing ready for it: NOT_ACCEPTED".into(),
+            );
+        }
+    }
+
+    /// PowerProfileChanged comes after the initialisation, with a ULONG, or with less: a driver
+    /// looks at the length (DPE-2).
+    fn tell_profile(&self, miniport: u64) {
+        let profile: &[u8] = match self.engine().random(3) {
+            0 => &[0, 0, 0, 0],
+            1 => &[1, 0, 0, 0],
+            _ => &[],
+        };
+        let code = ndis_sys::NdisDevicePnPEventPowerProfileChanged.0;
+        self.device_event(miniport, code, profile);
+    }
+
+    /// VMI-4: memory that is freed is the device context of a miniport.
+    pub(crate) fn judge_device_context(&self, address: u64, len: u64) {
+        let within = |at: u64| at >= address && at < address + len.max(1);
+        let owner = self.ndis(|n| {
+            let live = n
+                .miniports
+                .values()
+                .find(|m| within(m.device_context))
+                .map(|m| m.name.clone());
+            let asked = n
+                .instances
+                .iter()
+                .find(|(_, i)| i.request.is_some_and(|r| within(r.context)));
+            live.or_else(|| asked.map(|(name, _)| name.clone()))
+        });
+        if let Some(name) = owner {
+            self.violate(
+                "VMI-4",
+                format!("the device context of {name} is freed while NDIS has it"),
+            );
+        }
+    }
+
+    /// The driver of a virtual miniport is told that the system stops, by a bug check or not
+    /// (DPE-3).
+    pub fn shut_down_miniport(&self, miniport: u64, bug_check: bool) {
+        let found = self.ndis(|n| {
+            let m = n.miniports.get(&miniport)?;
+            let handler = n.drivers.get(&m.driver)?.chars.ShutdownHandlerEx?;
+            Some((m.context, handler as usize as u64))
+        });
+        let Some((context, handler)) = found else {
+            return;
+        };
+        let action = if bug_check {
+            ndis_sys::NdisShutdownBugCheck
+        } else {
+            ndis_sys::NdisShutdownPowerOff
+        };
+        let before = self.vp().irql();
+        if bug_check {
+            self.vp().set_irql(HIGH_LEVEL);
+        }
+        self.call(
+            "MiniportShutdownEx",
+            miniport,
+            handler,
+            &[context, action.0 as u64],
+        );
+        if bug_check {
+            self.vp().set_irql(before);
+        }
     }
 
     /// The device of a virtual miniport is disabled: NDIS halts it though nobody asked the
@@ -534,6 +706,9 @@ impl Host {
             );
         }
         self.disturb();
+        self.no_ports_left(miniport, "MiniportHaltEx");
+        // What was found is not found again at unload.
+        self.ndis(|n| n.disown(miniport));
         if if_index != 0 {
             self.no_stack_entry("halt", |&(higher, _)| higher == if_index);
         }
@@ -583,6 +758,18 @@ api! { exports:
                 n.asked.push(key.clone());
             }
         });
+        let (unlisted, there) = host.ndis(|n| {
+            let listed = n.bindings.values().any(|b| b.opened && !names_above(&b.values).is_empty());
+            let i = n.instances.get(&key);
+            let there = i.is_some_and(|i| i.miniport.is_some() || i.request.is_some());
+            let associated = n.drivers[&driver].protocol.is_some();
+            (associated && listed && n.serving(&key).next().is_none(), there)
+        });
+        if unlisted {
+            host.violate("VMI-1", format!("{key} is requested, and no open binding lists it in UpperBindings"));
+        } else if there {
+            host.violate("VMI-2", format!("{key} is requested, and it is there or was requested already"));
+        }
         if host.fails("NdisIMInitializeDeviceInstanceEx") {
             return NDIS_STATUS_RESOURCES;
         }
@@ -649,6 +836,15 @@ api! { exports:
             }
             None => false,
         });
+        let now = host.now();
+        let settled = host.ndis(|n| {
+            let miniport = n.instances.get(&key).and_then(|i| i.miniport);
+            let m = miniport.and_then(|h| n.miniports.get(&h));
+            m.is_some_and(|m| m.initialized && now > m.since + SETTLED)
+        });
+        if settled {
+            host.violate("VMI-8", format!("the request of {key} is cancelled long after it was initialised"));
+        }
         if cancelled { NDIS_STATUS_SUCCESS } else { NDIS_STATUS_FAILURE }
     }
 

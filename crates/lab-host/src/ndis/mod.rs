@@ -6,8 +6,10 @@
 mod attributes;
 pub(crate) mod bare;
 mod binding;
+mod characteristics;
 mod configuration;
 mod device;
+mod early;
 mod filter;
 mod frames;
 mod history;
@@ -23,6 +25,7 @@ mod memory;
 mod nbl;
 pub mod nic;
 mod objects;
+mod obsolete;
 pub mod oid;
 mod older;
 mod options;
@@ -161,6 +164,12 @@ pub(crate) struct Ndis {
     pub(crate) queue: queue::Queue,
     /// Of the driver whose `DriverEntry` ran last.
     pub(crate) driver_object: u64,
+    /// What it was given beside.
+    pub(crate) registry_path: u64,
+    /// Binds inside the registration.
+    pub(crate) early: early::Early,
+    /// Structures and edges of registrations.
+    pub(crate) registered: characteristics::Registered,
     /// Its service.
     pub(crate) service: String,
     /// What it is to the others.
@@ -217,10 +226,11 @@ pub(crate) fn exports() -> Vec<Api> {
         memory::exports(),
         nbl::exports(),
         objects::exports(),
+        obsolete::exports(),
         older::exports(),
-        port::exports(),
         oid::exports(),
         pnp::exports(),
+        port::exports(),
         receive::exports(),
         registration::exports(),
         reset::exports(),

@@ -95,7 +95,12 @@ impl Host {
             }
         };
         let header: NDIS_OBJECT_HEADER = self.get(handlers, "OptionalHandlers");
-        if !allowed.contains(&header.Type) {
+        if header.Type == ndis_sys::NDIS_OBJECT_TYPE_CO_MINIPORT_CHARACTERISTICS {
+            self.violate(
+                "PTR-6",
+                "the upper edge registers connection-oriented handlers".into(),
+            );
+        } else if !allowed.contains(&header.Type) {
             self.violate(
                 "SO-2",
                 format!(

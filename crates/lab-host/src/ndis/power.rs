@@ -119,6 +119,28 @@ impl Host {
         });
     }
 
+    /// DPE-1: a request that still comes after the device is gone ends with NOT_ACCEPTED.
+    fn ask_removed(&self, miniport: u64) {
+        let awake = self.ndis(|n| {
+            n.miniports
+                .get(&miniport)
+                .is_some_and(|m| !m.asleep && !m.oid_busy)
+        });
+        if !awake {
+            return;
+        }
+        let call = super::OidCall::query(ndis_sys::OID_GEN_VENDOR_ID, 4);
+        let status = self.oid(miniport, &call).status;
+        if status != ndis_sys::NDIS_STATUS_NOT_ACCEPTED.0 {
+            self.violate(
+                "DPE-1",
+                format!(
+                    "a request after SurpriseRemoved ended with {status:#x}, not with NOT_ACCEPTED"
+                ),
+            );
+        }
+    }
+
     /// The adapter vanishes, as [`Host::surprise_remove`] with every virtual miniport that is on
     /// it alone.
     pub fn surprise_remove_adapter(&self, nic: usize, binding: u64) {
@@ -130,6 +152,7 @@ impl Host {
                 continue;
             };
             self.device_event(miniport, ndis_sys::NdisDevicePnPEventSurpriseRemoved.0, &[]);
+            self.ask_removed(miniport);
         }
         self.unbind(binding);
     }
@@ -139,6 +162,7 @@ impl Host {
         self.nic_gone(nic);
         if let Some(miniport) = miniport {
             self.device_event(miniport, ndis_sys::NdisDevicePnPEventSurpriseRemoved.0, &[]);
+            self.ask_removed(miniport);
         }
         self.unbind(binding);
     }

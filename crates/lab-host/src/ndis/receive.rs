@@ -14,10 +14,11 @@ use crate::handle::Kind;
 api! { exports:
     /// Lists go up through a virtual miniport.
     "ndis.sys" 0..=2 "IRQ-4"
-    fn NdisMIndicateReceiveNetBufferLists(host, miniport: u64, first: u64, _port: u32, count: u32, flags: u32) {
+    fn NdisMIndicateReceiveNetBufferLists(host, miniport: u64, first: u64, port: u32, count: u32, flags: u32) {
         if !host.check("MiniportAdapterHandle", miniport, Kind::Miniport) {
             return;
         }
+        host.judge_port("NdisMIndicateReceiveNetBufferLists", port);
         host.dispatch_flag("NdisMIndicateReceiveNetBufferLists", flags & NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL != 0);
         let (state, asleep, filter) = host.ndis(|n| {
             let m = &n.miniports[&miniport];

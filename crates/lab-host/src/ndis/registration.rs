@@ -1,7 +1,7 @@
 //! `DriverEntry`, unload, and the registration of both edges.
 
 use ndis_sys::{
-    DRIVER_OBJECT, NDIS_INTERMEDIATE_DRIVER, NDIS_MINIPORT_DRIVER_CHARACTERISTICS,
+    DRIVER_OBJECT, NDIS_MINIPORT_DRIVER_CHARACTERISTICS,
     NDIS_OBJECT_TYPE_MINIPORT_DRIVER_CHARACTERISTICS,
     NDIS_OBJECT_TYPE_PROTOCOL_DRIVER_CHARACTERISTICS, NDIS_PROTOCOL_DRIVER_CHARACTERISTICS,
     NDIS_STATUS, NDIS_STATUS_BAD_CHARACTERISTICS, NDIS_STATUS_BAD_VERSION, NDIS_STATUS_FAILURE,
@@ -63,6 +63,7 @@ impl Host {
         ));
         self.ndis(|n| {
             n.driver_object = object;
+            n.registry_path = path;
             n.role = role;
             service.clone_into(&mut n.service);
         });
@@ -94,6 +95,13 @@ impl Host {
                 self.violate(
                     "DE-8",
                     format!("DriverEntry succeeded without a registered {edge} edge"),
+                );
+            } else if role == Role::Intermediate && !self.has_intermediate_edge(object) {
+                self.violate("DE-3", "Flags lacks NDIS_INTERMEDIATE_DRIVER".into());
+            } else if role == Role::Intermediate && !protocol {
+                self.violate(
+                    "DE-4",
+                    "DriverEntry succeeded without a registered protocol edge".into(),
                 );
             } else if role == Role::Intermediate && !associated {
                 self.violate(
@@ -150,6 +158,7 @@ impl Host {
 
     /// Reports what a driver that is gone left behind.
     fn check_nothing_left(&self, after: &str, object: u64) {
+        self.judge_copies(object);
         let rule = if after == "unload" { "UNL-4" } else { "DE-11" };
         let mut left = Vec::new();
         self.ndis(|n| {
@@ -159,9 +168,14 @@ impl Host {
                     "the protocol edge is still registered".to_owned(),
                 ));
             }
+            let edges = n.registered.edges.remove(&object).unwrap_or(0);
             if n.drivers.values().any(|d| d.driver_object == object) {
                 left.push((
-                    if after == "unload" { "UNL-2" } else { "DE-9" },
+                    match after {
+                        "unload" if edges > 1 => "MPR-11",
+                        "unload" => "UNL-2",
+                        _ => "DE-9",
+                    },
                     "the miniport edge is still registered".to_owned(),
                 ));
             }
@@ -249,18 +263,17 @@ impl Host {
     }
 }
 
-const fn handler<T: Copy>(h: Option<T>) -> bool {
-    h.is_some()
-}
-
 api! { exports:
     /// Registers the miniport edge.
     "ndis.sys" 0..=0 "IRQ-3"
-    fn NdisMRegisterMiniportDriver(host, object: u64, _path: u64, context: u64, chars: u64,
+    fn NdisMRegisterMiniportDriver(host, object: u64, path: u64, context: u64, chars: u64,
         handle: u64) -> NDIS_STATUS {
         let c: NDIS_MINIPORT_DRIVER_CHARACTERISTICS = host.get(chars, "MiniportDriverCharacteristics");
         if host.ndis(|n| n.driver_object) != object {
             host.violate("DE-3", "the DriverObject is not the one DriverEntry was given".into());
+        }
+        if host.ndis(|n| n.registry_path) != path {
+            host.violate("DE-3", "the RegistryPath is not the one DriverEntry was given".into());
         }
         if c.Header.Type != NDIS_OBJECT_TYPE_MINIPORT_DRIVER_CHARACTERISTICS {
             host.violate("MPR-1", format!("Header.Type is {:#x}", c.Header.Type));
@@ -270,35 +283,11 @@ api! { exports:
             return NDIS_STATUS_BAD_VERSION;
         }
         let intermediate = host.ndis(|n| n.role) == Role::Intermediate;
-        if intermediate && c.Flags & NDIS_INTERMEDIATE_DRIVER == 0 {
-            host.violate("DE-3", "Flags lacks NDIS_INTERMEDIATE_DRIVER".into());
-        }
         if c.Flags & NDIS_WDM_DRIVER != 0 {
             host.violate("MPR-6", "NDIS_WDM_DRIVER is set".into());
         }
-        for (present, name) in [
-            (handler(c.InitializeHandlerEx), "InitializeHandlerEx"),
-            (handler(c.HaltHandlerEx), "HaltHandlerEx"),
-            (handler(c.UnloadHandler), "UnloadHandler"),
-            (handler(c.PauseHandler), "PauseHandler"),
-            (handler(c.RestartHandler), "RestartHandler"),
-            (handler(c.OidRequestHandler), "OidRequestHandler"),
-            (handler(c.SendNetBufferListsHandler), "SendNetBufferListsHandler"),
-            (handler(c.ReturnNetBufferListsHandler), "ReturnNetBufferListsHandler"),
-            (handler(c.CancelSendHandler), "CancelSendHandler"),
-            (handler(c.DevicePnPEventNotifyHandler), "DevicePnPEventNotifyHandler"),
-            (handler(c.ShutdownHandlerEx), "ShutdownHandlerEx"),
-            (handler(c.CancelOidRequestHandler), "CancelOidRequestHandler"),
-        ] {
-            if !present {
-                host.violate("MPR-4", format!("{name} is missing"));
-            }
-        }
-        if intermediate && (handler(c.CheckForHangHandlerEx) || handler(c.ResetHandlerEx)) {
-            host.violate("MPR-5", "CheckForHangHandlerEx or ResetHandlerEx is set".into());
-        }
-        if handler(c.DirectOidRequestHandler) != handler(c.CancelDirectOidRequestHandler) {
-            host.violate("MPR-7", "only one of the two direct OID handlers is set".into());
+        if !host.judge_miniport_edge(&c, intermediate) {
+            return NDIS_STATUS_BAD_CHARACTERISTICS;
         }
         if host.fails("NdisMRegisterMiniportDriver") {
             return NDIS_STATUS_RESOURCES;
@@ -313,6 +302,8 @@ api! { exports:
             });
             h
         });
+        host.ndis(|n| *n.registered.edges.entry(object).or_default() += 1);
+        host.copied(object, chars, size_of::<NDIS_MINIPORT_DRIVER_CHARACTERISTICS>().min(usize::from(c.Header.Size)));
         if let Some(set) = c.SetOptionsHandler {
             let status = host.set_options("MiniportSetOptions", driver, set as usize as u64, context);
             if status != 0 {
@@ -328,6 +319,12 @@ api! { exports:
     /// Takes the miniport edge back.
     "ndis.sys" 0..=0 "IRQ-3"
     fn NdisMDeregisterMiniportDriver(host, handle: u64) {
+        let inside = |name: &str| host.local().frames.borrow().iter().any(|f| f.name == name);
+        let none = host.ndis(|n| !n.registered.edges.contains_key(&n.driver_object));
+        if none && inside("DriverEntry") {
+            host.violate("DE-12", "a miniport edge is deregistered that was never registered".into());
+            return;
+        }
         if !host.check("MiniportDriverHandle", handle, Kind::MiniportDriver) {
             return;
         }
@@ -338,7 +335,7 @@ api! { exports:
             let object = n.drivers.get(&handle).map(|d| d.driver_object);
             n.protocols.values().any(|p| Some(p.driver_object) == object)
         });
-        if protocol {
+        if protocol && inside("MiniportDriverUnload") {
             host.violate("UNL-2", "the miniport edge goes before the protocol edge".into());
         }
         host.ndis(|n| { n.drivers.remove(&handle); n.handles.close(handle); });
@@ -366,20 +363,8 @@ api! { exports:
         if upper.is_some_and(|v| v != (c.MajorNdisVersion, c.MinorNdisVersion)) {
             host.violate("PTR-2", "the two edges declare different versions".into());
         }
-        for (present, name) in [
-            (handler(c.BindAdapterHandlerEx), "BindAdapterHandlerEx"),
-            (handler(c.UnbindAdapterHandlerEx), "UnbindAdapterHandlerEx"),
-            (handler(c.OpenAdapterCompleteHandlerEx), "OpenAdapterCompleteHandlerEx"),
-            (handler(c.CloseAdapterCompleteHandlerEx), "CloseAdapterCompleteHandlerEx"),
-            (handler(c.NetPnPEventHandler), "NetPnPEventHandler"),
-            (handler(c.StatusHandlerEx), "StatusHandlerEx"),
-            (handler(c.OidRequestCompleteHandler), "OidRequestCompleteHandler"),
-            (handler(c.ReceiveNetBufferListsHandler), "ReceiveNetBufferListsHandler"),
-            (handler(c.SendNetBufferListsCompleteHandler), "SendNetBufferListsCompleteHandler"),
-        ] {
-            if !present {
-                host.violate("PTR-4", format!("{name} is missing"));
-            }
+        if !host.judge_protocol_edge(&c) {
+            return NDIS_STATUS_BAD_CHARACTERISTICS;
         }
         let name_at = chars + std::mem::offset_of!(NDIS_PROTOCOL_DRIVER_CHARACTERISTICS, Name) as u64;
         let name = host.get_string(name_at, "Name");
@@ -404,6 +389,7 @@ api! { exports:
             }
         }
         host.put(handle, protocol, "NdisProtocolHandle");
+        host.bind_now();
         NDIS_STATUS_SUCCESS
     }
 
@@ -414,8 +400,15 @@ api! { exports:
             return;
         }
         let inside = host.local().frames.borrow().iter().rev().find(|f| f.callback).map(|f| f.name);
-        if inside.is_some_and(|name| name.starts_with("Protocol")) {
+        let handler = |name: &str| {
+            name.starts_with("Protocol") || name.starts_with("Miniport") && name != "MiniportDriverUnload"
+        };
+        if inside.is_some_and(handler) {
             host.violate("UNI-3", format!("NdisDeregisterProtocolDriver is called inside {}", inside.unwrap_or_default()));
+        }
+        let held = host.local().locks.borrow().last().map(|l| l.address);
+        if let Some(lock) = held {
+            host.violate("UNL-3", format!("the spin lock at {lock:#x} is held over the deregistration, which unbinds"));
         }
         let open: Vec<u64> = host.ndis(|n| {
             n.bindings.iter().filter(|(_, b)| b.protocol == handle).map(|(h, _)| *h).collect()

@@ -64,10 +64,11 @@ impl Host {
 api! { exports:
     /// Lists go down through a binding.
     "ndis.sys" 0..=2 "IRQ-4"
-    fn NdisSendNetBufferLists(host, binding: u64, first: u64, _port: u32, flags: u32) {
+    fn NdisSendNetBufferLists(host, binding: u64, first: u64, port: u32, flags: u32) {
         if !host.check("NdisBindingHandle", binding, Kind::Binding) {
             return;
         }
+        host.judge_port("NdisSendNetBufferLists", port);
         host.goes_down();
         host.dispatch_flag("NdisSendNetBufferLists", flags & NDIS_SEND_FLAGS_DISPATCH_LEVEL != 0);
         if flags & NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK != 0 {

@@ -357,6 +357,7 @@ api! { exports:
     /// Makes a read-write lock of before NDIS 6.20.
     "ndis.sys" 0..=15 "IRQ-9"
     fn NdisInitializeReadWriteLock(host, lock: u64) {
+        host.obsolete("NdisInitializeReadWriteLock", "NdisAllocateRWLock makes a lock for any number of processors");
         host.put(lock, [0_u64; 130], "Lock");
     }
 

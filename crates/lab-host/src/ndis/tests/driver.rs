@@ -141,7 +141,7 @@ pub(super) fn attributes(miniport: u64) {
     g.MtuSize = 1500;
     g.LookaheadSize = 1500;
     g.MacOptions = NDIS_MAC_OPTION_NO_LOOPBACK | NDIS_MAC_OPTION_8021P_PRIORITY;
-    g.SupportedStatistics = 1;
+    g.SupportedStatistics = 0x003F_FFFF;
     assert_eq!(set(miniport, &raw const g as u64), NDIS_STATUS_SUCCESS);
 }
 

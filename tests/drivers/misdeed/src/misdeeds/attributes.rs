@@ -139,7 +139,7 @@ misdeeds! {
         Restart(|lane, parameters| {
             let mut port = NDIS_PORT_CHARACTERISTICS::zeroed();
             port.Header = header(
-                NDIS_OBJECT_TYPE_DEFAULT,
+                NDIS_OBJECT_TYPE_PORT_CHARACTERISTICS,
                 1,
                 size_of::<NDIS_PORT_CHARACTERISTICS>(),
             );
