@@ -50,6 +50,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             print!("{}", said.text);
         }
     }
+    if words.is_empty() {
+        plans.extend(misdeeds::PLANS.iter().map(|(name, _)| *name));
+    }
     for plan in plans {
         let said = ask(0, plan)?;
         if said.ids.is_empty() {

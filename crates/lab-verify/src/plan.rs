@@ -297,6 +297,12 @@ pub enum Request {
 pub enum Action {
     /// `DriverEntry`.
     Entry,
+    /// Before [`Action::Entry`]: the adapter is offered inside the registration of the
+    /// protocol edge, before `DriverEntry` has returned.
+    BindEarly {
+        /// Which.
+        adapter: usize,
+    },
     /// Bind to an adapter and restart the binding; waits until its miniports run.
     Bind {
         /// Which.
@@ -524,6 +530,20 @@ pub enum Action {
         /// Which.
         upper: usize,
     },
+    /// Every OID that a virtual miniport says it supports is asked for.
+    AskAll {
+        /// Which.
+        upper: usize,
+    },
+    /// A virtual miniport is told that the system stops.
+    Shutdown {
+        /// Which.
+        upper: usize,
+        /// By a bug check, at HIGH_LEVEL?
+        bug_check: bool,
+    },
+    /// The driver unloads without an unbind: its deregistration unbinds.
+    UnloadBound,
     /// The protocol edge uninstalls.
     Uninstall,
     /// The driver unloads.
@@ -574,6 +594,7 @@ impl Action {
                 | Self::RestartDevice { .. }
                 | Self::Uninstall
                 | Self::Unload
+                | Self::UnloadBound
         )
     }
 
@@ -592,6 +613,8 @@ impl Action {
                 | Self::Control { .. }
                 | Self::Sleep { .. }
                 | Self::Settle
+                | Self::BindEarly { .. }
+                | Self::AskAll { .. }
         )
     }
 }

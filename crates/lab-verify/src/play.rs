@@ -329,6 +329,7 @@ impl Stage {
                 },
                 if_index: 1 + index as u32,
                 receive_lists: 32,
+                context_backfill: 16,
                 ..NicConfig::default()
             };
             host.add_nic(config, Box::new(post));
@@ -444,6 +445,11 @@ impl Stage {
 
     fn one(self: &Arc<Self>, host: &Host, action: &Action) {
         match action {
+            Action::BindEarly { adapter } if lock(&self.entry).is_none() => {
+                if let Some(request) = self.request(*adapter) {
+                    host.bind_early(request);
+                }
+            }
             Action::Entry => self.enter(host),
             _ if !self.loaded() => {}
             Action::Bind { adapter } => self.bind(host, *adapter),
@@ -483,6 +489,23 @@ impl Stage {
             } => {
                 // Without a device there is nothing to be asked.
                 let _ = host.control(*code, input, *output as usize);
+            }
+            Action::UnloadBound => {
+                self.let_go(host);
+                self.disturb();
+                lock(&self.bindings).fill(None);
+                host.unload();
+                self.gone.store(true, Ordering::Relaxed);
+            }
+            Action::AskAll { upper } => {
+                if let Some(miniport) = self.miniport(host, *upper) {
+                    host.walk_oids(miniport);
+                }
+            }
+            Action::Shutdown { upper, bug_check } => {
+                if let Some(miniport) = self.miniport(host, *upper) {
+                    host.shut_down_miniport(miniport, *bug_check);
+                }
             }
             Action::Uninstall | Action::Unload => self.leave(host),
             _ => self.disturbance(host, action),
@@ -657,34 +680,46 @@ impl Stage {
         if lock(&self.entry).is_none() {
             let status = host.driver_entry(&self.service);
             *lock(&self.entry) = Some(status);
+            for (adapter, result) in host.take_early() {
+                if let Ok(binding) = result {
+                    self.bound(host, adapter, binding);
+                }
+            }
         }
     }
 
+    fn request(&self, adapter: usize) -> Option<BindRequest> {
+        let below = self.shape.adapters.get(adapter)?;
+        let names = below.upper.iter().map(|&upper| device(upper)).collect();
+        let mut values = values(&below.values);
+        values.push(("UpperBindings".to_owned(), Value::Strings(names)));
+        Some(BindRequest {
+            nic: adapter,
+            values,
+            ..BindRequest::default()
+        })
+    }
+
     fn bind(&self, host: &Host, adapter: usize) {
-        let Some(below) = self.shape.adapters.get(adapter) else {
+        let Some(request) = self.request(adapter) else {
             return;
         };
         if self.binding(adapter).is_some() {
             return;
         }
-        let names = below.upper.iter().map(|&upper| device(upper)).collect();
-        let mut values = values(&below.values);
-        values.push(("UpperBindings".to_owned(), Value::Strings(names)));
-        let request = BindRequest {
-            nic: adapter,
-            values,
-            ..BindRequest::default()
-        };
         match host.bind(request) {
-            Ok(binding) => {
-                lock(&self.bindings)[adapter] = Some(binding);
-                host.restart_binding(binding);
-                host.wait_until("for the virtual miniports", 20 * US, START, |host| {
-                    below.upper.iter().all(|&upper| self.runs(host, upper))
-                });
-            }
+            Ok(binding) => self.bound(host, adapter, binding),
             Err(status) => lock(&self.refused).push((adapter, status)),
         }
+    }
+
+    fn bound(&self, host: &Host, adapter: usize, binding: u64) {
+        lock(&self.bindings)[adapter] = Some(binding);
+        host.restart_binding(binding);
+        host.wait_until("for the virtual miniports", 20 * US, START, |host| {
+            let mut above = self.shape.adapters[adapter].upper.iter();
+            above.all(|&upper| self.runs(host, upper))
+        });
     }
 
     fn runs(&self, host: &Host, upper: usize) -> bool {

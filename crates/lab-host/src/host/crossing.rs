@@ -83,7 +83,18 @@ impl Host {
             self.no_lock_held(api.name);
         }
         self.not_pageable(site, irql);
-        if !right {
+        let waits = ["Free", "Wait", "Sleep"]
+            .iter()
+            .any(|w| api.name.contains(w));
+        if (!right || waits) && self.in_shutdown() {
+            self.violate(
+                "DPE-3",
+                format!(
+                    "{} is called inside MiniportShutdownEx, at IRQL {irql}",
+                    api.name
+                ),
+            );
+        } else if !right {
             self.violate(
                 api.rule,
                 format!(
@@ -100,6 +111,14 @@ impl Host {
         if irql <= DISPATCH {
             self.engine.switch();
         }
+    }
+
+    /// DPE-3: a miniport that is told that the system stops frees nothing, waits for nothing,
+    /// and at HIGH_LEVEL calls only what is legal there.
+    fn in_shutdown(&self) -> bool {
+        let frames = self.local().frames.borrow();
+        let callback = frames.iter().rev().find(|f| f.callback);
+        callback.is_some_and(|f| f.name == "MiniportShutdownEx")
     }
 
     /// An import ends.
@@ -264,6 +283,7 @@ impl Host {
             site: 0,
         });
         let steps = self.steps_into(name, || self.callbacks(name).0);
+        let start = self.now();
         if steps {
             super::preempt::step_now();
         }
@@ -271,6 +291,7 @@ impl Host {
         if steps {
             self.steps_out();
         }
+        self.judge_duration(name, start);
         local.frames.borrow_mut().pop();
         let vp = self.vp();
         let status = [result & 0xFFFF_FFFF];
@@ -315,6 +336,17 @@ impl Host {
             }
         }
         result
+    }
+
+    /// BUG-1: handlers that hold up the stack and have nothing to wait for end promptly. Those
+    /// that wait for lists have limits of their own (SND-20, PBS-2, MPS-3).
+    fn judge_duration(&self, name: &str, began: u64) {
+        const LIMIT: u64 = 10_000_000_000;
+        const PROMPT: [&str; 3] = ["MiniportHaltEx", "MiniportPause", "ProtocolStatusEx"];
+        let took = self.now().saturating_sub(began);
+        if took > LIMIT && PROMPT.contains(&name) {
+            self.violate("BUG-1", format!("{name} took {} s", took / 1_000_000_000));
+        }
     }
 
     /// The last host calls, oldest first.

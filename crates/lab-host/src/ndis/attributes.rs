@@ -90,6 +90,53 @@ impl Host {
     }
 }
 
+impl Host {
+    /// ATR-10, ATR-12: asks a virtual miniport for every OID that it says it supports, or has to
+    /// for a feature that it shows.
+    pub fn walk_oids(&self, miniport: u64) {
+        let unknown = |status: i32| {
+            [
+                ndis_sys::NDIS_STATUS_NOT_SUPPORTED.0,
+                ndis_sys::NDIS_STATUS_INVALID_OID.0,
+            ]
+            .contains(&status)
+        };
+        let Some(facts) = self.miniport_facts(miniport) else {
+            return;
+        };
+        for (shown, name, oid) in [
+            (facts.rss, "RSS", ndis_sys::OID_GEN_RECEIVE_SCALE_PARAMETERS),
+            (
+                facts.offload,
+                "task offload",
+                ndis_sys::OID_TCP_OFFLOAD_PARAMETERS,
+            ),
+        ] {
+            if shown && unknown(self.oid(miniport, &super::OidCall::set(oid, &[])).status) {
+                self.violate(
+                    "ATR-12",
+                    format!("{name} is shown, and its OID {:#x} is not supported", oid.0),
+                );
+            }
+        }
+        for oid in facts.oids {
+            let asked = ndis_sys::NDIS_OID(oid);
+            let query = self
+                .oid(miniport, &super::OidCall::query(asked, 1024))
+                .status;
+            // What can only be set is asked with nothing, which changes nothing.
+            if unknown(query)
+                && unknown(self.oid(miniport, &super::OidCall::set(asked, &[])).status)
+            {
+                self.violate(
+                    "ATR-10",
+                    format!("OID {oid:#x} is in SupportedOidList and is answered {query:#x}"),
+                );
+            }
+        }
+    }
+}
+
 /// What a virtual miniport cannot have more of than the adapters below it (ATR-7, ATR-9,
 /// ATR-12).
 fn below(host: &Host, miniport: u64, a: &NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES) {

@@ -523,13 +523,11 @@ impl Host {
     /// PowerProfileChanged comes after the initialisation, with a ULONG, or with less: a driver
     /// looks at the length (DPE-2).
     fn tell_profile(&self, miniport: u64) {
-        let profile: &[u8] = match self.engine().random(3) {
-            0 => &[0, 0, 0, 0],
-            1 => &[1, 0, 0, 0],
-            _ => &[],
-        };
+        let profile = self.engine().random(2) as u32;
         let code = ndis_sys::NdisDevicePnPEventPowerProfileChanged.0;
-        self.device_event(miniport, code, profile);
+        for buffer in [&profile.to_ne_bytes()[..], &[]] {
+            self.device_event(miniport, code, buffer);
+        }
     }
 
     /// VMI-4: memory that is freed is the device context of a miniport.

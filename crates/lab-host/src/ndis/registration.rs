@@ -80,11 +80,10 @@ impl Host {
             self.devices_are_ready(object);
             let (miniport, protocol, associated) = self.ndis(|n| {
                 n.loaded.push((service.to_owned(), object));
-                let mut mine = n.drivers.values().filter(|d| d.driver_object == object);
-                let edge = mine.next();
+                let mine = || n.drivers.values().filter(|d| d.driver_object == object);
                 let protocol = n.protocols.values().any(|p| p.driver_object == object);
-                let associated = edge.is_some_and(|d| d.protocol.is_some());
-                (edge.is_some(), protocol, associated)
+                let associated = mine().any(|d| d.protocol.is_some());
+                (mine().next().is_some(), protocol, associated)
             });
             let missing = match role {
                 Role::Intermediate | Role::Miniport if !miniport => Some("miniport"),

@@ -13,6 +13,10 @@ const POOL_FLAG_PAGED: u64 = 0x100;
 
 /// Frees pool for any of the free functions; `tag` is checked when given.
 pub(crate) fn free_pool(host: &Host, address: u64, tag: Option<u32>, by: &str) {
+    let length = host.heap().find(address).map(|a| (a.address, a.len));
+    if let Some((_, len)) = length.filter(|(start, _)| *start == address) {
+        host.judge_device_context(address, len);
+    }
     let freed = host.heap().free(&host.arena, address);
     match freed {
         Ok(a) => {

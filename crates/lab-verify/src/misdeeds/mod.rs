@@ -17,7 +17,7 @@ use ndis_sys::{
     OID_GEN_STATISTICS, OID_GEN_VENDOR_ID, OID_GEN_XMIT_OK, OID_QOS_PARAMETERS,
 };
 
-use crate::plan::{Action, Adapter, Fault, Knobs, Plan, Request, Shape, Start};
+use crate::plan::{Action, Adapter, Fault, Knobs, Plan, Request, Setting, Shape, Start};
 use crate::play::{Outcome, Trouble, host, play};
 
 pub use misdeed::misdeeds::all;
@@ -68,6 +68,18 @@ pub const PLANS: Plans = &[
     ("small-sends", || tasks("small-sends", 64)),
     ("optional", optional),
     ("coalesced", coalesced),
+    ("two-idle", || two_with("two-idle", Vec::new())),
+    ("early", early),
+    ("attributes", || {
+        alone("attributes", vec![Action::AskAll { upper: 0 }])
+    }),
+    ("settings", settings),
+    ("sends", || alone("sends", vec![send(4), Action::Settle])),
+    ("vanish-idle", || {
+        alone("vanish-idle", vec![Action::Vanish { adapter: 0 }])
+    }),
+    ("shutdown", shutdown),
+    ("unload-bound", unload_bound),
 ];
 
 fn send(lists: u32) -> Action {
@@ -309,13 +321,54 @@ fn reset() -> Plan {
 
 /// Two adapters with a miniport each.
 fn two() -> Plan {
+    two_with("two", vec![send(4), receive(4)])
+}
+
+fn two_with(name: &str, middle: Vec<Action>) -> Plan {
     let mut shape = Shape::default();
     shape.miniports.push(shape.miniports[0].clone());
     shape.adapters.push(Adapter {
         upper: vec![1],
         ..Adapter::default()
     });
-    Plan::life("two", shape, vec![send(4), receive(4)])
+    Plan::life(name, shape, middle)
+}
+
+/// The adapter is there before `DriverEntry` is over.
+fn early() -> Plan {
+    let mut plan = alone("early", vec![send(4), receive(4)]);
+    plan.actions.insert(0, Action::BindEarly { adapter: 0 });
+    plan
+}
+
+/// The binding's key has a number that nobody asked for.
+fn settings() -> Plan {
+    let mut shape = Shape::default();
+    let values = &mut shape.adapters[0].values;
+    values.insert("Tune".into(), Setting::Integer(7));
+    Plan::life("settings", shape, Vec::new())
+}
+
+fn shutdown() -> Plan {
+    let shutdown = |bug_check| Action::Shutdown {
+        upper: 0,
+        bug_check,
+    };
+    alone(
+        "shutdown",
+        vec![send(4), Action::Settle, shutdown(false), shutdown(true)],
+    )
+}
+
+fn unload_bound() -> Plan {
+    Plan::new(
+        "unload-bound",
+        vec![
+            Action::Entry,
+            Action::Bind { adapter: 0 },
+            Action::UnloadBound,
+        ],
+    )
 }
 
 /// Nanoseconds.

@@ -260,6 +260,7 @@ api! { exports:
         let has = host.ndis(|n| n.bindings.get(&binding).and_then(|b| n.protocols.get(&b.protocol)).is_some_and(|p| p.chars.DirectOidRequestCompleteHandler.is_some()));
         if !has {
             host.violate("PTR-5", "NdisDirectOidRequest without ProtocolDirectOidRequestComplete".into());
+            return ndis_sys::NDIS_STATUS_NOT_SUPPORTED;
         }
         if host.fails("NdisDirectOidRequest") {
             return NDIS_STATUS_RESOURCES;

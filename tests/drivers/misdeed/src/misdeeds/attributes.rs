@@ -91,16 +91,18 @@ misdeeds! {
         General(|a| unsafe { a.SupportedOidList.write(OID_GEN_VLAN_ID) });
     "ATR-11" "half" in "bind": "supports half of the statistics" =>
         General(|a| a.SupportedStatistics &= 0xFF);
-    "ATR-12" "assist" in "bind": "shows hardware assistance that a virtual miniport lacks" =>
-        Initialize(|lane, handle, p| initialize(lane, handle, p, |lane, handle| {
-            register(lane, handle);
-            let status = show(lane, handle);
-            let mut words = [0_u64; 8];
-            let kind = NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_HARDWARE_ASSIST_ATTRIBUTES;
-            unsafe { words.as_mut_ptr().cast::<NDIS_OBJECT_HEADER>().write(header(kind, 1, 40)) };
-            crate::miniport::set(handle, words.as_mut_ptr());
-            status
-        }));
+    "ATR-12" "rss" in "attributes": "shows RSS and knows none of its requests" =>
+        General(|a| unsafe {
+            static mut RSS: Option<NDIS_RECEIVE_SCALE_CAPABILITIES> = None;
+            let mut rss = NDIS_RECEIVE_SCALE_CAPABILITIES::zeroed();
+            let size = size_of::<NDIS_RECEIVE_SCALE_CAPABILITIES>();
+            rss.Header = header(NDIS_OBJECT_TYPE_RSS_CAPABILITIES, 2, size);
+            rss.CapabilitiesFlags = NDIS_RSS_CAPS_HASH_TYPE_TCP_IPV4 | 1;
+            rss.NumberOfInterruptMessages = 1;
+            rss.NumberOfReceiveQueues = 1;
+            RSS = Some(rss);
+            a.RecvScaleCapabilities = (*(&raw mut RSS)).as_mut().map_or(null_mut(), |r| r);
+        });
     "ATR-13" "multicast" in "bind": "takes a multicast address for its own" =>
         General(|a| a.CurrentMacAddress[0] |= 1);
 
@@ -133,7 +135,7 @@ misdeeds! {
             let count = each(lists, |_| ());
             lane.enter(i64::from(count));
             let (passed, _) = split(lists, lane.binding());
-            unsafe { NdisSendNetBufferLists(lane.binding(), passed, 5, flags) };
+            unsafe { NdisSendNetBufferLists(lane.binding(), passed, 5, flags & !NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK) };
         });
     "PRT-2" "left" in "bind": "leaves a port that it allocated" =>
         Restart(|lane, parameters| {

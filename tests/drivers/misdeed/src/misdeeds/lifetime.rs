@@ -7,6 +7,7 @@ use core::sync::atomic::Ordering;
 use ndis_sys::*;
 
 use crate::bind::{clean_up, close, honest_unbind};
+use crate::data::honest_send;
 use crate::entry::{DRIVER, PROTOCOL, honest_unload};
 use crate::lane::{LANES, Lane, device};
 use crate::miniport::{
@@ -105,7 +106,10 @@ misdeeds! {
         });
 
     "HLT-1" "lock-held" in "bind"
-        implies ["IRQ-1: a held lock raises IRQL, where the call is not allowed at all"]:
+        implies [
+            "IRQ-1: a held lock raises IRQL, where the call is not allowed at all",
+            "IRQ-8: the halt runs inside, where IRQL is still raised",
+        ]:
         "takes a miniport down with a lock held" =>
         Withdraw(|lane| {
             let handle = lane.miniport();
@@ -147,8 +151,10 @@ misdeeds! {
             unsafe { (*event).InformationBuffer.cast::<u32>().read_volatile() };
             honest_device_event(lane, event);
         });
-    "DPE-3" "calls" in "shutdown": "calls NDIS while the system stops" =>
-        Shutdown(|lane, _| unsafe { NdisMPauseComplete(lane.miniport()) });
+    "DPE-3" "calls" in "shutdown": "calls NDIS at HIGH_LEVEL while the system stops" =>
+        Shutdown(|_, _| {
+            unsafe { NdisGetVersion() };
+        });
 
     "UNI-2" "device-left" in "load": "leaves a device" =>
         Associate(|| {
@@ -175,7 +181,11 @@ misdeeds! {
         Uninstall(|| unsafe { NdisDeregisterProtocolDriver(PROTOCOL.get()) }),
         Unload(|_| unsafe { NdisMDeregisterMiniportDriver(DRIVER.get()) });
 
-    "UNL-1" "miniport-left" in "bind": "unloads with a miniport that is not halted" =>
+    "UNL-1" "miniport-left" in "bind" implies [
+            "UNB-7: it was left when its adapter went",
+            "IFS-2: and so was its place in the interface stack",
+        ]:
+        "unloads with a miniport that is not halted" =>
         Unbind(|lane, _| unbind_alone(lane));
     "UNL-2" "wrong-order" in "load": "deregisters its miniport edge first" =>
         Unload(|_| unsafe {
@@ -183,7 +193,13 @@ misdeeds! {
             NdisDeregisterProtocolDriver(PROTOCOL.get());
         });
     "UNL-3" "lock-held" in "unload-bound"
-        implies ["IRQ-2: a held lock raises IRQL, where the call is not allowed at all"]:
+        implies [
+            "IRQ-2: a held lock raises IRQL, where the call is not allowed at all",
+            "IRQ-1: the unbind runs inside, where IRQL is still raised",
+            "IRQ-8: the unbind runs inside, where IRQL is still raised",
+            "IRQ-22: the unbind runs inside, where IRQL is still raised",
+            "HLT-1: the halt runs inside, where the lock is still held",
+        ]:
         "holds a lock over the deregistration, which unbinds" =>
         Unload(|_| unsafe {
             let mut lock = 0;
@@ -198,6 +214,12 @@ misdeeds! {
             honest_unload(object);
         });
 
+    "BUG-3" "sent-again" in "pended": "sends lists that the adapter still has" =>
+        Send(|lane, lists, port, flags| {
+            honest_send(lane, lists, port, flags);
+            let flags = flags & !NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK;
+            unsafe { NdisSendNetBufferLists(lane.binding(), lists, port, flags) };
+        });
     "BUG-1" "slow-halt" in "bind": "takes a minute for a halt" =>
         Halt(|lane, action| {
             for _ in 0..60 {

@@ -37,7 +37,10 @@ unsafe extern "efiapi" fn set_options(driver: NDIS_HANDLE, _: NDIS_HANDLE) -> ND
     let mut handlers = [0_u64; 16];
     let head = header(NDIS_OBJECT_TYPE_CO_MINIPORT_CHARACTERISTICS, 1, 96);
     unsafe {
-        handlers.as_mut_ptr().cast::<NDIS_OBJECT_HEADER>().write(head);
+        handlers
+            .as_mut_ptr()
+            .cast::<NDIS_OBJECT_HEADER>()
+            .write(head);
         NdisSetOptionalHandlers(driver, handlers.as_mut_ptr().cast());
     }
     NDIS_STATUS_SUCCESS
@@ -84,7 +87,8 @@ misdeeds! {
         Unload(|_| unsafe { NdisMDeregisterMiniportDriver(DRIVER.get()) });
     "DE-5" "not-associated" in "load": "does not associate the edges" =>
         Associate(|| ());
-    "DE-5" "wrong-way-round" in "load": "associates with the handles in the wrong order" =>
+    "DE-5" "wrong-way-round" in "load" implies ["DE-6: each is a handle of the wrong kind"]:
+        "associates with the handles in the wrong order" =>
         Associate(|| unsafe { NdisIMAssociateMiniport(PROTOCOL.get(), DRIVER.get()) });
     "DE-6" "invented-handle" in "load": "uses a handle that is next to its own" =>
         Unload(|object| {
