@@ -73,7 +73,7 @@ misdeeds! {
         Registration(|a| a.AttributeFlags |= NDIS_MINIPORT_ATTRIBUTES_REGISTER_BUGCHECK_CALLBACK);
     "ATR-5" "old-revision" in "bind": "sets general attributes of revision 1" =>
         General(|a| a.Header.Revision = 1);
-    "ATR-6" "wakes" in "bind": "says that it can wake the system" =>
+    "ATR-6" "wakes" in "wakes": "says that it can wake the system" =>
         General(|a| {
             if let Some(pm) = unsafe { a.PowerManagementCapabilitiesEx.as_mut() } {
                 pm.MinMagicPacketWakeUp = NdisDeviceStateD3;

@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering;
 use ndis_sys::*;
 
 use crate::bind::{clean_up, close, honest_unbind};
-use crate::data::honest_send;
+use crate::data::honest_receive;
 use crate::entry::{DRIVER, PROTOCOL, honest_unload};
 use crate::lane::{LANES, Lane, device};
 use crate::miniport::{
@@ -44,7 +44,8 @@ fn unbind_alone(lane: &Lane) -> NDIS_STATUS {
 }
 
 misdeeds! {
-    "VMI-1" "other-name" in "bind": "asks for a miniport that no binding lists" =>
+    "VMI-1" "other-name" in "bind"
+        implies ["BND-13: it says the same of what a bind asks for"]: "asks for a miniport that no binding lists" =>
         Request(|lane| {
             static NAME: [u16; 14] = wide(b"\\DEVICE\\NOBODY");
             let mut name = counted(&NAME);
@@ -109,6 +110,8 @@ misdeeds! {
         implies [
             "IRQ-1: a held lock raises IRQL, where the call is not allowed at all",
             "IRQ-8: the halt runs inside, where IRQL is still raised",
+            "LCK-6: the halt runs inside, where the lock is still held",
+            "LCK-8: the halt takes longer than a lock may be held",
         ]:
         "takes a miniport down with a lock held" =>
         Withdraw(|lane| {
@@ -199,6 +202,8 @@ misdeeds! {
             "IRQ-8: the unbind runs inside, where IRQL is still raised",
             "IRQ-22: the unbind runs inside, where IRQL is still raised",
             "HLT-1: the halt runs inside, where the lock is still held",
+            "LCK-6: the unbind runs inside, where the lock is still held",
+            "LCK-8: the unbind takes longer than a lock may be held",
         ]:
         "holds a lock over the deregistration, which unbinds" =>
         Unload(|_| unsafe {
@@ -214,11 +219,13 @@ misdeeds! {
             honest_unload(object);
         });
 
-    "BUG-3" "sent-again" in "pended": "sends lists that the adapter still has" =>
-        Send(|lane, lists, port, flags| {
-            honest_send(lane, lists, port, flags);
-            let flags = flags & !NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK;
-            unsafe { NdisSendNetBufferLists(lane.binding(), lists, port, flags) };
+    "BUG-3" "shown-again" in "kept": "indicates a list again that a protocol above still has" =>
+        Receive(|lane, lists, port, count, flags| {
+            honest_receive(lane, lists, port, count, flags);
+            if lane.scratch[1].fetch_add(1, Ordering::SeqCst) == 0 {
+                let miniport = lane.miniport();
+                unsafe { NdisMIndicateReceiveNetBufferLists(miniport, lists, port, count, flags) };
+            }
         });
     "BUG-1" "slow-halt" in "bind": "takes a minute for a halt" =>
         Halt(|lane, action| {
