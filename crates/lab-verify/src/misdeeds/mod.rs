@@ -74,6 +74,7 @@ pub const PLANS: Plans = &[
         alone("attributes", vec![Action::AskAll { upper: 0 }])
     }),
     ("settings", settings),
+    ("wakes", wakes),
     ("sends", || alone("sends", vec![send(4), Action::Settle])),
     ("vanish-idle", || {
         alone("vanish-idle", vec![Action::Vanish { adapter: 0 }])
@@ -347,6 +348,13 @@ fn settings() -> Plan {
     let values = &mut shape.adapters[0].values;
     values.insert("Tune".into(), Setting::Integer(7));
     Plan::life("settings", shape, Vec::new())
+}
+
+/// The adapter can wake the system.
+fn wakes() -> Plan {
+    let mut shape = Shape::default();
+    shape.adapters[0].wakes = true;
+    Plan::life("wakes", shape, Vec::new())
 }
 
 fn shutdown() -> Plan {
