@@ -162,6 +162,9 @@ pub struct Miniport {
     /// When it starts after it is asked for.
     #[serde(default, skip_serializing_if = "Start::is_default")]
     pub start: Start,
+    /// Percent of received chains that the protocol above keeps for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeps: Option<u8>,
     /// The protocol above sets no packet filter.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub silent: bool,

@@ -349,6 +349,9 @@ impl Stage {
                 name: format!("upper{index}"),
                 device: device(index),
                 window: 32,
+                hold: m
+                    .keeps
+                    .map_or(UpperConfig::default().hold, |k| f64::from(k) / 100.0),
                 packet_filter: if m.silent {
                     0
                 } else {

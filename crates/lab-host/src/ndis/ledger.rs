@@ -337,11 +337,10 @@ impl Host {
         match result {
             Ok(record) => {
                 self.check_read_only(list, &record);
-                if record.path != Path::Own {
-                    self.check_reserved(list, &record);
-                }
                 if record.path == Path::Own || checks::layout(self, list) != record.layout {
                     self.take_out(list);
+                } else {
+                    self.check_reserved(list, &record);
                 }
                 let down = matches!(to, Owner::Below(_));
                 let seal = self.seal(list);

@@ -50,7 +50,9 @@ pub const PLANS: Plans = &[
     ("halt", halt),
     ("reset", reset),
     ("two", two),
-    ("brief", || alone("brief", vec![send(8)])),
+    ("two-kept", two_kept),
+    ("lent-back", lent_back),
+    ("brief", || alone("brief", vec![send(8), sleep(1_000_000)])),
     ("unready", unready),
     ("unplugged", unplugged),
     ("cancel", || cancels("cancel")),
@@ -390,6 +392,35 @@ const fn cancel(id: u64) -> Action {
     Action::CancelSends { upper: 0, id }
 }
 
+/// Two adapters with a miniport each; nothing is lent.
+fn two_kept() -> Plan {
+    let mut plan = two();
+    plan.name = "two-kept".into();
+    for adapter in &mut plan.shape.adapters {
+        adapter.resources = 0;
+    }
+    let unbind = plan
+        .actions
+        .iter()
+        .position(|a| matches!(a, Action::Unbind { .. }));
+    plan.actions
+        .insert(unbind.unwrap_or_default(), Action::Settle);
+    plan
+}
+
+/// Everything is lent, and the protocol above keeps nothing.
+fn lent_back() -> Plan {
+    let mut shape = Shape::default();
+    shape.miniports[0].keeps = Some(0);
+    let receive = Action::Receive {
+        adapter: 0,
+        upper: 0,
+        lists: 8,
+        resources: Some(true),
+    };
+    Plan::life("lent-back", shape, vec![receive, Action::Settle])
+}
+
 /// Sends that cannot go on.
 fn unready() -> Plan {
     alone(
@@ -450,7 +481,11 @@ fn read_only() -> Plan {
     let mut shape = Shape::default();
     shape.adapters[0].read_only = 100;
     shape.adapters[0].resources = 0;
-    Plan::life("read-only", shape, vec![receive(8), receive(8)])
+    Plan::life(
+        "read-only",
+        shape,
+        vec![receive(8), Action::Settle, receive(8)],
+    )
 }
 
 /// Receives, and at once the end.
@@ -481,7 +516,11 @@ fn tasks(name: &str, large_send: u32) -> Plan {
 fn coalesced() -> Plan {
     let mut shape = Shape::default();
     shape.adapters[0].tasks.coalesce = true;
-    Plan::life("coalesced", shape, vec![receive(8), receive(8)])
+    Plan::life(
+        "coalesced",
+        shape,
+        vec![receive(8), Action::Settle, receive(8)],
+    )
 }
 
 /// Requests that a miniport may not know.

@@ -7,8 +7,8 @@ use core::sync::atomic::Ordering::SeqCst;
 use ndis_sys::*;
 
 use super::tools::{
-    at, behead, entry, first_apart, free, free_own, memory, once, own, pool_parameters, send_clone,
-    send_own, sent_clone, sent_own, take,
+    behead, data_of, entry, first_apart, free, free_own, memory, once, own, pool_parameters,
+    send_clone, send_own, sent_clone, sent_own, take,
 };
 use crate::bind::{clean_up, close, honest_unbind};
 use crate::data::{
@@ -122,7 +122,9 @@ fn complete_another(lane: &Lane, lists: *mut NET_BUFFER_LIST, flags: u32) {
     let last = lane.scratch[0].load(SeqCst);
     let mut back = false;
     each(lists, |list| back |= list as usize == last);
-    if last != 0 && !back && once(lane) {
+    if back {
+        lane.scratch[0].store(0, SeqCst);
+    } else if last != 0 && once(lane) {
         unsafe { NdisMSendNetBufferListsComplete(lane.miniport(), last as *mut _, 0) };
     }
     honest_sent(lane, lists, flags);
@@ -155,12 +157,23 @@ fn show(lane: &Lane, lists: *mut NET_BUFFER_LIST, count: i32, flags: u32) {
     };
 }
 
-/// The frame of a list.
-fn data_of(list: *mut NET_BUFFER_LIST) -> *mut u8 {
-    unsafe {
-        let buffer = (*list).FirstNetBuffer;
-        let start = (*(*buffer).CurrentMdl).MappedSystemVa.cast::<u8>();
-        start.add((*buffer).CurrentMdlOffset as usize)
+/// Does something else with the first received list that may be kept and go up; the rest goes
+/// its honest way.
+fn first_received(
+    lane: &Lane,
+    lists: *mut NET_BUFFER_LIST,
+    port: u32,
+    count: u32,
+    flags: u32,
+    act: impl FnOnce(*mut NET_BUFFER_LIST),
+) {
+    if is_lent(flags) || lane.refusal().is_some() || !once(lane) {
+        return honest_receive(lane, lists, port, count, flags);
+    }
+    let (first, rest) = behead(lists);
+    act(first);
+    if !rest.is_null() {
+        honest_receive(lane, rest, port, count - 1, flags);
     }
 }
 
@@ -207,7 +220,7 @@ misdeeds! {
             unsafe { NdisMSendNetBufferListsComplete(lane.miniport(), lists, 0) };
         });
 
-    "SND-5" "last-first" in "pended"
+    "SND-5" "last-first" in "pended" implies ["HOST-DATA: the frames overtake each other on the wire"]
     : "sends a chain in reverse" =>
         Send(|lane, lists, port, flags| {
             let (mut reversed, mut next) = (null_mut(), lists);
@@ -296,14 +309,11 @@ misdeeds! {
 
     "SND-14" "cancel-id-made-up" in "pended"
     : "sends a list of its own with a cancel id that NDIS gave no part of" =>
-        Send(|lane, lists, port, flags| {
-            if lane.refusal().is_none() && once(lane) {
-                send_own(lane, PROTOCOL.get(), 0, |list| unsafe {
-                    entry(list, NetBufferListCancelId).write((0xFF_usize << 56 | 1) as PVOID);
-                });
-            }
-            honest_send(lane, lists, port, flags);
-        }),
+        Send(|lane, lists, port, flags| first_apart(lane, lists, port, flags, |list| {
+            send_own(lane, list, PROTOCOL.get(), 0, |list| unsafe {
+                entry(list, NetBufferListCancelId).write((0xFF_usize << 56 | 1) as PVOID);
+            });
+        })),
         Sent(sent_own);
 
     "SND-15" "closed-under-a-cancel" in "cancel"
@@ -320,7 +330,7 @@ misdeeds! {
             honest_sent(lane, lists, flags);
         });
 
-    "SND-16" "success-after-close" in "brief"
+    "SND-16" "success-after-close" in "brief" implies ["UNB-7: the miniport that sends is there after the close"]
     : "completes a send with success when its adapter is closed" =>
         Send(|lane, lists, port, flags| first_apart(lane, lists, port, flags, |list| {
             lane.scratch[0].store(list as usize, SeqCst);
@@ -341,12 +351,7 @@ misdeeds! {
 
     "SND-17" "split-header" in "pended"
     : "sends a frame of its own with its MAC header in two MDLs" =>
-        Send(|lane, lists, port, flags| {
-            if lane.refusal().is_none() && once(lane) {
-                send_own(lane, PROTOCOL.get(), 6, |_| ());
-            }
-            honest_send(lane, lists, port, flags);
-        }),
+        Send(|lane, lists, port, flags| first_apart(lane, lists, port, flags, |list| send_own(lane, list, PROTOCOL.get(), 6, |_| ()))),
         Sent(sent_own);
 
     "SND-18" "loops-back" in "pended"
@@ -408,21 +413,28 @@ misdeeds! {
 
     "RCV-2" "lent-is-returned" in "lent"
     : "returns lists that were lent" =>
-        Receive(|lane, lists, _, _, _| give_back(lane, lists, false));
+        Receive(|lane, lists, port, count, flags| {
+            honest_receive(lane, lists, port, count, flags);
+            give_back(lane, lists, false);
+        });
 
-    "RCV-3" "lent-is-kept" in "lent"
+    "RCV-3" "lent-is-kept" in "lent-back"
     : "shows a clone of a lent list without saying that it is lent" =>
         Receive(|lane, lists, port, count, flags| {
-            if lane.refusal().is_none() && once(lane) {
-                unsafe {
-                    let clone = NdisAllocateCloneNetBufferList(lists, null_mut(), null_mut(), 0);
-                    NdisCopyReceiveNetBufferListInfo(clone, lists);
-                    (*clone).SourceHandle = lane.miniport();
-                    lane.scratch[0].store(clone as usize, SeqCst);
-                    show(lane, clone, 1, flags & !NDIS_RECEIVE_FLAGS_RESOURCES);
+            if !is_lent(flags) || lane.refusal().is_some() || !once(lane) {
+                return honest_receive(lane, lists, port, count, flags);
+            }
+            unsafe {
+                let clone = NdisAllocateCloneNetBufferList(lists, null_mut(), null_mut(), 0);
+                NdisCopyReceiveNetBufferListInfo(clone, lists);
+                (*clone).SourceHandle = lane.miniport();
+                lane.scratch[0].store(clone as usize, SeqCst);
+                show(lane, clone, 1, flags & !NDIS_RECEIVE_FLAGS_RESOURCES);
+                let rest = (*lists).Next;
+                if !rest.is_null() {
+                    honest_receive(lane, rest, port, count - 1, flags);
                 }
             }
-            honest_receive(lane, lists, port, count, flags);
         }),
         Returned(|lane, lists, flags| {
             let (found, rest) = take(lists, lane.scratch[0].load(SeqCst));
@@ -490,7 +502,7 @@ misdeeds! {
             }
         });
 
-    "RCV-9" "other-binding" in "two"
+    "RCV-9" "other-binding" in "two-kept"
     : "returns lists of one adapter to another" =>
         Returned(|lane, lists, flags| {
             let Some(other) = all().find(|other| !core::ptr::eq(*other, lane)) else {
@@ -503,16 +515,12 @@ misdeeds! {
 
     "RCV-10" "nothing-beside-it" in "kept"
     : "shows a clone without the information beside the original" =>
-        Receive(|lane, lists, port, count, flags| {
-            if lane.refusal().is_none() && once(lane) {
-                unsafe {
-                    let clone = NdisAllocateCloneNetBufferList(lists, null_mut(), null_mut(), 0);
-                    lend_one(lane, clone, flags);
-                    NdisFreeCloneNetBufferList(clone, 0);
-                }
-            }
-            honest_receive(lane, lists, port, count, flags);
-        });
+        Receive(|lane, lists, port, count, flags| first_received(lane, lists, port, count, flags, |list| unsafe {
+            let clone = NdisAllocateCloneNetBufferList(list, null_mut(), null_mut(), 0);
+            lend_one(lane, clone, 0);
+            NdisFreeCloneNetBufferList(clone, 0);
+            give_back(lane, list, false);
+        }));
 
     "RCV-11" "children-left" in "kept"
     : "returns a list that still counts a child" =>
@@ -532,26 +540,25 @@ misdeeds! {
     "RCV-13" "two-frames" in "kept"
     : "shows a list with two NET_BUFFERs" =>
         Receive(|lane, lists, port, count, flags| {
-            unsafe {
-                let second = (*lists).Next;
-                if !second.is_null() && lane.refusal().is_none() && once(lane) {
-                    let source = (*lists).SourceHandle;
-                    (*lists).Next = null_mut();
-                    (*(*lists).FirstNetBuffer).Next = (*second).FirstNetBuffer;
-                    lend_one(lane, lists, 0);
-                    (*(*lists).FirstNetBuffer).Next = null_mut();
-                    (*lists).Next = second;
-                    (*lists).SourceHandle = source;
-                }
+            let second = unsafe { (*lists).Next };
+            if second.is_null() {
+                return honest_receive(lane, lists, port, count, flags);
             }
-            honest_receive(lane, lists, port, count, flags);
+            first_received(lane, lists, port, count, flags, |list| unsafe {
+                let source = (*list).SourceHandle;
+                (*(*list).FirstNetBuffer).Next = (*second).FirstNetBuffer;
+                lend_one(lane, list, 0);
+                (*(*list).FirstNetBuffer).Next = null_mut();
+                (*list).SourceHandle = source;
+                give_back(lane, list, false);
+            });
         });
 
     "RCV-14" "before-the-filter" in "silent"
     : "shows a frame before a packet filter is set" =>
         Restart(|lane, parameters| {
             if once(lane) {
-                let (list, memory) = own(DRIVER.get(), 0);
+                let (list, memory) = own(DRIVER.get(), 0, null_mut());
                 lend_one(lane, list, 0);
                 free_own(list, memory);
             }
@@ -617,12 +624,7 @@ misdeeds! {
 
     "NBL-3" "pool-of-the-other-edge" in "pended"
     : "sends a list out of a pool of its miniport edge" =>
-        Send(|lane, lists, port, flags| {
-            if lane.refusal().is_none() && once(lane) {
-                send_own(lane, DRIVER.get(), 0, |_| ());
-            }
-            honest_send(lane, lists, port, flags);
-        }),
+        Send(|lane, lists, port, flags| first_apart(lane, lists, port, flags, |list| send_own(lane, list, DRIVER.get(), 0, |_| ()))),
         Sent(sent_own);
 
     "NBL-4" "clone-flags" in "pended"
@@ -754,17 +756,14 @@ misdeeds! {
 
     "OFF-1" "asks-too-much" in "pended"
     : "asks an adapter for a checksum that it does not offer" =>
-        Send(|lane, lists, port, flags| {
-            if lane.refusal().is_none() && once(lane) {
-                send_own(lane, PROTOCOL.get(), 0, |list| unsafe {
-                    entry(list, TcpIpChecksumNetBufferListInfo).write(0b101 as PVOID);
-                });
-            }
-            honest_send(lane, lists, port, flags);
-        }),
+        Send(|lane, lists, port, flags| first_apart(lane, lists, port, flags, |list| {
+            send_own(lane, list, PROTOCOL.get(), 0, |list| unsafe {
+                entry(list, TcpIpChecksumNetBufferListInfo).write(0b101 as PVOID);
+            });
+        })),
         Sent(sent_own);
 
-    "OFF-2" "changes-data" in "tasks"
+    "OFF-2" "changes-data" in "tasks" implies ["HOST-DATA: the frames arrive with other bytes"]
     : "offers checksums, and changes data on their way" =>
         Initialize(|lane, handle, parameters| {
             let status = honest_initialize(lane, handle, parameters);
@@ -772,7 +771,9 @@ misdeeds! {
             status
         }),
         Send(|lane, lists, port, flags| {
-            each(lists, |list| unsafe { *data_of(list).add(20) ^= 1 });
+            if lane.refusal().is_none() {
+                each(lists, |list| unsafe { *data_of(list).add(20) ^= 1 });
+            }
             honest_send(lane, lists, port, flags);
         }),
         Sent(|lane, lists, flags| {
@@ -782,14 +783,11 @@ misdeeds! {
 
     "OFF-3" "too-large" in "small-sends"
     : "asks for a large send that the adapter does not take" =>
-        Send(|lane, lists, port, flags| {
-            if lane.refusal().is_none() && once(lane) {
-                send_own(lane, PROTOCOL.get(), 0, |list| unsafe {
-                    entry(list, TcpLargeSendNetBufferListInfo).write(LARGE as PVOID);
-                });
-            }
-            honest_send(lane, lists, port, flags);
-        }),
+        Send(|lane, lists, port, flags| first_apart(lane, lists, port, flags, |list| {
+            send_own(lane, list, PROTOCOL.get(), 0, |list| unsafe {
+                entry(list, TcpLargeSendNetBufferListInfo).write(LARGE as PVOID);
+            });
+        })),
         Sent(sent_own);
 
     "OFF-4" "result-lost" in "tasks"
@@ -835,7 +833,10 @@ misdeeds! {
     : "shows no RSS, and accepts its parameters" =>
         General(|a| a.RecvScaleCapabilities = null_mut()),
         Oid(|lane, request| match oid(request) {
-            OID_GEN_RECEIVE_SCALE_PARAMETERS => NDIS_STATUS_SUCCESS,
+            OID_GEN_RECEIVE_SCALE_PARAMETERS => {
+                unsafe { (*request).SupportedRevision = 1 };
+                NDIS_STATUS_SUCCESS
+            }
             _ => honest_request(lane, request),
         });
 

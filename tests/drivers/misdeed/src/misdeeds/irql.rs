@@ -103,7 +103,20 @@ misdeeds! {
 
     "IRQ-7" "status-function" in "status"
     : "indicates a status at a device's IRQL" =>
-        Status(|lane, indication| at(DEVICE, || honest_status(lane, indication)));
+        Status(|lane, indication| {
+            let mut status = NDIS_STATUS_INDICATION::zeroed();
+            status.Header = header(
+                NDIS_OBJECT_TYPE_STATUS_INDICATION,
+                NDIS_STATUS_INDICATION_REVISION_1.0 as u8,
+                size_of::<NDIS_STATUS_INDICATION>(),
+            );
+            status.SourceHandle = lane.miniport();
+            status.StatusCode = NDIS_STATUS_MEDIA_SPECIFIC_INDICATION;
+            if super::tools::once(lane) {
+                at(DEVICE, || unsafe { NdisMIndicateStatusEx(lane.miniport(), &raw mut status) });
+            }
+            honest_status(lane, indication);
+        });
 
     "IRQ-8" "interface-function" in "bind"
     : "describes the interface stack at DISPATCH_LEVEL" =>
@@ -260,12 +273,12 @@ misdeeds! {
     "LCK-6" "released-in-order" in "bind"
     : "releases two locks in the order in which it took them" =>
         Restart(|lane, parameters| {
-            locks(|one, other| unsafe {
+            at(DISPATCH, || locks(|one, other| unsafe {
                 let old = KeAcquireSpinLockRaiseToDpc(one);
-                let inner = KeAcquireSpinLockRaiseToDpc(other);
-                KeReleaseSpinLock(one, inner);
-                KeReleaseSpinLock(other, old);
-            });
+                KeAcquireSpinLockAtDpcLevel(other);
+                KeReleaseSpinLock(one, old);
+                KeReleaseSpinLockFromDpcLevel(other);
+            }));
             honest_restart(lane, parameters)
         });
 

@@ -5,15 +5,15 @@ use core::sync::atomic::Ordering::SeqCst;
 
 use ndis_sys::*;
 
-use crate::data::{honest_send, honest_sent};
+use crate::data::{complete, honest_send, honest_sent};
 use crate::entry::DRIVER;
 use crate::lane::Lane;
 use crate::raw::{Plain, TAG, header};
 
 /// The IRQL at which devices interrupt, more or less.
 pub(super) const DEVICE: u8 = 5;
-/// Bytes of a frame of the driver's own.
-pub(super) const FRAME: usize = 96;
+/// Bytes of a frame of the driver's own, at most.
+const FRAME: usize = 256;
 /// Where it begins in its memory, behind what belongs to it.
 const AT: usize = 64;
 
@@ -156,29 +156,34 @@ pub(super) fn pool_parameters() -> NET_BUFFER_LIST_POOL_PARAMETERS {
     p
 }
 
-/// A list of the driver's own out of a pool that belongs to `owner`, with a frame that is cut
-/// into two MDLs at `cut`, if that is not zero. Its memory is what [`free_own`] wants.
-pub(super) fn own(owner: NDIS_HANDLE, cut: usize) -> (*mut NET_BUFFER_LIST, *mut u8) {
+/// A list of the driver's own out of a pool that belongs to `owner`, with a copy of a frame, if
+/// there is one, that is cut into two MDLs at `cut`, if that is not zero. Its memory is what
+/// [`free_own`] wants.
+pub(super) fn own(
+    owner: NDIS_HANDLE,
+    cut: usize,
+    of: *mut NET_BUFFER_LIST,
+) -> (*mut NET_BUFFER_LIST, *mut u8) {
     let memory = memory((AT + FRAME) as u32);
     let mut parameters = pool_parameters();
     unsafe {
         core::ptr::write_bytes(memory, 0, AT + FRAME);
         let frame = memory.add(AT);
-        // From and to, and a type that nobody knows.
-        frame.write(2);
-        frame.add(6).write(2);
-        frame.add(12).write(0x88);
-        frame.add(13).write(0xB5);
-        let first = if cut == 0 { FRAME } else { cut };
+        let mut length = 60;
+        if !of.is_null() {
+            length = ((*(*of).FirstNetBuffer).DataLength as usize).min(FRAME);
+            core::ptr::copy_nonoverlapping(data_of(of), frame, length);
+        }
+        let first = if cut == 0 { length } else { cut };
         let mdl = NdisAllocateMdl(DRIVER.get(), frame.cast(), first as u32);
         if cut != 0 {
-            let rest = (FRAME - cut) as u32;
+            let rest = (length - cut) as u32;
             (*mdl).Next = NdisAllocateMdl(DRIVER.get(), frame.add(cut).cast(), rest);
         }
         let pool = NdisAllocateNetBufferListPool(owner, &raw mut parameters);
         memory.cast::<NDIS_HANDLE>().write(pool);
         memory.cast::<*mut MDL>().add(1).write(mdl);
-        let list = NdisAllocateNetBufferAndNetBufferList(pool, 0, 0, mdl, 0, FRAME as _);
+        let list = NdisAllocateNetBufferAndNetBufferList(pool, 0, 0, mdl, 0, length as _);
         (list, memory)
     }
 }
@@ -199,14 +204,24 @@ pub(super) fn free_own(list: *mut NET_BUFFER_LIST, memory: *mut u8) {
     free(memory);
 }
 
-/// Sends a list of the driver's own.
+/// Where the frame of a list begins, which lies in one piece of memory.
+pub(super) fn data_of(list: *mut NET_BUFFER_LIST) -> *mut u8 {
+    unsafe {
+        let buffer = (*list).FirstNetBuffer;
+        let start = (*(*buffer).CurrentMdl).MappedSystemVa.cast::<u8>();
+        start.add((*buffer).CurrentMdlOffset as usize)
+    }
+}
+
+/// Sends a list of the driver's own with the frame of another one, and completes that.
 pub(super) fn send_own(
     lane: &Lane,
+    of: *mut NET_BUFFER_LIST,
     owner: NDIS_HANDLE,
     cut: usize,
     tweak: impl FnOnce(*mut NET_BUFFER_LIST),
 ) {
-    let (list, memory) = own(owner, cut);
+    let (list, memory) = own(owner, cut, of);
     lane.scratch[1].store(memory as usize, SeqCst);
     lane.scratch[0].store(list as usize, SeqCst);
     lane.enter(1);
@@ -215,6 +230,7 @@ pub(super) fn send_own(
         tweak(list);
         NdisSendNetBufferLists(lane.binding(), list, 0, 0);
     }
+    complete(lane, of, NDIS_STATUS_SUCCESS, false);
 }
 
 /// Frees it when it is back; what is honest with the others.
