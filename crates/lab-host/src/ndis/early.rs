@@ -23,13 +23,14 @@ impl Host {
 
     /// Offers them. Nothing was made to fail, so that the driver has no reason but that it is
     /// not ready.
-    pub(crate) fn bind_now(&self) {
+    pub(crate) fn bind_now(&self, options: bool) {
         for request in self.ndis(|n| std::mem::take(&mut n.early.wanted)) {
             let nic = request.nic;
             let result = self.bind(request);
             if let Err(status) = result {
                 self.violate(
-                    "DE-7",
+                    // After its options it has said that it is ready.
+                    if options { "SO-4" } else { "DE-7" },
                     format!("a bind inside NdisRegisterProtocolDriver fails with {status:#x}: the driver is not ready for it"),
                 );
             }

@@ -388,7 +388,7 @@ api! { exports:
             }
         }
         host.put(handle, protocol, "NdisProtocolHandle");
-        host.bind_now();
+        host.bind_now(c.SetOptionsHandler.is_some());
         NDIS_STATUS_SUCCESS
     }
 

@@ -10,12 +10,12 @@ use super::tools::{
     behead, data_of, entry, first_apart, free, free_own, memory, once, own, pool_parameters,
     send_clone, send_own, sent_clone, sent_own, take,
 };
-use crate::bind::{clean_up, close, honest_unbind};
+use crate::bind::{clean_up, close, honest_bind, honest_unbind};
 use crate::data::{
     complete, give_back, honest_cancel, honest_receive, honest_returned, honest_send, honest_sent,
     split,
 };
-use crate::entry::{DRIVER, PROTOCOL};
+use crate::entry::{DRIVER, PROTOCOL, is_associated};
 use crate::lane::{Lane, all, device};
 use crate::miniport::{honest_halt, honest_initialize, honest_restart, initialize, name, withdraw};
 use crate::raw::{CONTEXT_BYTES, Plain, TAG, counted, each, header, pop, wide};
@@ -97,6 +97,11 @@ unsafe extern "efiapi" fn options_too_early(_: NDIS_HANDLE, _: NDIS_HANDLE) -> N
 /// MiniportSetOptions with a structure of a protocol's.
 unsafe extern "efiapi" fn options_of_others(handle: NDIS_HANDLE, _: NDIS_HANDLE) -> NDIS_STATUS {
     options(handle, NDIS_OBJECT_TYPE_CO_PROTOCOL_CHARACTERISTICS)
+}
+
+/// ProtocolSetOptions that sets none.
+unsafe extern "efiapi" fn no_options(_: NDIS_HANDLE, _: NDIS_HANDLE) -> NDIS_STATUS {
+    NDIS_STATUS_SUCCESS
 }
 
 fn options(handle: NDIS_HANDLE, kind: u8) -> NDIS_STATUS {
@@ -821,6 +826,17 @@ misdeeds! {
     "SO-3" "options-leak" in "load"
     : "fails MiniportSetOptions, and keeps memory" =>
         Miniport(|c| c.SetOptionsHandler = Some(options_that_leak));
+
+    "SO-4" "not-ready-yet" in "early"
+    : "has its options set, and refuses a bind until its registration has returned" =>
+        Protocol(|c| c.SetOptionsHandler = Some(no_options)),
+        Bind(|context, parameters| {
+            if is_associated() {
+                honest_bind(context, parameters)
+            } else {
+                NDIS_STATUS_FAILURE
+            }
+        });
 
     "RSS-1" "hash-lost" in "kept"
     : "shows lists without the hash that they came with" =>
