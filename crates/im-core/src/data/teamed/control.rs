@@ -81,8 +81,10 @@ struct Core<T: Bond> {
     working: bool,
     /// What is planned.
     plan: Plan,
-    /// What of it was shown above.
-    shown: Plan,
+    /// The link that was shown above.
+    shown: Option<u64>,
+    /// The table in force was made for a plan in which somebody distributes.
+    spreads: bool,
     /// What lists are spread by.
     adopted: Plan,
     /// A member's gate may have opened or closed since.
@@ -233,6 +235,13 @@ impl<T: Bond> Core<T> {
     fn is_in_line(&self) -> bool {
         !self.again && same_way(self.plan, self.adopted)
     }
+
+    /// The link to be shown now. A link goes at once; it comes when the table that lists are
+    /// spread by has members, so that nobody who sees it sends in vain.
+    fn link_due(&self) -> Option<u64> {
+        let link = self.plan.link;
+        link.filter(|_| self.spreads || self.shown.is_some())
+    }
 }
 
 /// Whether lists are spread alike by two plans.
@@ -258,8 +267,8 @@ fn link(speed: Option<u64>) -> Link {
 enum Next {
     /// Nothing.
     Nothing,
-    /// The first plan is shown, the second one is to be.
-    Plan(Plan, Plan),
+    /// This link is to be shown.
+    Link(Option<u64>),
     /// Something from the list.
     Todo(Todo),
 }
@@ -277,23 +286,21 @@ fn work_off<T: Bond>(team: &Team<T>, upper: &Upper<T>, running: &Running<T>) {
     loop {
         let next = {
             let mut core = running.core.lock();
-            let (before, plan) = (core.shown, core.plan);
-            if before == plan {
+            let due = core.link_due();
+            if core.shown == due {
                 let todo = core.todo.pop();
                 core.working = todo.is_some();
                 todo.map_or(Next::Nothing, Next::Todo)
             } else {
-                core.shown = plan;
-                Next::Plan(before, plan)
+                core.shown = due;
+                Next::Link(due)
             }
         };
         match next {
             Next::Nothing => return,
-            Next::Plan(before, plan) => {
-                if plan.link != before.link {
-                    team.set_link(link(plan.link));
-                    show_link(upper);
-                }
+            Next::Link(due) => {
+                team.set_link(link(due));
+                show_link(upper);
             }
             Next::Todo(Todo::Send(slot, length, frame)) => {
                 let frame = frame.get(..usize::from(length)).unwrap_or(&[]);
@@ -350,9 +357,20 @@ fn on_work<T: Bond>(place: &Place<T>) {
     carry_out(unsafe { place.0.as_ref() });
 }
 
-/// Brings the data path in line with the plan, flow by flow in order.
+/// Brings the data path in line with the plan, and shows above what was waiting for that.
 /// IRQL = PASSIVE_LEVEL.
 fn carry_out<T: Bond>(team: &Team<T>) {
+    bring_in_line(team);
+    state(team).control.inside(|running| {
+        // SAFETY: (VMI-4) stopped before the miniport's settings go.
+        let upper = unsafe { running.upper.as_ref() };
+        work_off(team, upper, running);
+    });
+}
+
+/// Brings the data path in line with the plan, flow by flow in order.
+/// IRQL = PASSIVE_LEVEL.
+fn bring_in_line<T: Bond>(team: &Team<T>) {
     let control = &state(team).control;
     let _one = control.moves.lock();
     control.inside(|running| {
@@ -380,6 +398,7 @@ fn carry_out<T: Bond>(team: &Team<T>) {
             };
             table.set_members(plan.distribute);
             let moved = moves::adopt(upper, table);
+            running.core.lock().spreads = plan.distribute != 0;
             for slot in slots(moved.late) {
                 let (kind, value) = (EventKind::FlowMoveLate, u64::from(slot));
                 team.driver.event(kind, 0, value);
@@ -433,7 +452,8 @@ pub(super) fn start<T: Bond>(upper: &Upper<T>, mac: Mac) -> Result<()> {
             },
             working: false,
             plan: Plan::default(),
-            shown: Plan::default(),
+            shown: None,
+            spreads: false,
             adopted: Plan::default(),
             again: false,
             armed: None,
