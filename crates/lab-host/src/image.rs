@@ -435,6 +435,11 @@ impl Image {
         }
     }
 
+    /// Says where its function table is.
+    pub(crate) fn set_function_table(&mut self, at: u32, len: u32) {
+        self.function_table = (at, len);
+    }
+
     /// Writes into the pristine bytes.
     pub(crate) fn poke(&mut self, at: usize, bytes: &[u8]) {
         self.pristine[at..at + bytes.len()].copy_from_slice(bytes);

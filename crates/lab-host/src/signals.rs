@@ -1,4 +1,4 @@
-//! Who handles the signals that traps raise.
+//! Who handles the signals that traps and faults of drivers raise.
 //!
 //! Instructions of an image are only replaced by breakpoints when somebody in the process
 //! catches them: the command's own handler, which says so by [`announce`], or the small one
@@ -26,7 +26,8 @@ pub(crate) fn handled() -> bool {
     HANDLED.load(Ordering::Acquire)
 }
 
-/// Installs a handler for traps, unless one was announced. Once per process.
+/// Installs a handler for traps and for instructions that the host carries out or makes exceptions
+/// of, unless one was announced. Once per process.
 ///
 /// # Errors
 /// What the system says.
@@ -39,12 +40,13 @@ pub fn install() -> io::Result<()> {
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = handle as *const () as usize;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-    // SAFETY: `handle` has the signature of a SA_SIGINFO handler.
-    if unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, std::ptr::null_mut()) } == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
+    for signal in [libc::SIGTRAP, libc::SIGSEGV, libc::SIGFPE, libc::SIGILL] {
+        // SAFETY: `handle` has the signature of a SA_SIGINFO handler.
+        if unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
     }
+    Ok(())
 }
 
 /// Gives the calling thread a stack for our handler, the first time.
@@ -78,17 +80,22 @@ pub(crate) fn prepare_thread() {
     unsafe { libc::sigaltstack(&raw const stack, std::ptr::null_mut()) };
 }
 
-extern "C" fn handle(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel passes a ucontext to a SA_SIGINFO handler.
-    let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
+extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel passes both to a SA_SIGINFO handler.
+    let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
     let rsp = context.uc_mcontext.gregs[libc::REG_RSP as usize] as u64;
     // Whoever is on a stack of an arena holds a processor.
-    if arena::is_any(rsp) && Vp::current().host().trapped(&mut context.uc_mcontext) {
-        return;
+    if arena::is_any(rsp) {
+        let host = Vp::current().host();
+        if (signal == libc::SIGTRAP && host.trapped(&mut context.uc_mcontext))
+            || host.faulted(signal, info, context)
+        {
+            return;
+        }
     }
     // Not ours: let it end the process as if there were no handler.
     // SAFETY: restores the default disposition.
-    unsafe { libc::signal(libc::SIGTRAP, libc::SIG_DFL) };
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
     // SAFETY: sends the signal to this very thread; it is taken when the handler returns.
-    unsafe { libc::raise(libc::SIGTRAP) };
+    unsafe { libc::raise(signal) };
 }

@@ -250,6 +250,7 @@ impl Host {
     /// Takes an image that a test made.
     #[cfg(test)]
     pub(crate) fn adopt(&self, image: Image) {
+        self.write_stubs().expect("the stub area");
         image.restore(&self.arena).expect("the image area");
         let image = Arc::new(image);
         self.images.lock().expect("images").push(Arc::clone(&image));

@@ -16,6 +16,8 @@
 pub(crate) mod context;
 mod handler;
 mod raise;
+#[cfg(test)]
+mod tests;
 mod unwind;
 
 use context::Context;
