@@ -463,11 +463,13 @@ fn functions(file: &PeFile64<'_>, base: u64, memory: &[u8]) -> Vec<(u64, u64)> {
             entry[i + 3],
         ]))
     };
-    table
+    let mut list: Vec<(u64, u64)> = table
         .chunks_exact(12)
         .map(|entry| (base + word(entry, 0), base + word(entry, 4)))
         .filter(|(start, end)| start < end && *end <= base + memory.len() as u64)
-        .collect()
+        .collect();
+    list.sort_unstable();
+    list
 }
 
 /// Gives the stack cookie a value, as the loader does: code that finds the one that the linker

@@ -94,11 +94,41 @@ pub(super) fn explore(image: &Image) -> Found {
         found.leaders.extend(&more);
         follow(image, &mut found, more);
     }
+    tables(image, &mut found);
     found.leaders.extend(&found.functions);
     let known = &found.instructions;
     found.leaders.retain(|at| known.contains_key(at));
     found.functions.retain(|at| known.contains_key(at));
     found
+}
+
+/// The function with unwind information that holds an address.
+fn function_of(image: &Image, at: u64) -> Option<(u64, u64)> {
+    let behind = image.functions.partition_point(|f| f.0 <= at);
+    let function = *image.functions.get(behind.checked_sub(1)?)?;
+    (at < function.1).then_some(function)
+}
+
+/// Where the jumps through tables lead in functions whose instructions are all known.
+fn tables(image: &Image, found: &mut Found) {
+    let jumps: Vec<u64> = found
+        .instructions
+        .iter()
+        .filter(|(_, i)| {
+            i.flow_control() == FlowControl::IndirectBranch && i.op0_kind() == OpKind::Register
+        })
+        .map(|(&at, _)| at)
+        .collect();
+    for at in jumps {
+        let Some(function) = function_of(image, at) else {
+            continue;
+        };
+        let targets = table(image, found, &[at], Some(function));
+        found.leaders.extend(&targets);
+        if !targets.is_empty() {
+            found.tables.insert(at, targets);
+        }
+    }
 }
 
 /// First instructions of gaps that decode exactly up to what follows them.
@@ -128,10 +158,15 @@ fn gaps(image: &Image, found: &Found, start: u64, end: u64, more: &mut Vec<u64>)
             }
         }
         // Padding between blocks is no code of its own.
-        let padding = decode(image, at)
-            .is_some_and(|i| matches!(i.mnemonic(), Mnemonic::Int3 | Mnemonic::Nop));
-        if to == next && !padding {
-            more.push(at);
+        let mut from = at;
+        while let Some(i) = decode(image, from)
+            && matches!(i.mnemonic(), Mnemonic::Int3 | Mnemonic::Nop)
+            && from < next
+        {
+            from = i.next_ip();
+        }
+        if to == next && from < next {
+            more.push(from);
         }
         at = next;
     }
@@ -176,12 +211,16 @@ fn follow(image: &Image, found: &mut Found, mut work: Vec<u64>) {
                     }
                 }
                 FlowControl::IndirectBranch => {
-                    let targets = table(image, found, &run);
-                    for &to in &targets {
-                        lead(found, to);
-                    }
-                    if !targets.is_empty() {
-                        found.tables.insert(at, targets);
+                    // Where unwind information says how far the function goes, its gaps are
+                    // surer than what a table of unknown length leads to.
+                    if function_of(image, at).is_none() {
+                        let targets = table(image, found, &run, None);
+                        for &to in &targets {
+                            lead(found, to);
+                        }
+                        if !targets.is_empty() {
+                            found.tables.insert(at, targets);
+                        }
                     }
                     break;
                 }
@@ -218,8 +257,10 @@ fn inside_another(found: &Found, at: u64) -> bool {
 }
 
 /// Where the jump at the end of `run` may lead: a table of 32-bit offsets whose address the
-/// code before it takes, from that address (LLVM) or from the image's base (Microsoft).
-fn table(image: &Image, found: &Found, run: &[u64]) -> Vec<u64> {
+/// code before it takes, from that address (LLVM) or from the image's base (Microsoft). Within
+/// a function whose instructions are known it ends where an entry leads elsewhere; without
+/// one, it has as many entries as the comparison before it allows.
+fn table(image: &Image, found: &Found, run: &[u64], function: Option<(u64, u64)>) -> Vec<u64> {
     let bytes = image.pristine();
     let entry = |at: u64| -> Option<i64> {
         let from = usize::try_from(at.checked_sub(image.base)?).ok()?;
@@ -245,22 +286,36 @@ fn table(image: &Image, found: &Found, run: &[u64]) -> Vec<u64> {
                 .map(|(_, i)| i),
         );
     }
+    let mut most = if function.is_some() { TABLE } else { 0 };
     for i in before {
         if i.mnemonic() == Mnemonic::Lea && i.is_ip_rel_memory_operand() {
             bases.push(i.ip_rel_memory_address());
         } else if i.memory_index_scale() == 4 && i.op1_kind() == OpKind::Memory {
             offsets.push(i.memory_displacement64());
+        } else if function.is_none()
+            && most == 0
+            && i.mnemonic() == Mnemonic::Cmp
+            && i.op0_kind() == OpKind::Register
+            && is_immediate(i.op1_kind())
+        {
+            most = i.immediate(1).saturating_add(1).min(TABLE);
         }
     }
     for base in bases {
         for &offset in &offsets {
             let from = base.wrapping_add(offset);
-            // Offsets lead into the function's section, at instructions, and not at itself.
-            let targets: Vec<u64> = (0..TABLE)
+            let sound = |to: u64| match function {
+                Some((start, end)) => {
+                    to >= start && to < end && found.instructions.contains_key(&to)
+                }
+                None => {
+                    image.is_code(to) && !inside_another(found, to) && decode(image, to).is_some()
+                }
+            };
+            let targets: Vec<u64> = (0..most)
                 .map_while(|n| {
                     let to = base.wrapping_add_signed(entry(from.checked_add(4 * n)?)?);
-                    (image.is_code(to) && !inside_another(found, to) && decode(image, to).is_some())
-                        .then_some(to)
+                    sound(to).then_some(to)
                 })
                 .collect();
             if !targets.is_empty() {
@@ -269,4 +324,17 @@ fn table(image: &Image, found: &Found, run: &[u64]) -> Vec<u64> {
         }
     }
     Vec::new()
+}
+
+const fn is_immediate(kind: OpKind) -> bool {
+    matches!(
+        kind,
+        OpKind::Immediate8
+            | OpKind::Immediate8to16
+            | OpKind::Immediate8to32
+            | OpKind::Immediate8to64
+            | OpKind::Immediate16
+            | OpKind::Immediate32
+            | OpKind::Immediate32to64
+    )
 }

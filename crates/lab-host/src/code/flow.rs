@@ -22,8 +22,6 @@ struct Flow<'a> {
     names: Vec<Arc<str>>,
     /// Functions that are one jump through a slot.
     thunks: BTreeMap<u64, u16>,
-    /// Loads of a slot into a register whose value was called through.
-    used: BTreeSet<u64>,
     calls: Vec<CallSite>,
 }
 
@@ -44,7 +42,6 @@ pub(super) fn calls(image: &Image, found: &Found) -> Vec<CallSite> {
         slots,
         names,
         thunks: BTreeMap::new(),
-        used: BTreeSet::new(),
         calls: Vec::new(),
     };
     for &at in &found.functions {
@@ -190,8 +187,7 @@ impl Flow<'_> {
         let mut factory = InstructionInfoFactory::new();
         let found = self.found;
         let mut state: State = [None; 16];
-        // Who loaded what is in the registers: a load that is called through is not `Taken`.
-        let mut called: BTreeSet<u16> = BTreeSet::new();
+        // A load whose value the function calls through is not `Taken`.
         let mut loads: Vec<(Instruction, u16, u64)> = Vec::new();
         let mut function = 0;
         let mut reached: BTreeSet<(u64, u16)> = BTreeSet::new();
@@ -199,7 +195,6 @@ impl Flow<'_> {
         for (&at, i) in &found.instructions {
             if found.functions.contains(&at) {
                 function = at;
-                called.clear();
             }
             if let Some(known) = states.get(&at) {
                 state = *known;
@@ -253,8 +248,6 @@ impl Flow<'_> {
         for (i, n, function) in loads {
             if !reached.contains(&(function, n)) {
                 self.site(&i, n, How::Taken);
-            } else {
-                self.used.insert(i.ip());
             }
         }
         // A thunk that data points to: the function that is called through that data.

@@ -185,33 +185,63 @@ fn a_displaced_instruction_reaches_the_same_memory() {
     );
 }
 
+/// `cmp ecx, n - 1; ja` to the `ret` at the end, then a jump through the table at 0x3000 (over
+/// the slots, which these images do not use), then `rdtsc; ret`, `cpuid; ret`, and
+/// `mov eax, 0x310F; ret`, which has the bytes of a `rdtsc` in its number.
+fn switch(microsoft: bool, n: u8) -> (Vec<u8>, [i32; 3]) {
+    let mut code = vec![0x83, 0xF9, n - 1, 0x77];
+    let jump = code.len();
+    code.push(0);
+    code.extend([0x48, 0x8D, 0x15]);
+    let end = code.len() as i32 + 4;
+    let base = if microsoft { 0 } else { 0x3000 };
+    code.extend((base - 0x1000 - end).to_le_bytes());
+    if microsoft {
+        // mov eax, [rdx + rcx*4 + 0x3000]
+        code.extend([0x8B, 0x84, 0x8A, 0, 0x30, 0, 0]);
+    } else {
+        // movsxd rax, [rdx + rcx*4]
+        code.extend([0x48, 0x63, 0x04, 0x8A]);
+    }
+    code.extend([0x48, 0x01, 0xD0, 0xFF, 0xE0]);
+    let mut cases = [0; 3];
+    for (case, bytes) in cases.iter_mut().zip([
+        &[0x0F, 0x31, 0xC3][..],
+        &[0x0F, 0xA2, 0xC3],
+        &[0xB8, 0x0F, 0x31, 0, 0, 0xC3],
+    ]) {
+        *case = 0x1000 + code.len() as i32 - base;
+        code.extend_from_slice(bytes);
+    }
+    code[jump] = (code.len() - 1 - jump - 1) as u8;
+    (code, cases)
+}
+
 #[test]
-fn jump_tables_of_both_kinds_are_followed() {
-    // lea rdx, [rip + table]; movsxd rax, [rdx + rcx*4]; add rax, rdx; jmp rax
-    let mut code = vec![0x48, 0x8D, 0x15, 0xF9, 0x1F, 0, 0];
-    code.extend([0x48, 0x63, 0x04, 0x8A, 0x48, 0x01, 0xD0, 0xFF, 0xE0]);
-    code.extend([0x0F, 0x31, 0xC3]); // 16: rdtsc; ret
-    code.extend([0x0F, 0xA2, 0xC3]); // 19: cpuid; ret
-    let mut image = image(&code);
-    // The table lies at 0x3000 (over the slots, which this image does not use).
-    let table: Vec<u8> = [16_i32, 19, 0x7000_0000]
-        .iter()
-        .flat_map(|to| (to - 0x2000).to_le_bytes())
-        .collect();
-    image.poke(0x3000, &table);
-    let found = Code::of(&image);
-    assert_eq!(found.special.len(), 2, "{:x?}", found.special);
-    // lea rdx, [rip + image base]; mov eax, [rdx + rcx*4 + 0x3000]; add rax, rdx; jmp rax
-    let mut code = vec![0x48, 0x8D, 0x15];
-    code.extend((-0x1007_i32).to_le_bytes());
-    code.extend([
-        0x8B, 0x84, 0x8A, 0, 0x30, 0, 0, 0x48, 0x01, 0xD0, 0xFF, 0xE0,
-    ]);
-    code.extend([0x0F, 0x31, 0xC3]); // 19: rdtsc; ret
-    let mut image = super::tests::image(&code);
-    image.poke(0x3000, &[0x1000_i32 + 19, 0].map(i32::to_le_bytes).concat());
-    assert_eq!(
-        Code::of(&image).special,
-        [(BASE + 0x1000 + 19, Special::Rdtsc)]
-    );
+fn jump_tables_of_both_kinds_are_followed_and_no_further() {
+    for microsoft in [false, true] {
+        for unwind in [false, true] {
+            let (code, [one, two, three]) = switch(microsoft, 2);
+            let mut image = image(&code);
+            // Two entries; behind them is what would lead into the middle of an instruction.
+            let table = [one, two, three + 1].map(i32::to_le_bytes).concat();
+            image.poke(0x3000, &table);
+            let at = BASE + 0x1000;
+            let end = at + code.len() as u64;
+            if unwind {
+                image.functions.push((at, end));
+            }
+            let found = Code::of(&image);
+            let kinds: Vec<Special> = found.special.iter().map(|s| s.1).collect();
+            assert_eq!(
+                kinds,
+                [Special::Rdtsc, Special::Cpuid],
+                "{microsoft} {unwind}"
+            );
+            // With unwind information the third case is found without an entry of its own.
+            let third = end - 6;
+            assert_eq!(found.is_instruction(third), unwind);
+            assert!(!found.is_instruction(third + 1));
+        }
+    }
 }

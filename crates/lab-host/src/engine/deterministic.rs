@@ -491,7 +491,7 @@ impl Engine for Deterministic {
             };
             // At DISPATCH_LEVEL the processor is this task's, though not marked so while it runs.
             let at = inner.cpu;
-            let pinned = std::mem::replace(&mut inner.cpus[at].pinned, Some(id));
+            let pinned = inner.cpus[at].pinned.replace(id);
             if Vp::current().irql() < DISPATCH {
                 inner.cpus[at].pinned = None;
             }

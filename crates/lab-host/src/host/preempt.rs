@@ -427,7 +427,7 @@ fn pending(why: Why, at: u64, context: &libc::mcontext_t) -> Pending {
 }
 
 /// Sets or clears the trap flag of the calling thread.
-#[inline(always)]
+#[inline]
 fn trap_flag(on: bool) {
     // SAFETY: only the trap flag changes. While it is set, each instruction raises a signal
     // that the handler takes (`can_preempt` asked for one) until the driver's code is left.

@@ -184,8 +184,7 @@ fn seen_before(k: u64) -> u32 {
         assert_eq!(host.get::<u32>(word, "word"), 5);
         host.sleep(1000);
     });
-    let seen = *seen.lock().expect("seen");
-    seen
+    *seen.lock().expect("seen")
 }
 
 #[test]

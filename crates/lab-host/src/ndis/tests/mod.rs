@@ -1,5 +1,6 @@
 //! The NDIS part as a whole, with small drivers of host code between its two ends.
 
+mod digest;
 mod driver;
 mod many;
 mod rules;
