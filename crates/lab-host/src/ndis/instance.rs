@@ -157,6 +157,9 @@ impl Ndis {
     }
 }
 
+/// How long requests may hold up the halt of their miniport.
+const OID_LIMIT: u64 = 60_000_000_000;
+
 impl Host {
     /// Makes a virtual device known to the machine. If the driver has asked for it already, it
     /// starts as `start` says.
@@ -625,6 +628,10 @@ impl Host {
         self.disturb();
         self.detach_uppers(miniport);
         self.pause_miniport(miniport);
+        // NDIS halts a miniport when the requests that it has are complete.
+        self.wait_until("for the last requests", 10_000, OID_LIMIT, |h| {
+            h.ndis(|n| !n.has_requests(miniport))
+        });
         let found = self.ndis(|n| {
             let m = n.miniports.get_mut(&miniport)?;
             m.state = EdgeState::Closing;

@@ -156,6 +156,14 @@ pub(crate) struct Requests {
     pub(crate) stuck: bool,
 }
 
+impl super::Ndis {
+    /// Whether a request to a virtual miniport is under way.
+    pub(crate) fn has_requests(&self, miniport: u64) -> bool {
+        let mut active = self.oids.active.values();
+        active.any(|a| a.target == Target::Miniport(miniport))
+    }
+}
+
 fn write_request(host: &Host, at: u64, buffer: u64, call: &OidCall, id: u64) {
     // SAFETY: plain data of the ABI; all zero is a value of it.
     let mut r: NDIS_OID_REQUEST = unsafe { std::mem::zeroed() };
