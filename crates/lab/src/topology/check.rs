@@ -16,8 +16,8 @@ use super::problem::Report;
 use super::raw::{self, ConfigValueText, File};
 use super::{
     Adapter, Binding, Capability, Carrier, ConfigValue, Engine, Generator, Host, Lab, Medium,
-    Miniport, NdisVersion, Place, Replay, Sink, Stack, Topology, Wire, images, ports, stacking,
-    teams, timeline,
+    Miniport, NdisVersion, Place, Replay, Sink, Stack, Topology, Variant, Wire, images, ports,
+    stacking, teams, timeline,
 };
 
 /// Versions that the host can pretend to be.
@@ -395,7 +395,23 @@ pub(super) fn check(file: &Path, mut raw: File, report: &mut Report) -> Topology
         .iter()
         .map(|raw| generator(raw, &names, report))
         .collect();
+    let mut known = Once::new();
+    for variant in &raw.variants {
+        let name = variant.name.get_ref();
+        known.claim(name.clone(), variant.name.span(), report, |line| {
+            format!("variant `{name}` is there already, in line {line}")
+        });
+    }
     Topology {
+        variants: raw
+            .variants
+            .into_iter()
+            .map(|variant| Variant {
+                name: variant.name.into_inner(),
+                properties: values(variant.properties),
+                values: values(variant.values),
+            })
+            .collect(),
         file: file.to_owned(),
         timeline: timeline::check(&mut raw.timeline, &names, report),
         lab,

@@ -109,6 +109,8 @@ pub struct Topology {
     pub switches: Vec<Switch>,
     /// Images in place of the lab's adapters and protocols.
     pub images: Vec<Image>,
+    /// Other configurations in which `verify` judges the driver.
+    pub variants: Vec<Variant>,
 }
 
 /// `[[image]]`: a driver that is an adapter's or the protocol above a miniport.
@@ -118,6 +120,17 @@ pub struct Image {
     pub name: String,
     /// The `.sys`, relative to the topology; the command line can name another.
     pub file: PathBuf,
+}
+
+/// `[[variant]]`: a configuration beside that of the file.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Variant {
+    /// Its name.
+    pub name: String,
+    /// Values that every miniport has.
+    pub properties: BTreeMap<String, ConfigValue>,
+    /// Values that every binding has.
+    pub values: BTreeMap<String, ConfigValue>,
 }
 
 /// `[lab]`: settings of the run. The command line overrides each.

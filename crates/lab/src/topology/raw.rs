@@ -239,6 +239,16 @@ impl<'de> Deserialize<'de> for ConfigValueText {
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Variant {
+    pub name: Spanned<String>,
+    #[serde(default)]
+    pub properties: BTreeMap<String, ConfigValueText>,
+    #[serde(default)]
+    pub values: BTreeMap<String, ConfigValueText>,
+}
+
 /// The whole file.
 #[derive(Default)]
 pub(super) struct File {
@@ -256,11 +266,12 @@ pub(super) struct File {
     pub teams: Vec<Team>,
     pub switches: Vec<Switch>,
     pub images: Vec<Image>,
+    pub variants: Vec<Variant>,
     /// A table could not be read at all: what refers to it is not at fault.
     pub incomplete: bool,
 }
 
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "lab",
     "adapter",
     "wire",
@@ -275,6 +286,7 @@ const SECTIONS: [&str; 14] = [
     "team",
     "switch",
     "image",
+    "variant",
 ];
 
 /// Reads the file's tables. Returns nothing if the text is no TOML: what a
@@ -315,6 +327,7 @@ pub(super) fn read(text: &str, report: &mut Report) -> Option<File> {
             "team" => file.teams = tables_of(section, &place, &value, report),
             "switch" => file.switches = tables_of(section, &place, &value, report),
             "image" => file.images = tables_of(section, &place, &value, report),
+            "variant" => file.variants = tables_of(section, &place, &value, report),
             "binding" => file.bindings = tables_of(section, &place, &value, report),
             "host" => file.hosts = tables_of(section, &place, &value, report),
             "generator" => file.generators = tables_of(section, &place, &value, report),
@@ -340,7 +353,8 @@ pub(super) fn read(text: &str, report: &mut Report) -> Option<File> {
         + file.timeline.len()
         + file.teams.len()
         + file.switches.len()
-        + file.images.len();
+        + file.images.len()
+        + file.variants.len();
     file.incomplete = tables < tables_before;
     Some(file)
 }

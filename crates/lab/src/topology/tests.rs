@@ -235,7 +235,7 @@ fn a_file_that_cannot_be_read() {
 #[test]
 fn messages_begin_with_the_file() {
     let bad = parse("a = 1\nb = 2\n").expect_err("unknown sections");
-    let sections = "lab, adapter, wire, miniport, ports, binding, host, generator, sink, replay, timeline, team, switch";
+    let sections = "lab, adapter, wire, miniport, ports, binding, host, generator, sink, replay, timeline, team, switch, image, variant";
     assert_eq!(
         bad.to_string(),
         format!(
@@ -257,7 +257,7 @@ fn unknown_section_and_key() {
     assert_eq!(
         changed("[[adapter]]", "[[adaptor]]")[0],
         "2:3: unknown section `adaptor`; did you mean `adapter`? (allowed: lab, adapter, wire, \
-         miniport, ports, binding, host, generator, sink, replay, timeline, team, switch)"
+         miniport, ports, binding, host, generator, sink, replay, timeline, team, switch, image, variant)"
     );
     assert_eq!(
         changed("wire = \"w0\"", "wire = \"w0\"\nmtuu = 1500"),
