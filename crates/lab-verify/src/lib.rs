@@ -12,6 +12,7 @@ pub mod faults;
 pub mod generate;
 pub mod ledger;
 pub mod misdeeds;
+pub mod number;
 pub mod plan;
 pub mod plans;
 pub mod play;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::faults::{Book, Site, failing};
 use crate::generate::generate;
+use crate::number::Number;
 use crate::plan::{Fault, Plan, Shape};
 use crate::play::{Outcome, Player};
 use crate::{plans, shrink};
@@ -41,6 +42,16 @@ impl Suite {
             Self::Faults => "faults",
             Self::Vanish => "vanish",
             Self::Schedules => "schedules",
+        }
+    }
+
+    /// Its place in a [`Number`].
+    pub const fn code(self) -> u64 {
+        match self {
+            Self::Plans => 1,
+            Self::Faults => 2,
+            Self::Vanish => 3,
+            Self::Schedules => 4,
         }
     }
 
@@ -85,8 +96,8 @@ impl Default for Effort {
 pub struct Failure {
     /// In which suite.
     pub suite: Suite,
-    /// The play's number in it.
-    pub number: u64,
+    /// The number that replays it.
+    pub number: Number,
     /// Ids of what went wrong.
     pub ids: BTreeSet<String>,
     /// The first finding's text, or how it ended.
@@ -151,8 +162,12 @@ pub struct Runner<'a> {
     /// How much is done.
     pub effort: Effort,
     book: Book,
-    /// Plays before this number are left out: another process has done them.
+    /// Says in numbers of plays which driver and configuration they are of.
+    pub tag: u16,
+    /// Plays before this are left out: another process has done them.
     pub from: u64,
+    /// This play is looked for, and none is played.
+    sought: Option<(u64, Option<Plan>)>,
     /// Told before each play: its number, of how many, the plan.
     #[expect(clippy::type_complexity, reason = "one place")]
     pub before: Box<dyn FnMut(u64, u64, &Plan) + 'a>,
@@ -166,7 +181,9 @@ impl<'a> Runner<'a> {
             player,
             shape,
             effort,
+            tag: 0,
             from: 0,
+            sought: None,
             before: Box::new(|_, _, _| {}),
         }
     }
@@ -195,6 +212,28 @@ impl<'a> Runner<'a> {
         Ok(report)
     }
 
+    /// The plan of a play's number, without playing it (but what the suite has to know first).
+    ///
+    /// # Errors
+    /// When the image cannot be restored.
+    pub fn plan(&mut self, number: Number) -> std::io::Result<Option<Plan>> {
+        let Some(suite) = number.suite() else {
+            return Ok(None);
+        };
+        if suite == Suite::Schedules {
+            return Ok(Some(generate(number.0, &self.shape)));
+        }
+        self.effort.seed = number.play() >> 32;
+        self.sought = Some((number.play() & 0xffff_ffff, None));
+        self.run(suite)?;
+        Ok(self.sought.take().and_then(|(_, plan)| plan))
+    }
+
+    /// The seed of suites whose plays are numbered.
+    const fn base(&self) -> u64 {
+        self.effort.seed & 0xffff
+    }
+
     /// One play, judged; whether the suite goes on.
     fn judge(
         &mut self,
@@ -203,6 +242,12 @@ impl<'a> Runner<'a> {
         plan: &Plan,
         report: &mut Report,
     ) -> std::io::Result<bool> {
+        if let Some((sought, found)) = &mut self.sought {
+            if *sought == number {
+                *found = Some(plan.clone());
+            }
+            return Ok(found.is_none());
+        }
         if number < self.from {
             return Ok(true);
         }
@@ -220,6 +265,11 @@ impl<'a> Runner<'a> {
         if report.failures.iter().any(|failure| failure.ids == ids) {
             return Ok(true);
         }
+        let play = match suite {
+            Suite::Schedules => plan.seed,
+            _ => self.base() << 32 | number,
+        };
+        let number = Number::new(self.tag, suite, play);
         let failure = self.shrunk(suite, number, plan, &outcome)?;
         report.failures.push(failure);
         Ok(report.failures.len() < self.effort.enough)
@@ -236,7 +286,7 @@ impl<'a> Runner<'a> {
     fn shrunk(
         &self,
         suite: Suite,
-        number: u64,
+        number: Number,
         plan: &Plan,
         outcome: &Outcome,
     ) -> std::io::Result<Failure> {
@@ -279,7 +329,7 @@ impl<'a> Runner<'a> {
                 for seed in 0..SEEDS {
                     let mut plan = plan.clone();
                     plan.knobs.manner = manner;
-                    plan.seed = derive(self.effort.seed, seed);
+                    plan.seed = derive(self.base(), seed);
                     if !self.judge(Suite::Plans, (number, of), &plan, report)? {
                         return Ok(());
                     }
@@ -308,7 +358,7 @@ impl<'a> Runner<'a> {
             }
             number += 1;
         }
-        let mut chance = Chance::new(derive(self.effort.seed, 1));
+        let mut chance = Chance::new(derive(self.base(), 1));
         for pair in 0..self.effort.pairs {
             let one = &cases[chance.below(cases.len() as u64) as usize];
             let same: Vec<&Fault> = cases
@@ -318,7 +368,7 @@ impl<'a> Runner<'a> {
                 .collect();
             let other = same[chance.below(same.len() as u64) as usize];
             let mut plan = failing(&all[one.0], &[one.1.clone(), other.clone()]);
-            plan.seed = derive(self.effort.seed, pair);
+            plan.seed = derive(self.base(), pair);
             if !self.judge(Suite::Faults, (number, of), &plan, report)? {
                 return Ok(());
             }
@@ -343,7 +393,7 @@ impl<'a> Runner<'a> {
                         actions: vec![beside, Action::Vanish { adapter }],
                     };
                     cut.name = format!("{}, adapter {adapter} vanishes at {at}", cut.name);
-                    cut.seed = derive(self.effort.seed, number);
+                    cut.seed = derive(self.base(), number);
                     if !self.judge(Suite::Vanish, (number, of), &cut, report)? {
                         return Ok(());
                     }
@@ -357,7 +407,9 @@ impl<'a> Runner<'a> {
     fn schedules(&mut self, report: &mut Report) -> std::io::Result<()> {
         let of = self.effort.schedules;
         for number in 0..of {
-            let plan = generate(derive(self.effort.seed, number), &self.shape);
+            let seed = derive(self.effort.seed, number);
+            let number_of = Number::new(self.tag, Suite::Schedules, seed);
+            let plan = generate(number_of.0, &self.shape);
             if !self.judge(Suite::Schedules, (number, of), &plan, report)? {
                 return Ok(());
             }
