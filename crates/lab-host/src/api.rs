@@ -5,6 +5,8 @@
 //! `extern "win64"` thunk that an image's import table is bound to, and the entry in the
 //! module's table.
 
+use std::sync::{Mutex, PoisonError};
+
 use crate::host::Host;
 use crate::vp::Vp;
 
@@ -72,6 +74,21 @@ impl Word for ndis_sys::NTSTATUS {
     }
 }
 
+/// Functions that a driver of this process has called, each once.
+static CALLED: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
+
+/// The first call of a function in this process.
+pub(crate) fn first_call(name: &'static str) {
+    let mut called = CALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    called.push(name);
+}
+
+/// Functions that drivers of this process have called so far.
+pub fn called() -> Vec<&'static str> {
+    let called = CALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    called.clone()
+}
+
 /// The host that the calling driver code belongs to.
 pub(crate) fn host<'a>() -> &'a Host {
     Vp::current().host()
@@ -97,6 +114,12 @@ macro_rules! api {
                     thunk: 0,
                 };
                 let $host = $crate::api::host();
+                static CALLED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+                if !CALLED.load(std::sync::atomic::Ordering::Relaxed)
+                    && !CALLED.swap(true, std::sync::atomic::Ordering::Relaxed)
+                {
+                    $crate::api::first_call(stringify!($name));
+                }
                 let here = 0_u8;
                 $host.enter(&API, &[$($crate::api::Word::word($arg)),*], &raw const here as u64);
                 let result = if $host.leaves_out(&API) {

@@ -125,6 +125,8 @@ pub struct Report {
     pub hit: BTreeSet<Site>,
     /// Hits that no instruction of the image explains: function and where it was called.
     pub strange: BTreeSet<(String, u32)>,
+    /// Functions of the host that the driver called, and callbacks that it got.
+    pub called: BTreeSet<String>,
     /// Faults that were injected.
     pub injected: u64,
     /// Crossings between driver and host.
@@ -146,6 +148,7 @@ impl Report {
         }
         self.hit.extend(other.hit.iter().cloned());
         self.strange.extend(other.strange.iter().cloned());
+        self.called.extend(other.called.iter().cloned());
         self.injected += other.injected;
         self.crossings += other.crossings;
         self.virtual_ns += other.virtual_ns;
@@ -208,6 +211,8 @@ impl<'a> Runner<'a> {
         }
         report.hit = self.book.hit().clone();
         report.strange.clone_from(&self.book.strange);
+        let called = lab_host::called().into_iter();
+        report.called.extend(called.map(str::to_owned));
         report.wall = began.elapsed();
         Ok(report)
     }
@@ -281,6 +286,11 @@ impl<'a> Runner<'a> {
         report.injected += outcome.failed;
         report.crossings += outcome.crossings;
         report.virtual_ns += outcome.virtual_ns;
+        for name in self.player.host.callbacks_called() {
+            if !report.called.contains(name) {
+                report.called.insert(name.to_owned());
+            }
+        }
     }
 
     fn shrunk(

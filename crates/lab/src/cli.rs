@@ -59,6 +59,10 @@ Exit codes:
 pub enum Command {
     /// Run a packaged driver in its topology and judge it
     Run(Run),
+    /// Judge a driver by every rule, every fault and many schedules
+    Verify(Verify),
+    /// Play what `verify` found again, exactly as it was
+    Replay(Replay),
     /// List what a driver image imports and what the lab lacks of it
     Imports(Imports),
     /// Measure what a frame costs with 1 to 4,094 ports, in ratio to a driver with one
@@ -158,6 +162,89 @@ impl From<Engine> for topology::Engine {
             Engine::Realtime => Self::RealTime,
         }
     }
+}
+
+/// `lab verify`.
+#[derive(Debug, Args)]
+#[command(after_help = VERIFY_CODES)]
+pub struct Verify {
+    /// Package directory, or a .sys file
+    #[arg(value_name = "PACKAGE or FILE.sys")]
+    pub target: PathBuf,
+    /// Topology file [default: the one in the package; without one, one miniport on one adapter]
+    #[arg(long, value_name = "FILE")]
+    pub topology: Option<PathBuf>,
+    /// Service of a bare image's protocol edge [default: the file's name]
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// Only this suite (plans, faults, vanish, schedules); may be given again
+    #[arg(long = "suite", value_name = "NAME")]
+    pub suites: Vec<String>,
+    /// Seed of every choice: a number, 0x…, or `random` [default: 0x5eed]
+    #[arg(long, value_name = "N", value_parser = seed)]
+    pub seed: Option<u64>,
+    /// Generated plans, each with a schedule of its own, for each configuration
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    pub schedules: u64,
+    /// Pairs of calls that fail, for each configuration
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    pub pairs: u64,
+    /// Child processes at a time
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub jobs: u8,
+    /// Folder for the shortest scenario of each failure
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// One JSON document on stdout; text for people goes to stderr
+    #[arg(long)]
+    pub json: bool,
+    /// Seconds without any sign of life after which the driver hangs
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub watchdog: Duration,
+}
+
+const VERIFY_CODES: &str = "\
+Exit codes:
+  0    clean: no rule broken, and every fault site reached or explained
+  1    rules broken, or a fault site that nothing reaches and nothing explains
+  2    wrong usage or bad input
+  3    the driver crashed or hung in a play
+  4    the lab itself failed
+  130  interrupted by Ctrl-C (128 + signal number)";
+
+/// `lab replay`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes:\n  0  the play is clean\n  1  rules are broken\n  2  wrong usage or bad input\n  3  the driver crashes or hangs\n  4  the play does not repeat, or the lab failed"
+)]
+pub struct Replay {
+    /// Number of a play, or a scenario file
+    #[arg(value_name = "NUMBER or FILE.toml")]
+    pub what: String,
+    /// Package directory, or a .sys file
+    #[arg(value_name = "PACKAGE or FILE.sys")]
+    pub target: Option<PathBuf>,
+    /// Packages among which the one is found that a number is of
+    #[arg(long, value_name = "DIR")]
+    pub among: Vec<PathBuf>,
+    /// Topology file [default: the one in the package]
+    #[arg(long, value_name = "FILE")]
+    pub topology: Option<PathBuf>,
+    /// Service of a bare image's protocol edge [default: the file's name]
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// How often it is played; all plays must be the same, crossing by crossing
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub times: u32,
+    /// Lines of the trace that are shown, the last ones; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    pub trace: usize,
+    /// Print the plan as a scenario file
+    #[arg(long)]
+    pub plan: bool,
+    /// One JSON document on stdout; text for people goes to stderr
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `lab imports`.

@@ -29,15 +29,21 @@ pub fn check_scenario(name: &str) -> Result<(), Trouble> {
     if scenarios().any(|known| known == name) {
         return Ok(());
     }
-    let near = scenarios()
-        .map(|known| (strsim::jaro_winkler(known, name), known))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| format!("did you mean `{name}`? "))
+    let near = nearest(name, scenarios())
+        .map(|name| format!("did you mean `{name}`? "))
         .unwrap_or_default();
     let all: Vec<_> = scenarios().collect();
     Err(Trouble::input(format!("there is no scenario `{name}`"))
         .hint(format!("{near}--scenario takes one of {}", all.join(", "))))
+}
+
+/// The known word that is most like one that is not known, if any is.
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|known| (strsim::jaro_winkler(known, word), known))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
 }
 
 /// Runs the job. The results go out as events.

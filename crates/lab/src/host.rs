@@ -143,6 +143,8 @@ pub fn config(job: &RunJob) -> Config {
 /// code; then this may wait for ever, and the parent ends it.)
 pub struct Witness {
     host: &'static Host,
+    /// The process goes on after a fault of the driver.
+    lasting: bool,
 }
 
 // SAFETY: what a witness reads of the host lies behind a lock or is atomic; the
@@ -154,7 +156,18 @@ unsafe impl Sync for Witness {}
 impl Witness {
     /// A witness for a host that lives as long as the process.
     pub fn new(host: &'static Host) -> Self {
-        Self { host }
+        Self {
+            host,
+            lasting: false,
+        }
+    }
+
+    /// The same where a fault of the driver ends its run and not the process.
+    pub fn lasting(host: &'static Host) -> Self {
+        Self {
+            host,
+            lasting: true,
+        }
     }
 
     fn stack(&self, rip: u64, rsp: u64, rbp: u64) -> Option<StackSnapshot> {
@@ -182,6 +195,14 @@ impl Faults for Witness {
     fn resume(&self, signal: i32, info: &libc::siginfo_t, context: &mut libc::ucontext_t) -> bool {
         (signal == libc::SIGTRAP && self.host.trapped(&mut context.uc_mcontext))
             || self.host.faulted(signal, info, context)
+    }
+
+    fn lasts(&self) -> bool {
+        self.lasting
+    }
+
+    fn go_on(&self) {
+        self.host.give_up_task();
     }
 
     fn died(&self, signal: i32, address: u64, context: &libc::ucontext_t) {

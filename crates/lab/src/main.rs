@@ -23,6 +23,8 @@ fn main() -> ExitCode {
         Command::BenchTeam(options) => lab::bench::team::run(&options),
         Command::Compare(options) => lab::compare::run(&options),
         Command::Exercise(options) => lab::exercise::run(&options),
+        Command::Verify(options) => lab::verify::run(&options),
+        Command::Replay(options) => lab::replay::run(&options),
         Command::Imports(options) => lab::imports::run(&options),
         Command::Probe { probe: which } => probe(which),
     };

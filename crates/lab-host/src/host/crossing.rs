@@ -367,6 +367,12 @@ impl Host {
             .collect()
     }
 
+    /// Callbacks that were called since the start.
+    pub fn callbacks_called(&self) -> Vec<&'static str> {
+        let ring = self.ring.lock().expect("ring");
+        ring.callbacks.keys().copied().collect()
+    }
+
     /// How often a callback of this name was called, and the number of its last crossing:
     /// of two callbacks, the one with the larger number was called later.
     pub fn callbacks(&self, name: &str) -> (u64, u64) {

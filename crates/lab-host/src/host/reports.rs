@@ -182,6 +182,14 @@ impl Host {
         hits
     }
 
+    /// Stops the task for good that the calling thread ran when its driver code faulted, and
+    /// the run with it, which ends as dead: the process goes on with [`Host::reset`]. Only on the
+    /// deterministic engine, where a run has one thread.
+    pub fn give_up_task(&self) -> ! {
+        self.crashed.store(true, Ordering::Relaxed);
+        self.engine.abandon()
+    }
+
     fn in_task(&self) -> Option<&Vp> {
         // A task runs on this thread exactly when its stack is one of the arena's.
         let here = 0_u8;

@@ -61,9 +61,17 @@ pub trait Faults: Send + Sync {
     fn resume(&self, signal: i32, info: &libc::siginfo_t, context: &mut libc::ucontext_t) -> bool;
 
     /// The driver is dead, or hangs if the signal is [`ASK`] or SIGXCPU; tell
-    /// whoever should know. Called at most once, on that thread but no longer in the
-    /// handler. Only a hang may have interrupted the host's own code.
+    /// whoever should know. Called on that thread but no longer in the handler, once unless
+    /// the process goes on. Only a hang may have interrupted the host's own code.
     fn died(&self, signal: i32, address: u64, context: &libc::ucontext_t);
+
+    /// Whether the process goes on without the task whose driver code died.
+    fn lasts(&self) -> bool {
+        false
+    }
+
+    /// Goes on without it.
+    fn go_on(&self) {}
 }
 
 static RECORD: AtomicI32 = AtomicI32::new(-1);
@@ -237,6 +245,10 @@ extern "C" fn testify() -> ! {
     let case = unsafe { &*case };
     if let Some(faults) = FAULTS.get() {
         faults.died(case.signal, case.address, &case.context);
+        if faults.lasts() && !matches!(case.signal, ASK | libc::SIGXCPU | libc::SIGSYS) {
+            DYING.store(0, Ordering::Release);
+            faults.go_on();
+        }
     }
     leave();
 }

@@ -48,7 +48,7 @@ fn take() -> io::Result<Taken> {
     let job: ChildJob = serde_json::from_str(&text)?;
     let verbosity = match &job.work {
         Work::Run(run) => run.verbosity,
-        Work::Probe(_) => 0,
+        Work::Verify(_) | Work::Replay(_) | Work::Probe(_) => 0,
     };
     let reporter = Arc::new(Reporter::new(File::from(inherited(FD_EVENTS)?), verbosity));
     let crash = inherited(FD_CRASH)?;
@@ -87,6 +87,8 @@ impl Taken {
         }
         let result = match job.work {
             Work::Probe(which) => probe::run(which, &reporter),
+            Work::Verify(verify) => crate::verify::child::run(&verify, files, &reporter),
+            Work::Replay(replay) => crate::replay::child(&replay, files, &reporter),
             Work::Run(run) => crate::drive::drive(&run, files, &reporter),
         };
         match result {

@@ -73,6 +73,10 @@ impl Default for Limits {
 pub enum Work {
     /// Load the driver and run scenarios.
     Run(Box<RunJob>),
+    /// Judge the driver: one suite of `lab verify`.
+    Verify(Box<crate::verify::VerifyJob>),
+    /// Play one plan again.
+    Replay(Box<crate::replay::ReplayJob>),
     /// Try the confinement or the crash path itself; used by tests and `lab doctor`.
     Probe(Probe),
 }

@@ -1,0 +1,185 @@
+//! What `lab verify` shows.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use lab_verify::suite::Report;
+use serde::Serialize;
+
+use super::{Document, Part, Subject};
+use crate::render::{Table, grouped};
+
+/// A rule and what became of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct RuleRow {
+    /// Its area: the letters of its ids.
+    pub area: String,
+    /// Rules of it that the host watches over.
+    pub watched: u64,
+    /// Of them broken, with how often.
+    pub violated: BTreeMap<String, u64>,
+}
+
+/// Rules by area. Ids that no table has are the host's own.
+pub fn rules(total: &Report) -> Vec<RuleRow> {
+    let mut rows: BTreeMap<String, RuleRow> = BTreeMap::new();
+    let area = |id: &str| id.rsplit_once('-').map_or(id, |(area, _)| area).to_owned();
+    for rule in lab_host::rules::table() {
+        let area = area(&rule.id);
+        let row = rows.entry(area.clone()).or_insert_with(|| RuleRow {
+            area,
+            watched: 0,
+            violated: BTreeMap::new(),
+        });
+        row.watched += 1;
+    }
+    for (id, count) in &total.broken {
+        let area = area(id);
+        let row = rows.entry(area.clone()).or_insert_with(|| RuleRow {
+            area,
+            watched: 0,
+            violated: BTreeMap::new(),
+        });
+        row.violated.insert(id.clone(), *count);
+    }
+    rows.into_values().collect()
+}
+
+/// Where text goes: stdout, or stderr when that carries the document.
+pub struct Screen {
+    json: bool,
+    bars: MultiProgress,
+    open: BTreeMap<String, ProgressBar>,
+    terminal: bool,
+}
+
+impl Screen {
+    /// A screen.
+    pub fn new(json: bool) -> Self {
+        Self {
+            json,
+            bars: MultiProgress::new(),
+            open: BTreeMap::new(),
+            terminal: std::io::stderr().is_terminal(),
+        }
+    }
+
+    fn say(&self, text: &str) {
+        let mut out: Box<dyn std::io::Write> = if self.json {
+            Box::new(std::io::stderr())
+        } else {
+            Box::new(std::io::stdout())
+        };
+        // Nobody reading is no reason to stop.
+        let _ = self.bars.suspend(|| writeln!(out, "{text}"));
+    }
+
+    /// What is judged.
+    pub fn introduce(&self, subject: &Subject) {
+        self.say(&format!(
+            "{} ({}), sha256 {}",
+            subject.name, subject.service, subject.sha256
+        ));
+        let variants: Vec<&str> = subject.shapes.iter().map(|(name, _)| &**name).collect();
+        if variants.len() > 1 {
+            self.say(&format!(
+                "configurations: the topology's{}",
+                variants.join(", ")
+            ));
+        }
+    }
+
+    /// How far a suite is.
+    pub fn progress(&mut self, what: &str, done: u64, of: u64) {
+        if !self.terminal {
+            return;
+        }
+        let bars = &self.bars;
+        let bar = self.open.entry(what.to_owned()).or_insert_with(|| {
+            let style = ProgressStyle::with_template("{msg:32} {wide_bar} {pos}/{len} {eta}");
+            let bar = bars.add(ProgressBar::new(of));
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_message(what.to_owned());
+            bar
+        });
+        bar.set_length(of);
+        bar.set_position(done);
+    }
+
+    /// A suite is over.
+    pub fn part(&mut self, part: &Part) {
+        let name = match &*part.variant {
+            "" => part.suite.name().to_owned(),
+            variant => format!("{variant}: {}", part.suite.name()),
+        };
+        if let Some(bar) = self.open.remove(&name) {
+            bar.finish_and_clear();
+        }
+        let report = &part.report;
+        let seconds = report.wall.as_secs_f64();
+        self.say(&format!(
+            "  {name:32} {:>9} plays  {:>7} calls failed  {:>7} wrong  {seconds:7.1} s",
+            grouped(report.plays),
+            grouped(report.injected),
+            grouped(report.wrong),
+        ));
+    }
+
+    /// No more bars.
+    pub fn end_progress(&mut self) {
+        for (_, bar) in std::mem::take(&mut self.open) {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Everything.
+    pub fn show(&self, document: &Document) {
+        let mut table = Table::new(["rules", "watched", "held", "violated"]);
+        for row in &document.rules {
+            let broken = row.violated.len() as u64;
+            let list: Vec<String> = row
+                .violated
+                .iter()
+                .map(|(id, count)| format!("{id} ({count})"))
+                .collect();
+            table.row([
+                row.area.clone(),
+                row.watched.to_string(),
+                row.watched.saturating_sub(broken).to_string(),
+                if list.is_empty() {
+                    "-".into()
+                } else {
+                    list.join(", ")
+                },
+            ]);
+        }
+        self.say(&table.render("  "));
+        self.say(&format!(
+            "fault sites: {} hit of {} known",
+            document.sites_hit, document.sites_known
+        ));
+        for place in &document.sites_missed {
+            let reason = place.reason.as_deref().unwrap_or("NO REASON IS KNOWN");
+            self.say(&format!(
+                "  not reached: {} in {} (image+{:#x}): {reason}",
+                place.site.call, place.place, place.site.at
+            ));
+        }
+        for failure in &document.failures {
+            self.say(&format!("  {failure}"));
+        }
+        self.say(&format!(
+            "{} plays in {:.1} s, {} a minute",
+            grouped(document.plays),
+            document.wall_ms as f64 / 1000.0,
+            grouped(document.plays_per_minute as u64)
+        ));
+        let verdict = match document.exit_code {
+            0 => "clean",
+            1 => "rules broken, or sites that nothing reaches",
+            _ => "the driver crashed or hung",
+        };
+        self.say(verdict);
+    }
+}
