@@ -25,9 +25,8 @@ pub mod trace;
 pub mod trap;
 pub mod vp;
 
-pub use engine::{Engine, Job, Level, RunEnd, Schedule, Step};
 pub use api::called;
-pub use engine::{Engine, Job, Level, RunEnd};
+pub use engine::{Engine, Job, Level, RunEnd, Schedule, Step};
 pub use host::{Config, EngineKind, FALLIBLE, FaultHit, FaultOrder, Host, Manner, exports};
 pub use image::{Image, LoadError};
 pub use nt::{DeviceFile, PendingRequest};

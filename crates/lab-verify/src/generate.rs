@@ -5,6 +5,7 @@
 //! same plan on every machine.
 
 use lab_host::Manner;
+use lab_host::{Schedule, Step};
 use lab_net::mix::Chance;
 
 use crate::plan::{Action, Knobs, Plan, Shape, Start};
@@ -47,7 +48,13 @@ pub fn generate(seed: u64, shape: &Shape) -> Plan {
     let vanish = maker.chance.below(4) == 0;
     let mut chance = maker.chance;
     let knobs = Knobs {
-        switch_every: [1, 2, 4, 16, 1024][chance.below(5) as usize],
+        schedule: Schedule {
+            switch_every: [1, 2, 4, 16, 1024][chance.below(5) as usize],
+            locked_every: [0, 0, 2, 8][chance.below(4) as usize],
+            processors: [0, 0, 1, 2][chance.below(4) as usize],
+            steps: steps(&mut chance),
+            only: None,
+        },
         manner: [
             Manner::Any,
             Manner::Any,
@@ -69,6 +76,30 @@ pub fn generate(seed: u64, shape: &Shape) -> Plan {
     plan.seed = seed;
     plan.knobs = knobs;
     plan
+}
+
+/// Instructions of callbacks before which there is a switch: in a third of the plans.
+fn steps(chance: &mut Chance) -> Vec<Step> {
+    const CALLBACKS: [&str; 8] = [
+        "MiniportSendNetBufferLists",
+        "ProtocolSendNetBufferListsComplete",
+        "ProtocolReceiveNetBufferLists",
+        "MiniportReturnNetBufferLists",
+        "MiniportPause",
+        "MiniportOidRequest",
+        "ProtocolStatusEx",
+        "ProtocolNetPnPEvent",
+    ];
+    if chance.below(3) > 0 {
+        return Vec::new();
+    }
+    let count = 1 + chance.below(3);
+    let mut step = |_| Step {
+        callback: CALLBACKS[chance.below(8) as usize].to_owned(),
+        call: 1 + chance.below(4),
+        instruction: 1 + chance.below(300),
+    };
+    (0..count).map(&mut step).collect()
 }
 
 struct Maker<'a> {

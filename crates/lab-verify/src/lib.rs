@@ -8,6 +8,7 @@
 //! There are no processes, files or command line here: the `lab` command confines, this crate
 //! judges. It knows no driver by name.
 
+pub mod check;
 pub mod faults;
 pub mod generate;
 pub mod ledger;
@@ -16,6 +17,7 @@ pub mod number;
 pub mod plan;
 pub mod plans;
 pub mod play;
+pub mod search;
 pub mod shrink;
 pub mod suite;
 

@@ -105,7 +105,15 @@ mod tests {
             assert!(!number.is_of("ImLbfo", "bridge"));
             assert_eq!(number.to_string().parse(), Ok(number));
         }
-        for bad in ["", "0x", "12", "0xg", "0x1_0", "0x+1", "0x11112222333344445"] {
+        for bad in [
+            "",
+            "0x",
+            "12",
+            "0xg",
+            "0x1_0",
+            "0x+1",
+            "0x11112222333344445",
+        ] {
             assert!(bad.parse::<Number>().is_err(), "{bad}");
         }
     }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use lab_host::Manner;
+use lab_host::Schedule;
 use serde::{Deserialize, Serialize};
 
 /// A scenario.
@@ -232,31 +233,31 @@ impl Shape {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Knobs {
-    /// One switch in so many host calls.
-    pub switch_every: u64,
     /// What NDIS says it is, minor number of 6.x.
     pub ndis_minor: u8,
     /// Whether lists that were handed over become inaccessible, and each allocation has a
     /// page of its own.
     pub guarded: bool,
-    /// Calls that fail.
-    #[serde(rename = "fail", skip_serializing_if = "Vec::is_empty")]
-    pub faults: Vec<Fault>,
     /// How what may be done at once or later is done.
     pub manner: Manner,
     /// Bytes of each frame that is sent.
     pub frame: u16,
+    /// Where tasks are switched.
+    pub schedule: Schedule,
+    /// Calls that fail.
+    #[serde(rename = "fail", skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
 }
 
 impl Default for Knobs {
     fn default() -> Self {
         Self {
-            switch_every: 4,
             ndis_minor: 87,
             guarded: true,
-            faults: Vec::new(),
             manner: Manner::Any,
             frame: 128,
+            schedule: Schedule::default(),
+            faults: Vec::new(),
         }
     }
 }

@@ -70,6 +70,8 @@ pub struct Outcome {
     pub refused: Vec<(usize, i32)>,
     /// Virtual nanoseconds.
     pub virtual_ns: u64,
+    /// Points at which tasks could have been switched.
+    pub points: u64,
 }
 
 /// The id of a play that ended by a crash that no rule names.
@@ -164,6 +166,7 @@ impl Player {
     /// # Errors
     /// [`Trouble`].
     pub fn new(image: &[u8], service: &str, guarded: bool) -> Result<Self, Trouble> {
+        lab_host::signals::install()?;
         let sink = Arc::new(Quiet::default());
         let host = host(guarded, Arc::clone(&sink) as _)?;
         let image = host.load(image)?;
@@ -220,11 +223,13 @@ pub fn play(host: &Host, plan: &Plan, service: &str) -> std::io::Result<Outcome>
         failed,
         refused,
         virtual_ns: host.now(),
+        points: host.switch_points(),
     })
 }
 
 /// Takes the host back to its beginning and sets what the plan asks of it.
 fn prepare(host: &Host, plan: &Plan) -> std::io::Result<()> {
+    host.set_guards(plan.knobs.guarded);
     host.reset(plan.seed)?;
     host.set_ndis_version((6, plan.knobs.ndis_minor));
     let base = host.image().map_or(0, |image| image.base);
@@ -235,6 +240,7 @@ fn prepare(host: &Host, plan: &Plan) -> std::io::Result<()> {
     };
     host.fail_these(plan.knobs.faults.iter().map(order).collect());
     host.set_manner(plan.knobs.manner);
+    host.set_schedule(&plan.knobs.schedule);
     Ok(())
 }
 

@@ -4,6 +4,8 @@
 //! run together, faults, lists of a send, and what the knobs add. Every step plays the candidate
 //! and keeps it if the rule is broken again. Plays are deterministic, so what it returns fails.
 
+use lab_host::Schedule;
+
 use crate::plan::{Action, Knobs, Plan};
 
 /// Shrinks a plan that `fails`; `most` candidates are tried at most. Returns the plan and how
@@ -122,7 +124,7 @@ fn simpler(knobs: &Knobs) -> Vec<Knobs> {
         guarded: knobs.guarded,
         ..Knobs::default()
     };
-    vec![
+    let mut all = vec![
         usual.clone(),
         Knobs {
             manner: usual.manner,
@@ -133,10 +135,29 @@ fn simpler(knobs: &Knobs) -> Vec<Knobs> {
             ..knobs.clone()
         },
         Knobs {
-            switch_every: usual.switch_every,
+            schedule: usual.schedule.clone(),
             ..knobs.clone()
         },
-    ]
+        Knobs {
+            schedule: Schedule {
+                steps: Vec::new(),
+                locked_every: 0,
+                ..knobs.schedule.clone()
+            },
+            ..knobs.clone()
+        },
+    ];
+    // One switch less.
+    if let Some(only) = &knobs.schedule.only {
+        for at in 0..only.len() {
+            let mut fewer = knobs.clone();
+            if let Some(only) = &mut fewer.schedule.only {
+                only.remove(at);
+            }
+            all.push(fewer);
+        }
+    }
+    all
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::generate::generate;
 use crate::number::Number;
 use crate::plan::{Fault, Plan, Shape};
 use crate::play::{Outcome, Player};
-use crate::{plans, shrink};
+use crate::{plans, search, shrink};
 
 /// What can be asked of a driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,13 +27,21 @@ pub enum Suite {
     Faults,
     /// The adapter vanishes before each action of each whole plan.
     Vanish,
+    /// Plans whose parts race, switched at one or two chosen points.
+    Races,
     /// Generated plans, each with a schedule of its own.
     Schedules,
 }
 
 impl Suite {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Plans, Self::Faults, Self::Vanish, Self::Schedules];
+    pub const ALL: [Self; 5] = [
+        Self::Plans,
+        Self::Faults,
+        Self::Vanish,
+        Self::Races,
+        Self::Schedules,
+    ];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -41,6 +49,7 @@ impl Suite {
             Self::Plans => "plans",
             Self::Faults => "faults",
             Self::Vanish => "vanish",
+            Self::Races => "races",
             Self::Schedules => "schedules",
         }
     }
@@ -52,6 +61,7 @@ impl Suite {
             Self::Faults => 2,
             Self::Vanish => 3,
             Self::Schedules => 4,
+            Self::Races => 5,
         }
     }
 
@@ -72,6 +82,8 @@ pub struct Effort {
     pub pairs: u64,
     /// Generated plans.
     pub schedules: u64,
+    /// Sets of points at which each race is switched.
+    pub switches: u64,
     /// Candidates that are tried to shrink a failure.
     pub shrink: usize,
     /// Failures of a suite after which it ends.
@@ -85,6 +97,7 @@ impl Default for Effort {
             deep: 3,
             pairs: 500,
             schedules: 2000,
+            switches: 200,
             shrink: 300,
             enough: 8,
         }
@@ -207,6 +220,7 @@ impl<'a> Runner<'a> {
             Suite::Plans => self.plans(&mut report)?,
             Suite::Faults => self.faults(&mut report)?,
             Suite::Vanish => self.vanish(&mut report)?,
+            Suite::Races => self.races(&mut report)?,
             Suite::Schedules => self.schedules(&mut report)?,
         }
         report.hit = self.book.hit().clone();
@@ -409,6 +423,27 @@ impl<'a> Runner<'a> {
                     }
                     number += 1;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    fn races(&mut self, report: &mut Report) -> std::io::Result<()> {
+        let all = search::races(&self.shape);
+        let mut cases = Vec::new();
+        for (index, plan) in all.iter().enumerate() {
+            let mut plan = plan.clone();
+            plan.seed = derive(self.base(), index as u64);
+            let calm = search::at(&plan, &[]);
+            let outcome = self.player.play(&calm)?;
+            self.note(&outcome, report);
+            let sets = search::points(outcome.points, self.effort.switches, plan.seed);
+            cases.extend(sets.into_iter().map(|set| search::at(&plan, &set)));
+        }
+        let of = cases.len() as u64;
+        for (number, plan) in cases.iter().enumerate() {
+            if !self.judge(Suite::Races, (number as u64, of), plan, report)? {
+                return Ok(());
             }
         }
         Ok(())

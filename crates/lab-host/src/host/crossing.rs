@@ -370,7 +370,7 @@ impl Host {
     /// Callbacks that were called since the start.
     pub fn callbacks_called(&self) -> Vec<&'static str> {
         let ring = self.ring.lock().expect("ring");
-        ring.callbacks.keys().copied().collect()
+        ring.callbacks.iter().map(|entry| entry.0).collect()
     }
 
     /// How often a callback of this name was called, and the number of its last crossing:
