@@ -65,11 +65,6 @@ pub fn run(
     mut files: Vec<(FileUse, OwnedFd)>,
     reporter: &Arc<Reporter>,
 ) -> Result<(), Trouble> {
-    let image = image(&mut files)?;
-    let player = player(&image, &job.service, job.guarded)?;
-    let mut runner = Runner::new(&player, job.shape.clone(), job.effort);
-    runner.tag = Number::tag(&job.service, &job.variant);
-    runner.from = job.from;
     let mut last = Instant::now();
     let say = |said: Said| {
         let value = serde_json::to_value(said).unwrap_or_default();
@@ -77,6 +72,11 @@ pub fn run(
             event: Event::Summary { value },
         });
     };
+    let image = image(&mut files)?;
+    let player = player(&image, &job.service, job.guarded)?;
+    let mut runner = Runner::new(&player, job.shape.clone(), job.effort);
+    runner.tag = Number::tag(&job.service, &job.variant);
+    runner.from = job.from;
     runner.before = Box::new(|number, of, plan| {
         if job.announce {
             say(Said::Next {
@@ -98,6 +98,7 @@ pub fn run(
     let report = runner
         .run(job.suite)
         .map_err(|error| Trouble::host(format!("cannot start over: {error}")))?;
+    drop(runner);
     say(Said::Report(Box::new(report)));
     Ok(())
 }
