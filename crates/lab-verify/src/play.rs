@@ -32,6 +32,8 @@ const FOREVER: u64 = 120 * SECOND;
 const REST: u64 = 40 * SECOND;
 /// An adapter that keeps what it has lets go so long after something waits for it.
 const LATE: u64 = 200 * US;
+/// And so long after it began to keep things, whoever waits.
+const LAST: u64 = 5 * MS;
 /// Bytes of frames before the ledger's own.
 const LEAST: u16 = 64;
 
@@ -436,9 +438,7 @@ impl Stage {
             self.one(host, action);
             return;
         }
-        let mine = host.wait_until("for PnP", 10 * US, FOREVER, |_| {
-            !self.pnp.swap(true, Ordering::Relaxed)
-        });
+        let mine = patient(host, "for PnP", || !self.pnp.swap(true, Ordering::Relaxed));
         if mine {
             self.one(host, action);
             self.pnp.store(false, Ordering::Relaxed);
@@ -480,6 +480,9 @@ impl Stage {
             Action::HoldOids { hold } => {
                 lock(&self.held).1 = *hold;
                 host.oids_stick(*hold);
+                if *hold {
+                    self.let_go_at_last(host);
+                }
             }
             Action::HoldSends { adapter, hold } => self.hold(host, *adapter, *hold),
             Action::CancelSends { upper, id } => {
@@ -796,7 +799,7 @@ impl Stage {
         host.nic_kick(adapter);
     }
 
-    fn hold(&self, host: &Host, adapter: usize, hold: bool) {
+    fn hold(self: &Arc<Self>, host: &Host, adapter: usize, hold: bool) {
         if adapter >= self.fars.len() {
             return;
         }
@@ -806,6 +809,18 @@ impl Stage {
             lock(&self.held).0.remove(&adapter);
         }
         host.nic_stick(adapter, hold);
+        if hold {
+            self.let_go_at_last(host);
+        }
+    }
+
+    /// No adapter keeps anything for ever: that would be its own fault, not the driver's.
+    fn let_go_at_last(self: &Arc<Self>, host: &Host) {
+        let stage = Arc::clone(self);
+        host.spawn_after(
+            LAST,
+            Job::thread("adapters let go at last", move |host| stage.let_go(host)),
+        );
     }
 
     /// Something will wait for what adapters keep: they let go, late.
@@ -836,7 +851,7 @@ impl Stage {
                 left.fetch_sub(1, Ordering::Relaxed);
             }));
         }
-        let over = host.wait_until("for all of them", 10 * US, FOREVER, |_| {
+        let over = patient(host, "for all of them", || {
             left.load(Ordering::Relaxed) == 0
         });
         if !over {
@@ -883,6 +898,13 @@ impl Stage {
         host.unload();
         self.gone.store(true, Ordering::Relaxed);
     }
+}
+
+/// Waits with short steps, then with long ones: what is not over soon is stuck.
+fn patient(host: &Host, what: &str, done: impl Fn() -> bool) -> bool {
+    host.wait_until(what, 10 * US, 2 * MS, |_| done())
+        || host.wait_until(what, MS, SECOND, |_| done())
+        || host.wait_until(what, 100 * MS, FOREVER, |_| done())
 }
 
 fn oid_call(action: &Action) -> Option<OidCall> {

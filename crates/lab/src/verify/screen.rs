@@ -1,47 +1,85 @@
 //! What `lab verify` shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use lab_host::rules::{Rule, State};
 use lab_verify::suite::Report;
 use serde::Serialize;
 
 use super::{Document, Part, Subject};
 use crate::render::{Table, grouped};
 
-/// A rule and what became of it.
-#[derive(Clone, Debug, Serialize)]
+/// An area of rules and what became of them.
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct RuleRow {
-    /// Its area: the letters of its ids.
+    /// The letters of its ids.
     pub area: String,
-    /// Rules of it that the host watches over.
+    /// Rules of it that the host watches over while a driver runs.
     pub watched: u64,
-    /// Of them broken, with how often.
+    /// Of them those whose functions the driver called, or had called.
+    pub exercised: u64,
+    /// Of those the ones that were never broken.
+    pub held: u64,
+    /// Broken ones, with how often.
     pub violated: BTreeMap<String, u64>,
 }
 
+fn area(id: &str) -> String {
+    id.rsplit_once('-').map_or(id, |(area, _)| area).to_owned()
+}
+
+/// Words of a rule that are names of functions.
+fn functions(rule: &Rule) -> BTreeSet<&str> {
+    let text = rule.statement.split(|c: char| !c.is_ascii_alphanumeric());
+    let text = text.chain(rule.check.split(|c: char| !c.is_ascii_alphanumeric()));
+    let prefixes = ["Ndis", "Miniport", "Protocol", "Ke", "Ex", "Io", "Mm", "Driver"];
+    text.filter(|word| {
+        prefixes.iter().any(|prefix| {
+            word.strip_prefix(prefix)
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
+        })
+    })
+    .collect()
+}
+
 /// Rules by area. Ids that no table has are the host's own.
+///
+/// A rule counts as exercised when one of the functions that it names was called; one that names
+/// none, when any of its area was.
 pub fn rules(total: &Report) -> Vec<RuleRow> {
     let mut rows: BTreeMap<String, RuleRow> = BTreeMap::new();
-    let area = |id: &str| id.rsplit_once('-').map_or(id, |(area, _)| area).to_owned();
-    for rule in lab_host::rules::table() {
+    let called = |name: &str| total.called.contains(name);
+    let watched: Vec<(&Rule, BTreeSet<&str>)> = lab_host::rules::table()
+        .iter()
+        .filter(|rule| rule.state() == State::Enforced)
+        .map(|rule| (rule, functions(rule)))
+        .collect();
+    let mut reached: BTreeSet<String> = BTreeSet::new();
+    for (rule, names) in &watched {
+        if names.iter().any(|name| called(name)) {
+            reached.insert(area(&rule.id));
+        }
+    }
+    for (rule, names) in &watched {
         let area = area(&rule.id);
-        let row = rows.entry(area.clone()).or_insert_with(|| RuleRow {
-            area,
-            watched: 0,
-            violated: BTreeMap::new(),
-        });
+        let exercised = if names.is_empty() {
+            reached.contains(&area)
+        } else {
+            names.iter().any(|name| called(name))
+        };
+        let row = rows.entry(area).or_default();
         row.watched += 1;
+        row.exercised += u64::from(exercised);
+        row.held += u64::from(exercised && !total.broken.contains_key(&rule.id));
     }
     for (id, count) in &total.broken {
-        let area = area(id);
-        let row = rows.entry(area.clone()).or_insert_with(|| RuleRow {
-            area,
-            watched: 0,
-            violated: BTreeMap::new(),
-        });
+        let row = rows.entry(area(id)).or_default();
         row.violated.insert(id.clone(), *count);
+    }
+    for (area, row) in &mut rows {
+        row.area.clone_from(area);
     }
     rows.into_values().collect()
 }
@@ -135,9 +173,8 @@ impl Screen {
 
     /// Everything.
     pub fn show(&self, document: &Document) {
-        let mut table = Table::new(["rules", "watched", "held", "violated"]);
+        let mut table = Table::new(["rules", "watched", "exercised", "held", "violated"]);
         for row in &document.rules {
-            let broken = row.violated.len() as u64;
             let list: Vec<String> = row
                 .violated
                 .iter()
@@ -146,7 +183,8 @@ impl Screen {
             table.row([
                 row.area.clone(),
                 row.watched.to_string(),
-                row.watched.saturating_sub(broken).to_string(),
+                row.exercised.to_string(),
+                row.held.to_string(),
                 if list.is_empty() {
                     "-".into()
                 } else {

@@ -1,0 +1,201 @@
+//! `lab verify` and `lab replay`: the drivers are clean, a broken one is found, its scenario
+//! shrunk, and its failure repeated bit for bit.
+//!
+//! `cargo xtask test` builds the lab and the packages; without them each test skips itself.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
+use workspace_tests::Bench;
+
+fn run(command: &mut Command) -> Output {
+    let output = command.output().expect("the lab runs");
+    println!("{command:?}: {}", output.status);
+    output
+}
+
+fn text(output: &Output) -> String {
+    let err = String::from_utf8_lossy(&output.stderr);
+    format!("{}{err}", String::from_utf8_lossy(&output.stdout))
+}
+
+fn document(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(output)))
+}
+
+/// A folder of this test's own.
+fn folder(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("lab-verify-{name}-{}", std::process::id()));
+    let _left_over = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).expect("a folder");
+    dir
+}
+
+/// Acceptance: no rule is broken by any driver in any suite, and each known fault site is
+/// reached or explained.
+#[test]
+fn the_drivers_are_clean() {
+    for (driver, least) in [("passthrough", 40), ("mux", 70), ("lbfo", 60)] {
+        let Some(bench) = Bench::of("the_drivers_are_clean", driver) else {
+            return;
+        };
+        let mut command = Command::new(&bench.lab);
+        command.arg("verify").arg(&bench.package);
+        command.args(["--schedules", "100", "--pairs", "50", "--json"]);
+        command.args(["--watchdog", "120"]);
+        let output = run(&mut command);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        let document = document(&output);
+        assert_eq!(document["verdict"], "clean");
+        assert!(document["sites_known"].as_u64() >= Some(least), "{driver}");
+        assert!(document["plays"].as_u64() > Some(1000), "{driver}");
+        let missed = document["sites_missed"].as_array().expect("sites");
+        assert!(missed.iter().all(|site| site["reason"].is_string()));
+        let rules = document["rules"].as_array().expect("rules");
+        let sum = |key: &str| rules.iter().filter_map(|r| r[key].as_u64()).sum::<u64>();
+        assert!(sum("watched") > 100 && sum("exercised") > 80, "{driver}");
+        assert_eq!(sum("exercised"), sum("held"));
+    }
+}
+
+/// What a driver that forgets to complete sends looks like to everybody: found, shrunk to a
+/// few actions, and played again exactly the same, from elsewhere, under load, at other
+/// addresses.
+#[test]
+fn a_failure_is_shrunk_and_repeats() {
+    let Some(bench) = Bench::of("a_failure_is_shrunk_and_repeats", "passthrough") else {
+        return;
+    };
+    let Some(broken) = std::env::var_os("IM_BROKEN_IMAGE").map(PathBuf::from) else {
+        println!("SKIP a_failure_is_shrunk_and_repeats: no broken driver");
+        return;
+    };
+    let dir = folder("broken");
+    let image = dir.join("broken.sys");
+    std::fs::write(&image, chosen(&broken, 1)).expect("an image");
+    let manifest = std::fs::read(bench.package.join("manifest.json")).expect("a manifest");
+    let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+    let service = manifest["protocol"].as_str().expect("a protocol");
+    let topology = bench.package.join("lab.toml");
+    let found = dir.join("found");
+    let mut command = Command::new(&bench.lab);
+    command.arg("verify").arg(&image).arg("--topology");
+    command.arg(&topology).args(["--service", service]);
+    command.args(["--suite", "plans", "--json", "--out"]);
+    let output = run(command.arg(&found));
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let failures = document(&output);
+    let failure = &failures["parts"][0]["report"]["failures"][0];
+    let actions = |which: &str| failure[which]["action"].as_array().map_or(0, Vec::len);
+    assert!(actions("short") <= 5, "{failure:#}");
+    assert!(actions("short") < actions("plan"));
+    let rule = failure["ids"][0].as_str().expect("an id").to_owned();
+    let number = failure["number"].as_str().expect("a number");
+    let scenario = found.join(format!("{number}.toml"));
+
+    let stop = AtomicBool::new(false);
+    let mut hashes = Vec::new();
+    std::thread::scope(|scope| {
+        let busy = scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        let here = std::env::current_dir().expect("a directory");
+        for (from, fixed) in [(&*here, false), (Path::new("/"), false), (&*dir, true)] {
+            let mut command = if fixed {
+                let mut command = Command::new("setarch");
+                command.arg("-R").arg(&bench.lab);
+                command
+            } else {
+                Command::new(&bench.lab)
+            };
+            command.arg("replay").arg(number).arg(&image);
+            command.arg("--topology").arg(&topology);
+            command.args(["--service", service, "--times", "4", "--json"]);
+            let output = run(command.current_dir(from));
+            assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+            let document = document(&output);
+            let ids = document["ids"].as_array().expect("ids").clone();
+            assert!(ids.iter().any(|id| *id == rule), "{ids:?} lacks {rule}");
+            let all = document["hashes"].as_array().expect("hashes").clone();
+            assert_eq!(all.len(), 5, "four plays, and one that is traced");
+            hashes.extend(all);
+            assert!(text(&output).contains("MiniportSendNetBufferLists"), "a trace");
+        }
+        stop.store(true, Ordering::Relaxed);
+        busy.join().expect("it ends");
+    });
+    assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{hashes:?}");
+
+    // The scenario file fails by the same rule, and passes on the driver that is right.
+    let mut command = Command::new(&bench.lab);
+    command.arg("replay").arg(&scenario).arg(&image);
+    command.args(["--service", service, "--trace", "0"]);
+    let output = run(&mut command);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains(&rule));
+    let mut command = Command::new(&bench.lab);
+    command.arg("replay").arg(&scenario).arg(&bench.package);
+    let output = run(command.args(["--trace", "0"]));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    std::fs::remove_dir_all(&dir).expect("it is ours");
+}
+
+/// The broken driver with a misdeed chosen: a word of the image is its number.
+fn chosen(path: &Path, misdeed: u16) -> Vec<u8> {
+    const MARK: [u8; 4] = 0xBAD5_0000_u32.to_le_bytes();
+    let mut image = std::fs::read(path).expect("the broken driver's image");
+    let at = image.windows(4).position(|word| word == MARK);
+    let at = at.expect("the word that picks the misdeed");
+    image[at..at + 2].copy_from_slice(&misdeed.to_le_bytes());
+    image
+}
+
+#[test]
+fn scenarios_that_once_failed_pass() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/lab-verify/regressions");
+    let mut played = 0;
+    for entry in std::fs::read_dir(root).expect("regressions") {
+        let path = entry.expect("entry").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let driver = name.split('-').next().unwrap_or_default();
+        let Some(bench) = Bench::of("scenarios_that_once_failed_pass", driver) else {
+            return;
+        };
+        let mut command = Command::new(&bench.lab);
+        command.arg("replay").arg(&path).arg(&bench.package);
+        let output = run(command.args(["--trace", "0"]));
+        assert_eq!(output.status.code(), Some(0), "{name}: {}", text(&output));
+        played += 1;
+    }
+    assert!(played >= 2);
+}
+
+#[test]
+fn mistakes_are_named() {
+    let Some(bench) = Bench::of("mistakes_are_named", "passthrough") else {
+        return;
+    };
+    let dir = folder("mistakes");
+    let file = dir.join("bad.toml");
+    std::fs::write(&file, "[[action]]\ndo = \"entri\"\n").expect("a file");
+    let lab = |args: &[&str]| {
+        let mut command = Command::new(&bench.lab);
+        command.args(args).arg(&bench.package);
+        let output = run(&mut command);
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+        text(&output)
+    };
+    let said = lab(&["replay", &file.display().to_string()]);
+    let place = format!("{}:2:6: there is no action `entri`", file.display());
+    assert!(said.contains(&place), "{said}");
+    assert!(said.contains("did you mean `entry`?"), "{said}");
+    let said = lab(&["replay", "0xfff4000000000001"]);
+    assert!(said.contains("is of none of the drivers"), "{said}");
+    let said = lab(&["verify", "--suite", "fault"]);
+    assert!(said.contains("did you mean `faults`?"), "{said}");
+    std::fs::remove_dir_all(&dir).expect("it is ours");
+}
