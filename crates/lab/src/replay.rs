@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::Replay;
 use crate::exit::Verdict;
-use crate::process::{self, Ended, FileUse, Launch, Message, Reporter, Work, describe, memory_file};
+use crate::process::{
+    self, Ended, FileUse, Launch, Message, Reporter, Work, describe, memory_file,
+};
 use crate::trouble::Trouble;
 use crate::verify::{Subject, child as verify_child};
 
@@ -99,10 +101,10 @@ fn owner(options: &Replay, number: Number) -> Result<(Subject, Shape), Trouble> 
             return Ok((subject, shape));
         }
     }
-    Err(
-        Trouble::input(format!("{number} is of none of the drivers that were given"))
-            .hint("name the package: lab replay NUMBER PACKAGE"),
-    )
+    Err(Trouble::input(format!(
+        "{number} is of none of the drivers that were given"
+    ))
+    .hint("name the package: lab replay NUMBER PACKAGE"))
 }
 
 /// A scenario file.
@@ -221,7 +223,10 @@ fn show(options: &Replay, replayed: &Replayed, trace: Option<File>) -> Result<Ve
     ));
     let first = replayed.hashes.first().map_or("", String::as_str);
     text.push_str(&if same {
-        format!("trace {first}, the same in {} plays\n", replayed.hashes.len())
+        format!(
+            "trace {first}, the same in {} plays\n",
+            replayed.hashes.len()
+        )
     } else {
         format!("the plays differ: {}\n", replayed.hashes.join(", "))
     });

@@ -390,9 +390,10 @@ fn judge(
             failures.push(line);
         }
     }
-    let crashed = parts.iter().flat_map(|part| &part.report.failures).any(|f| {
-        f.ids.contains(lab_verify::play::CRASH) || f.ids.contains(lab_verify::play::HANG)
-    });
+    let crashed = parts
+        .iter()
+        .flat_map(|part| &part.report.failures)
+        .any(|f| f.ids.contains(lab_verify::play::CRASH) || f.ids.contains(lab_verify::play::HANG));
     let verdict = if crashed || parts.iter().any(|part| !part.deaths.is_empty()) {
         Verdict::DriverFailed
     } else if !failures.is_empty()
@@ -448,4 +449,3 @@ fn keep(options: &Verify, failure: &Failure) -> Result<Option<String>, Trouble> 
     })?;
     Ok(Some(path.display().to_string()))
 }
-

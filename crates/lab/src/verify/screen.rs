@@ -34,7 +34,9 @@ fn area(id: &str) -> String {
 fn functions(rule: &Rule) -> BTreeSet<&str> {
     let text = rule.statement.split(|c: char| !c.is_ascii_alphanumeric());
     let text = text.chain(rule.check.split(|c: char| !c.is_ascii_alphanumeric()));
-    let prefixes = ["Ndis", "Miniport", "Protocol", "Ke", "Ex", "Io", "Mm", "Driver"];
+    let prefixes = [
+        "Ndis", "Miniport", "Protocol", "Ke", "Ex", "Io", "Mm", "Driver",
+    ];
     text.filter(|word| {
         prefixes.iter().any(|prefix| {
             word.strip_prefix(prefix)

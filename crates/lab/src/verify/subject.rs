@@ -223,7 +223,10 @@ impl Subject {
             ..StackSnapshot::default()
         };
         let frames = self.symbols.frames(&snapshot, Pointer::Instruction);
-        let named: Vec<&str> = frames.iter().filter_map(|f| f.function.as_deref()).collect();
+        let named: Vec<&str> = frames
+            .iter()
+            .filter_map(|f| f.function.as_deref())
+            .collect();
         let reason = self.reasons.iter().find(|reason| {
             reason.call == site.call && named.iter().any(|name| name.ends_with(&reason.within))
         });
