@@ -356,7 +356,7 @@ impl Host {
             Err(Some((owner, since, before))) => {
                 let rule = match (owner, to) {
                     // RCV-11: a list is out on one miniport at a time.
-                    (Owner::Above(_), Owner::Above(_)) if rule == "BUG-3" => "RCV-11",
+                    (Owner::Above(one), Owner::Above(other)) if one != other => "RCV-11",
                     // SND-8: completions come in any order.
                     (Owner::Below(_), Owner::Above(_))
                         if self.is_inside("ProtocolSendNetBufferListsComplete") =>

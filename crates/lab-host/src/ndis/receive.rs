@@ -122,12 +122,16 @@ api! { exports:
             match record.path {
                 Path::Receive { binding: from, lent, .. } => {
                     if lent {
+                        // It stays the adapter's, which takes it back when the handler returns.
                         host.violate("RCV-2", format!("list {list:#x} was lent with RESOURCES and is returned by NdisReturnNetBufferLists"));
                     }
                     if from != binding {
                         host.violate("RCV-9", format!("list {list:#x} is returned on another binding than it came from"));
                     }
                     host.hand_out(list, &record, "RCV-6", "RCV-7");
+                    if lent {
+                        continue;
+                    }
                     host.ndis(|n| {
                         if let Some(b) = n.bindings.get_mut(&from) {
                             b.receives = b.receives.saturating_sub(1);

@@ -122,15 +122,17 @@ unsafe extern "efiapi" fn options_that_leak(_: NDIS_HANDLE, _: NDIS_HANDLE) -> N
     NDIS_STATUS_RESOURCES
 }
 
-/// Completes the list that was kept longest though another one came back.
+/// Completes a list that is below though others came back.
 fn complete_another(lane: &Lane, lists: *mut NET_BUFFER_LIST, flags: u32) {
-    let last = lane.scratch[0].load(SeqCst);
-    let mut back = false;
-    each(lists, |list| back |= list as usize == last);
-    if back {
-        lane.scratch[0].store(0, SeqCst);
-    } else if last != 0 && once(lane) {
-        unsafe { NdisMSendNetBufferListsComplete(lane.miniport(), last as *mut _, 0) };
+    let mut below = 0;
+    for slot in &lane.scratch[..2] {
+        each(lists, |list| {
+            let _ = slot.compare_exchange(list as usize, 0, SeqCst, SeqCst);
+        });
+        below = below.max(slot.load(SeqCst));
+    }
+    if below != 0 && once(lane) {
+        unsafe { NdisMSendNetBufferListsComplete(lane.miniport(), below as *mut _, 0) };
     }
     honest_sent(lane, lists, flags);
 }
@@ -260,10 +262,15 @@ misdeeds! {
     "SND-8" "completions-in-order" in "pended"
     : "completes another list than the one that came back" =>
         Send(|lane, lists, port, flags| {
-            let mut last = 0;
-            each(lists, |list| last = list as usize);
-            lane.scratch[0].store(last, SeqCst);
-            honest_send(lane, lists, port, flags);
+            let mut next = lists;
+            while !next.is_null() {
+                let (list, rest) = behead(next);
+                // The first and the last of those that are below.
+                let slot = &lane.scratch[usize::from(lane.scratch[0].load(SeqCst) != 0)];
+                slot.store(list as usize, SeqCst);
+                honest_send(lane, list, port, flags);
+                next = rest;
+            }
         }),
         Sent(complete_another);
 
@@ -339,6 +346,7 @@ misdeeds! {
     : "completes a send with success when its adapter is closed" =>
         Send(|lane, lists, port, flags| first_apart(lane, lists, port, flags, |list| {
             lane.scratch[0].store(list as usize, SeqCst);
+            lane.leave(1);
         })),
         Unbind(|lane, _| {
             clean_up(lane);
@@ -346,6 +354,7 @@ misdeeds! {
             close(lane);
             let kept = lane.scratch[0].load(SeqCst) as *mut NET_BUFFER_LIST;
             if !kept.is_null() {
+                lane.enter(1);
                 complete(lane, kept, NDIS_STATUS_SUCCESS, false);
             }
             withdraw(lane);
@@ -741,7 +750,7 @@ misdeeds! {
             withdraw(lane);
         });
 
-    "CAN-3" "context-freed-early" in "racing"
+    "CAN-3" "context-freed-early" in "racing" implies ["VMI-4: NDIS has that context"]
     : "frees the context of a miniport that is being initialised" =>
         Miniport(|c| c.InitializeHandlerEx = Some(initialize_slowly)),
         Request(ask_with_memory),
