@@ -6,6 +6,11 @@
     clippy::undocumented_unsafe_blocks,
     reason = "a misdeed is unsound; its text says how"
 )]
+#![allow(
+    clippy::wildcard_imports,
+    clippy::cast_ptr_alignment,
+    reason = "every misdeed has its own few names of the ABI; memory of NDIS is aligned to 16"
+)]
 
 pub mod attributes;
 pub mod binding;
