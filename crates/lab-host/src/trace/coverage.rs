@@ -11,9 +11,12 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use iced_x86::{Decoder, DecoderOptions};
+
 use crate::arena::Arena;
 use crate::code::Code;
 use crate::host::Host;
+use crate::image::Image;
 
 const INT3: u8 = 0xCC;
 
@@ -123,6 +126,21 @@ impl Marks {
     }
 }
 
+/// Whether an instruction is known that begins before `at` and ends behind it.
+fn overlaps(image: &Image, code: &Code, at: u64) -> bool {
+    let behind = code.instructions.partition_point(|&i| i < at);
+    let Some(&before) = behind.checked_sub(1).and_then(|i| code.instructions.get(i)) else {
+        return false;
+    };
+    let bytes = image.pristine();
+    let end = (before - image.base + 15).min(bytes.len() as u64) as usize;
+    let Some(bytes) = bytes.get((before - image.base) as usize..end) else {
+        return true;
+    };
+    let mut decoder = Decoder::with_ip(64, bytes, before, DecoderOptions::NONE);
+    decoder.decode().next_ip() > at
+}
+
 impl Host {
     /// Watches every basic block of the loaded images from the next `DriverEntry` on; false if
     /// that was asked for before, or on real threads, of which two may come to a mark at once.
@@ -140,6 +158,10 @@ impl Host {
                 .copied()
                 .chain([image.base + image.size]);
             for (&at, end) in code.blocks.iter().zip(ends) {
+                // A breakpoint in the middle of an instruction would change what it does.
+                if overlaps(image, &code, at) {
+                    continue;
+                }
                 marks.push(Mark {
                     at,
                     block: Block {
