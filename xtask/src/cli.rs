@@ -121,7 +121,8 @@ pub enum Command {
 /// What to set up.
 #[derive(Debug, Args)]
 pub struct SetupArgs {
-    /// Install the programs that some tests talk to (Debian packages; needs root).
+    /// Install the programs that some tests talk to: Debian packages, which takes root, and
+    /// readers of traces from PyPI and npm, into the cache.
     #[arg(long)]
     pub partners: bool,
     /// Processor architecture of the drivers to be built.

@@ -25,7 +25,9 @@ const COMPARE: &str = "compare";
 /// The word for the course's exercises.
 const EXERCISE: &str = "exercise";
 /// Commands of the lab that take a driver by its package or its image, or none at all.
-const COMMANDS: [&str; 5] = ["verify", "replay", "rules", "trace", "imports"];
+const COMMANDS: [&str; 7] = [
+    "verify", "replay", "rules", "trace", "coverage", "fuzz", "imports",
+];
 /// What joins the names of two drivers, of which the first stands on the second.
 const ON: &str = "-on-";
 

@@ -3,8 +3,11 @@
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::context::Context;
 use crate::proc::{Cmd, which};
 use crate::ui::say;
+
+pub mod readers;
 
 /// A program and what it is for.
 #[derive(Debug)]
@@ -18,7 +21,7 @@ pub struct Partner {
 }
 
 /// All of them.
-pub const PARTNERS: [Partner; 6] = [
+pub const PARTNERS: [Partner; 9] = [
     Partner {
         program: "ip",
         package: "iproute2",
@@ -48,6 +51,21 @@ pub const PARTNERS: [Partner; 6] = [
         program: "chromium",
         package: "chromium",
         purpose: "opens the page that compares the drivers, without a screen",
+    },
+    Partner {
+        program: "node",
+        package: "nodejs",
+        purpose: "runs Mermaid's own parser on sequence diagrams",
+    },
+    Partner {
+        program: "npm",
+        package: "npm",
+        purpose: "installs that parser into the project's cache",
+    },
+    Partner {
+        program: "python3",
+        package: "python3-venv",
+        purpose: "decodes timelines with Perfetto's own classes",
     },
 ];
 
@@ -80,7 +98,12 @@ pub fn is_root() -> bool {
 }
 
 /// Installs what is missing; says what and why first.
-pub fn install() -> Result<()> {
+pub fn install(cx: &Context) -> Result<()> {
+    packages()?;
+    readers::install(cx)
+}
+
+fn packages() -> Result<()> {
     let missing: Vec<_> = PARTNERS
         .iter()
         .filter(|p| find(p.program).is_none())

@@ -11,7 +11,7 @@ use crate::{drivers, partners, proc};
 /// Finds or fetches what is missing.
 pub fn setup(cx: &Context, args: &SetupArgs) -> Result<()> {
     if args.partners {
-        return partners::install();
+        return partners::install(cx);
     }
     if !cx.offline {
         // All of Cargo.lock, so that the next build needs no network.

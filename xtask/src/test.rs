@@ -108,6 +108,7 @@ pub fn test(cx: &Context, fast: bool) -> Result<i32> {
         }
     }
     env.extend(drivers_in_c(cx));
+    env.push(("IM_READERS", partners::readers::place(cx)));
     env.push(("IM_XTASK", std::env::current_exe()?));
 
     let mut counts = vec![Counts::default(); Group::ALL.len()];

@@ -73,6 +73,10 @@ pub enum Command {
     Compare(Compare),
     /// Check the answer to an exercise of the course; without a name lists them all
     Exercise(Exercise),
+    /// Run a driver and show what happened: timeline, sequence diagrams, captures, table
+    Trace(TraceArgs),
+    /// Run a driver and say which of its lines were reached
+    Coverage(CoverageArgs),
     /// Try the child's confinement; prints messages as JSON lines
     #[command(name = "__probe", hide = true)]
     Probe {
@@ -245,6 +249,58 @@ pub struct Replay {
     /// One JSON document on stdout; text for people goes to stderr
     #[arg(long)]
     pub json: bool,
+}
+
+/// `lab trace`.
+#[derive(Debug, Args)]
+#[command(after_help = exit::HELP)]
+pub struct TraceArgs {
+    /// Package directory: what `cargo xtask package <driver>` makes
+    #[arg(value_name = "PACKAGE")]
+    pub package: PathBuf,
+    /// Scenario by name [default: the topology's]
+    #[arg(long, value_name = "NAME", conflicts_with = "plan")]
+    pub scenario: Option<String>,
+    /// Scenario file, such as `lab verify` writes for what it found
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// Topology file [default: the one in the package]
+    #[arg(long, value_name = "FILE", conflicts_with = "plan")]
+    pub topology: Option<PathBuf>,
+    /// Seed of every choice
+    #[arg(long, value_name = "N", value_parser = seed, conflicts_with = "plan")]
+    pub seed: Option<u64>,
+    /// What to draw a sequence diagram of: nbl:N, oid:N (numbers of the table), or oid:0x… (an
+    /// object identifier); may be given several times [default: one list, one request]
+    #[arg(long, value_name = "WHAT")]
+    pub follow: Vec<String>,
+    /// Where everything is written
+    #[arg(long, value_name = "DIR", default_value = "target/trace")]
+    pub out: PathBuf,
+    /// Calls between host and driver after which the trace is full
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: u64,
+    /// Octets of each frame that are kept
+    #[arg(long, value_name = "N", default_value_t = 65_535)]
+    pub snap: u32,
+}
+
+/// `lab coverage`.
+#[derive(Debug, Args)]
+#[command(after_help = exit::HELP)]
+pub struct CoverageArgs {
+    /// Package directory: what `cargo xtask package <driver>` makes
+    #[arg(value_name = "PACKAGE")]
+    pub package: PathBuf,
+    /// Scenarios by name, each run once; may be given several times [default: the topology's]
+    #[arg(long = "scenario", value_name = "NAME")]
+    pub scenarios: Vec<String>,
+    /// Scenario files, played like them
+    #[arg(long = "plan", value_name = "FILE")]
+    pub plans: Vec<PathBuf>,
+    /// Where coverage.txt, coverage.json and coverage.info (lcov) go
+    #[arg(long, value_name = "DIR", default_value = "target/coverage")]
+    pub out: PathBuf,
 }
 
 /// `lab imports`.

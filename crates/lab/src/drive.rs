@@ -13,6 +13,7 @@ use crate::crash::handler;
 use crate::host::{Witness, config, load_trouble};
 use crate::process::{FileUse, Reporter, RunJob};
 use crate::scenario;
+use crate::see::{self, Seeing};
 use crate::summary::{Step, Summary};
 use crate::trouble::Trouble;
 
@@ -60,6 +61,7 @@ pub fn drive(
     File::from(files.remove(at).1)
         .read_to_end(&mut image)
         .map_err(|error| Trouble::host(format!("cannot read the image: {error}")))?;
+    let mut seeing = Seeing::take(&mut files)?;
     let sink: Arc<dyn Sink> = Arc::clone(reporter) as _;
     // The handler is there, and brings traps to the host.
     lab_host::signals::announce();
@@ -71,13 +73,17 @@ pub fn drive(
     let host: &'static Host = Box::leak(host);
     handler::set_faults(Box::new(Witness::new(host)))
         .map_err(|_| Trouble::host("a driver was loaded before in this process"))?;
-    if job.scenario.as_deref() == Some(LOAD) {
-        return load(host, job);
+    seeing.begin(host);
+    if let Some(plan) = seeing.plan.take() {
+        see::play(host, &plan, job)?;
+    } else if job.scenario.as_deref() == Some(LOAD) {
+        load(host, job)?;
+    } else if compare::life::is_mine(job.scenario.as_deref()) {
+        compare::life::run(host, job)?;
+    } else {
+        scenario::run(host, job, files)?;
     }
-    if compare::life::is_mine(job.scenario.as_deref()) {
-        return compare::life::run(host, job);
-    }
-    scenario::run(host, job, files)
+    seeing.end(host)
 }
 
 /// `load`: `DriverEntry`, then unload if it succeeded.

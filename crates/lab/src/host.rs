@@ -206,6 +206,7 @@ impl Faults for Witness {
     }
 
     fn died(&self, signal: i32, address: u64, context: &libc::ucontext_t) {
+        self.host.trace_flush();
         let gregs = &context.uc_mcontext.gregs;
         let register = |index: i32| gregs[index as usize] as u64;
         let (rip, rsp) = (register(libc::REG_RIP), register(libc::REG_RSP));

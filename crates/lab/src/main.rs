@@ -26,6 +26,8 @@ fn main() -> ExitCode {
         Command::Verify(options) => lab::verify::run(&options),
         Command::Replay(options) => lab::replay::run(&options),
         Command::Imports(options) => lab::imports::run(&options),
+        Command::Trace(options) => lab::trace::run(&options),
+        Command::Coverage(options) => lab::trace::coverage(&options),
         Command::Probe { probe: which } => probe(which),
     };
     verdict.into()

@@ -27,6 +27,7 @@ use crate::{
         describe, memory_file,
     },
     render::{Findings, Screen},
+    see::See,
     summary::Summary,
     topology::{self, BadTopology, Engine, Topology},
     trouble::Trouble,
@@ -37,9 +38,14 @@ const MAX_FINDINGS: usize = 1000;
 
 /// Runs a package as the options say and returns how it went.
 pub fn run(options: &Run) -> Verdict {
+    run_seen(options, &See::default())
+}
+
+/// The same for somebody who wants to see what happened.
+pub fn run_seen(options: &Run, see: &See) -> Verdict {
     let mut screen = Screen::new(options.json, options.verbose);
     let mut report = Report::new(options);
-    let verdict = match prepare(options, &mut screen, &mut report) {
+    let verdict = match prepare(options, see, &mut screen, &mut report) {
         Ok(prepared) => attend(prepared, &mut screen, &mut report),
         Err(trouble) => report.trouble(trouble),
     };
@@ -93,7 +99,12 @@ struct Prepared {
     partners: Option<Both>,
 }
 
-fn prepare(options: &Run, screen: &mut Screen, report: &mut Report) -> Result<Prepared, Trouble> {
+fn prepare(
+    options: &Run,
+    see: &See,
+    screen: &mut Screen,
+    report: &mut Report,
+) -> Result<Prepared, Trouble> {
     if let Some(scenario) = &options.scenario {
         check_scenario(scenario)?;
     }
@@ -115,6 +126,7 @@ fn prepare(options: &Run, screen: &mut Screen, report: &mut Report) -> Result<Pr
     report.settled(&topology, seed);
     let mut files = vec![(FileUse::Image, sealed(&image)?)];
     files.extend(captures(&topology)?);
+    files.extend(see.files()?);
     if let Some(above) = &options.above {
         let package = Package::open(above)?;
         let image = package.required(Role::Image)?;
@@ -190,7 +202,7 @@ fn introduce(manifest: &Manifest, image: &Verified, screen: &mut Screen) {
     ));
 }
 
-fn topology(options: &Run, package: &Package) -> Result<Topology, Trouble> {
+pub(crate) fn topology(options: &Run, package: &Package) -> Result<Topology, Trouble> {
     if let Some(path) = &options.topology {
         return Topology::load(path).map_err(|error| match error {
             topology::LoadError::Unreadable { file, error } => {

@@ -39,6 +39,17 @@ pub enum FileUse {
     Trunk(String),
     /// A byte written here says that frames may flow.
     Ready,
+    /// Every crossing goes here: octets kept of each frame, most crossings.
+    Trace {
+        /// Octets of each frame.
+        snap: u32,
+        /// Crossings.
+        limit: u64,
+    },
+    /// Which basic blocks were reached, at the end.
+    Coverage,
+    /// A plan that is played instead of a scenario.
+    Plan,
     /// The end of this file says that the talk through the TAP devices is over.
     Stop,
 }

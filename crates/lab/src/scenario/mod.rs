@@ -22,7 +22,7 @@ mod mux;
 mod oids;
 mod pnp;
 mod stacked;
-mod stage;
+pub(crate) mod stage;
 mod teams;
 pub(crate) mod tour;
 
