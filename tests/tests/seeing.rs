@@ -52,7 +52,9 @@ impl Seen {
     fn diagrams(&self) -> Vec<PathBuf> {
         let all = std::fs::read_dir(&self.out).expect("a folder");
         let paths = all.map(|entry| entry.expect("an entry").path());
-        paths.filter(|p| p.extension().is_some_and(|e| e == "mmd")).collect()
+        paths
+            .filter(|p| p.extension().is_some_and(|e| e == "mmd"))
+            .collect()
     }
 }
 
@@ -139,13 +141,21 @@ fn tshark(test: &str, capture: &Path, fields: &[&str]) -> Option<Vec<Vec<String>
     assert!(output.status.success(), "{error}");
     let text = String::from_utf8(output.stdout).expect("text");
     let lines = text.lines();
-    Some(lines.map(|l| l.split('\t').map(str::to_owned).collect()).collect())
+    Some(
+        lines
+            .map(|l| l.split('\t').map(str::to_owned).collect())
+            .collect(),
+    )
 }
 
 /// A folder of a reader that is installed.
 fn reader(test: &str, name: &str) -> Option<PathBuf> {
     let place = std::env::var_os("IM_READERS").map(PathBuf::from)?;
-    let mut found = std::fs::read_dir(&place).ok().into_iter().flatten().flatten();
+    let mut found = std::fs::read_dir(&place)
+        .ok()
+        .into_iter()
+        .flatten()
+        .flatten();
     let found = found
         .find(|entry| entry.file_name().to_string_lossy().starts_with(name))
         .map(|entry| entry.path());
@@ -168,7 +178,10 @@ fn tshark_shows_who_has_each_frame_and_why() {
         return;
     };
     // Down: what the driver gave the adapter, whose it was, and why it went there.
-    let down: Vec<_> = wire.iter().filter(|p| p[0].contains("owner: wire")).collect();
+    let down: Vec<_> = wire
+        .iter()
+        .filter(|p| p[0].contains("owner: wire"))
+        .collect();
     for (port, vlan) in [("VM0", "10"), ("VM1", "20")] {
         let of: Vec<_> = down
             .iter()
@@ -177,7 +190,10 @@ fn tshark_shows_who_has_each_frame_and_why() {
         assert_eq!(of.len(), 4, "{wire:#?}");
         for packet in of {
             assert_eq!(packet[1], vlan, "{packet:?}");
-            assert!(packet[0].contains(&format!("only adapter below {port}")), "{packet:?}");
+            assert!(
+                packet[0].contains(&format!("only adapter below {port}")),
+                "{packet:?}"
+            );
         }
     }
     // Up: which port the driver chose, and why.
@@ -189,12 +205,17 @@ fn tshark_shows_who_has_each_frame_and_why() {
         .collect();
     assert_eq!(up.len(), 4, "{up:#?}");
     for packet in &up {
-        assert!(packet[0].contains("owner: the protocol above VM1"), "{packet:?}");
+        assert!(
+            packet[0].contains("owner: the protocol above VM1"),
+            "{packet:?}"
+        );
         assert!(packet[0].contains("its VLAN is VM1's, 20"), "{packet:?}");
     }
     let adapter = tshark(test, &seen.file("adapter-NIC0.pcapng"), &["frame.comment"]);
     let adapter = adapter.unwrap_or_default();
-    let onward = adapter.iter().filter(|p| p[0].contains("it goes on to the protocol above VM1"));
+    let onward = adapter
+        .iter()
+        .filter(|p| p[0].contains("it goes on to the protocol above VM1"));
     assert_eq!(onward.count(), 4, "{adapter:#?}");
 }
 
@@ -265,7 +286,11 @@ fn perfetto_decodes_the_timeline_and_has_the_tracks() {
         "binding to NIC0",
         "wire of NIC0",
     ] {
-        assert!(has(&said["tracks"], track), "no track {track}: {}", said["tracks"]);
+        assert!(
+            has(&said["tracks"], track),
+            "no track {track}: {}",
+            said["tracks"]
+        );
     }
     for group in ["processors", "miniport edge", "protocol edge"] {
         assert!(has(&said["parents"], group), "{}", said["parents"]);
@@ -335,7 +360,17 @@ fn mermaid_parses_the_sequence_diagrams() {
     ] {
         assert!(all.contains(line), "no {line:?}:\n{all}");
     }
-    seen.lab("trace", &["--plan", &plan, "--follow", "nbl:1", "--follow", "oid:0x00020106"]);
+    seen.lab(
+        "trace",
+        &[
+            "--plan",
+            &plan,
+            "--follow",
+            "nbl:1",
+            "--follow",
+            "oid:0x00020106",
+        ],
+    );
     let module = reader.join("node_modules/mermaid/dist/mermaid.core.mjs");
     let script = seen.file("parse.mjs");
     let text = PARSE.replace("MODULE", &module.display().to_string());
@@ -370,13 +405,18 @@ fn equal_runs_have_equal_traces_and_a_trace_changes_nothing() {
     let hash = |output: &Output| {
         let text = String::from_utf8_lossy(&output.stderr).into_owned()
             + &String::from_utf8_lossy(&output.stdout);
-        let line = text.lines().find(|line| line.contains("trace") && line.contains("0x"));
+        let line = text
+            .lines()
+            .find(|line| line.contains("trace") && line.contains("0x"));
         line.map(str::trim).map(str::to_owned)
     };
     let first = seen.lab("trace", &["--plan", &plan]);
     let table = std::fs::read_to_string(seen.file("table.txt")).expect("a table");
     let second = seen.lab("trace", &["--plan", &plan]);
-    assert_eq!(std::fs::read_to_string(seen.file("table.txt")).expect("a table"), table);
+    assert_eq!(
+        std::fs::read_to_string(seen.file("table.txt")).expect("a table"),
+        table
+    );
     assert_eq!(hash(&first), hash(&second));
     // The coverage of a run is that of the same run: its marks change nothing either.
     let third = seen.lab("coverage", &["--plan", &plan]);
@@ -410,7 +450,11 @@ fn coverage_names_lines_and_functions_that_were_reached() {
     let (_, send) = files
         .iter()
         .find(|(path, _)| path.ends_with("im-core/src/data/straight/send.rs"))
-        .or_else(|| files.iter().find(|(path, _)| path.contains("im-core/src") && path.ends_with("send.rs")))
+        .or_else(|| {
+            files
+                .iter()
+                .find(|(path, _)| path.contains("im-core/src") && path.ends_with("send.rs"))
+        })
         .unwrap_or_else(|| panic!("no file with the send handler: {:?}", files.keys()));
     let reached = send["lines"].as_object().expect("lines");
     assert!(reached.values().any(|hit| hit == true), "{send}");

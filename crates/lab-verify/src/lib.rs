@@ -10,6 +10,7 @@
 
 pub mod check;
 pub mod faults;
+pub mod fuzz;
 pub mod generate;
 pub mod ledger;
 pub mod misdeeds;

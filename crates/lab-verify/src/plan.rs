@@ -205,6 +205,41 @@ pub enum Setting {
     Text(String),
     /// REG_MULTI_SZ.
     List(Vec<String>),
+    /// REG_BINARY.
+    Binary {
+        /// Octets, two digits each.
+        binary: String,
+    },
+    /// REG_MULTI_SZ of these very UTF-16 units.
+    Units {
+        /// The units.
+        units: Vec<u16>,
+        /// Bytes that it says it has, if those are others.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        length: Option<u16>,
+    },
+}
+
+/// Octets as text, two digits each.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        let _infallible = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// Octets of such a text, up to what is none.
+pub fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text
+        .chars()
+        .map_while(|c| c.to_digit(16).map(|digit| digit as u8))
+        .collect();
+    digits
+        .chunks_exact(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect()
 }
 
 impl Default for Shape {
@@ -242,6 +277,9 @@ pub struct Knobs {
     pub manner: Manner,
     /// Bytes of each frame that is sent.
     pub frame: u16,
+    /// Whether frames lie in absurd MDL chains, beside empty buffers.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rough: bool,
     /// Where tasks are switched.
     pub schedule: Schedule,
     /// Calls that fail.
@@ -256,6 +294,7 @@ impl Default for Knobs {
             guarded: true,
             manner: Manner::Any,
             frame: 128,
+            rough: false,
             schedule: Schedule::default(),
             faults: Vec::new(),
         }
@@ -318,6 +357,20 @@ pub enum Action {
         upper: usize,
         /// How many lists.
         lists: u32,
+    },
+    /// The protocol above sends frames with these bytes, of which nothing is expected.
+    SendRaw {
+        /// Which miniport's.
+        upper: usize,
+        /// Octets of each, two digits each.
+        frames: Vec<String>,
+    },
+    /// Frames with these bytes arrive at an adapter; nothing is expected of them.
+    ReceiveRaw {
+        /// Where.
+        adapter: usize,
+        /// Octets of each, two digits each.
+        frames: Vec<String>,
     },
     /// Frames for a miniport arrive at an adapter.
     Receive {
@@ -609,7 +662,9 @@ impl Action {
             Self::Entry
                 | Self::Bind { .. }
                 | Self::Send { .. }
+                | Self::SendRaw { .. }
                 | Self::Receive { .. }
+                | Self::ReceiveRaw { .. }
                 | Self::Oid {
                     kind: Request::Query | Request::Statistics,
                     ..

@@ -19,7 +19,7 @@ use lab_net::lock;
 use ndis_sys::{NDIS_OID, NET_PNP_EVENT_CODE};
 
 use crate::ledger::{Outbox, Post, Shared, Tally, Way};
-use crate::plan::{Action, Fault, Plan, Request, Setting, Shape, Start};
+use crate::plan::{Action, Fault, Plan, Request, Setting, Shape, Start, unhex};
 
 const US: u64 = 1_000;
 const MS: u64 = 1_000 * US;
@@ -275,6 +275,12 @@ fn value(setting: &Setting) -> Value {
         Setting::Integer(number) => Value::Integer(*number),
         Setting::Text(text) => Value::String(text.clone()),
         Setting::List(list) => Value::Strings(list.clone()),
+        Setting::Binary { binary } => Value::Binary(unhex(binary)),
+        Setting::Units {
+            units,
+            length: Some(length),
+        } => Value::CutStrings(units.clone(), *length),
+        Setting::Units { units, .. } => Value::RawStrings(units.clone()),
     }
 }
 
@@ -338,6 +344,7 @@ impl Stage {
                 if_index: 1 + index as u32,
                 receive_lists: 32,
                 context_backfill: 16,
+                rough: plan.knobs.rough,
                 ..NicConfig::default()
             };
             host.add_nic(config, Box::new(post));
@@ -366,6 +373,7 @@ impl Stage {
                     UpperConfig::default().packet_filter
                 },
                 large_send: if m.large_sends { 64 } else { 0 },
+                rough: plan.knobs.rough,
                 ..UpperConfig::default()
             };
             host.add_upper(config, Box::new(post));
@@ -463,6 +471,22 @@ impl Stage {
             _ if !self.loaded() => {}
             Action::Bind { adapter } => self.bind(host, *adapter),
             Action::Send { upper, lists } => self.send(host, *upper, *lists),
+            Action::SendRaw { upper, frames } => {
+                // A protocol sends nothing before it runs.
+                if let Some(outbox) = self.uppers.get(*upper)
+                    && self.runs(host, *upper)
+                    && host.upper_running(*upper)
+                {
+                    lock(outbox).extend(frames.iter().map(|frame| unhex(frame)));
+                    host.upper_kick(*upper);
+                }
+            }
+            Action::ReceiveRaw { adapter, frames } => {
+                if let Some(outbox) = self.fars.get(*adapter) {
+                    lock(outbox).extend(frames.iter().map(|frame| unhex(frame)));
+                    host.nic_kick(*adapter);
+                }
+            }
             Action::Receive {
                 adapter,
                 upper,

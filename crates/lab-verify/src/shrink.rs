@@ -135,6 +135,10 @@ fn simpler(knobs: &Knobs) -> Vec<Knobs> {
             ..knobs.clone()
         },
         Knobs {
+            rough: usual.rough,
+            ..knobs.clone()
+        },
+        Knobs {
             schedule: usual.schedule.clone(),
             ..knobs.clone()
         },

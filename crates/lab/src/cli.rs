@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
+use lab_verify::fuzz::Target;
+
 use crate::{
     exit,
     process::Probe,
@@ -75,6 +77,8 @@ pub enum Command {
     Exercise(Exercise),
     /// Run a driver and show what happened: timeline, sequence diagrams, captures, table
     Trace(TraceArgs),
+    /// Search for what breaks a driver: random frames, requests, configurations, orders
+    Fuzz(FuzzArgs),
     /// Run a driver and say which of its lines were reached
     Coverage(CoverageArgs),
     /// Try the child's confinement; prints messages as JSON lines
@@ -283,6 +287,42 @@ pub struct TraceArgs {
     /// Octets of each frame that are kept
     #[arg(long, value_name = "N", default_value_t = 65_535)]
     pub snap: u32,
+}
+
+/// `lab fuzz`.
+#[derive(Debug, Args)]
+#[command(after_help = exit::HELP)]
+pub struct FuzzArgs {
+    /// Package directory: what `cargo xtask package <driver>` makes
+    #[arg(value_name = "PACKAGE")]
+    pub package: PathBuf,
+    /// What is made at random: frames, oids, control, configuration, orders; may be given
+    /// several times [default: each in turn]
+    #[arg(long = "target", value_name = "TARGET", value_parser = fuzz_target)]
+    pub targets: Vec<Target>,
+    /// Decides everything: the same seed tries the same plans in the same order
+    #[arg(long, value_name = "N", value_parser = seed, default_value_t = DEFAULT_SEED)]
+    pub seed: u64,
+    /// Seconds for each target [default: 5, or no limit with --plays]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub time: Option<Duration>,
+    /// Plans for each target; 0 for as many as there is time for
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub plays: u64,
+    /// Scenario file whose adapters and miniports are around the driver [default: those of the
+    /// package's topology]
+    #[arg(long, value_name = "FILE")]
+    pub shape: Option<PathBuf>,
+    /// Where what was found is written, a scenario file each
+    #[arg(long, value_name = "DIR", default_value = "target/fuzz")]
+    pub out: PathBuf,
+}
+
+fn fuzz_target(text: &str) -> Result<Target, String> {
+    Target::named(text).ok_or_else(|| {
+        let all: Vec<_> = Target::ALL.iter().map(|target| target.name()).collect();
+        format!("one of {}", all.join(", "))
+    })
 }
 
 /// `lab coverage`.

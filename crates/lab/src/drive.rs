@@ -61,6 +61,14 @@ pub fn drive(
     File::from(files.remove(at).1)
         .read_to_end(&mut image)
         .map_err(|error| Trouble::host(format!("cannot read the image: {error}")))?;
+    let fuzz = files
+        .iter()
+        .position(|(usage, _)| matches!(usage, FileUse::Fuzz(_)));
+    if let Some(at) = fuzz
+        && let (FileUse::Fuzz(search), out) = files.remove(at)
+    {
+        return crate::fuzz::search(&search, out, &image, job, reporter);
+    }
     let mut seeing = Seeing::take(&mut files)?;
     let sink: Arc<dyn Sink> = Arc::clone(reporter) as _;
     // The handler is there, and brings traps to the host.

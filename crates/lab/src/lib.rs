@@ -10,6 +10,7 @@ pub mod crash;
 pub mod drive;
 pub mod exercise;
 pub mod exit;
+pub mod fuzz;
 pub mod host;
 pub mod imports;
 pub mod package;

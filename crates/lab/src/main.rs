@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Replay(options) => lab::replay::run(&options),
         Command::Imports(options) => lab::imports::run(&options),
         Command::Trace(options) => lab::trace::run(&options),
+        Command::Fuzz(options) => lab::fuzz::run(&options),
         Command::Coverage(options) => lab::trace::coverage(&options),
         Command::Probe { probe: which } => probe(which),
     };

@@ -10,6 +10,7 @@ use lab_host::report::Event;
 use lab_host::trace::{Block, Options};
 use lab_verify::{Outcome, Plan};
 
+use crate::fuzz::Search;
 use crate::process::{FileUse, RunJob, memory_file};
 use crate::summary::{Step, Summary};
 use crate::trouble::Trouble;
@@ -23,6 +24,8 @@ pub struct See {
     pub coverage: Option<File>,
     /// A plan instead of a scenario.
     pub plan: Option<Plan>,
+    /// A search instead of a scenario, and where it writes.
+    pub fuzz: Option<(File, Search)>,
 }
 
 impl See {
@@ -42,6 +45,10 @@ impl See {
         }
         if let Some(file) = &self.coverage {
             files.push((FileUse::Coverage, file.try_clone().map_err(trouble)?.into()));
+        }
+        if let Some((file, search)) = &self.fuzz {
+            let file = file.try_clone().map_err(trouble)?;
+            files.push((crate::fuzz::usage(search), file.into()));
         }
         if let Some(plan) = &self.plan {
             let text = plan.to_toml();

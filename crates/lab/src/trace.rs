@@ -11,14 +11,14 @@ use lab_host::trace::{Block, Options};
 use lab_see::mermaid::Follow;
 use lab_see::story::MiniportPlace;
 use lab_see::{Coverage, Map, Places, Story, capture, mermaid, perfetto, table};
-use lab_verify::Plan;
+use lab_verify::{Adapter, Miniport, Plan, Setting, Shape};
 use serde::Serialize;
 
 use crate::cli::{Cli, Command, CoverageArgs, Run, TraceArgs};
 use crate::exit::Verdict;
 use crate::package::{Package, Role};
 use crate::see::See;
-use crate::topology::Topology;
+use crate::topology::{ConfigValue, Topology};
 use crate::trouble::Trouble;
 
 /// `lab trace`.
@@ -39,7 +39,7 @@ fn said(result: Result<Verdict, Trouble>) -> Verdict {
 }
 
 /// `lab run` with a package and further arguments.
-fn run_of(package: &Path, more: &[String]) -> Result<Run, Trouble> {
+pub(crate) fn run_of(package: &Path, more: &[String]) -> Result<Run, Trouble> {
     let mut line = vec!["lab".into(), "run".into(), "--package".into()];
     line.push(package.as_os_str().to_owned());
     line.extend(more.iter().map(Into::into));
@@ -50,12 +50,20 @@ fn run_of(package: &Path, more: &[String]) -> Result<Run, Trouble> {
     }
 }
 
-fn read_plan(path: &Path) -> Result<Plan, Trouble> {
+pub(crate) fn read_plan(path: &Path) -> Result<Plan, Trouble> {
     let text = fs::read_to_string(path).map_err(|error| {
         Trouble::input(format!("cannot read the plan: {error}")).at(path.display())
     })?;
-    toml::from_str(&text)
-        .map_err(|error| Trouble::input(format!("the plan has a mistake: {error}")).at(path.display()))
+    toml::from_str(&text).map_err(|error| {
+        Trouble::input(format!("the plan has a mistake: {error}")).at(path.display())
+    })
+}
+
+/// The shape of the package's topology, as plans have it.
+pub(crate) fn shape_of(run: &Run) -> Result<Shape, Trouble> {
+    let package = Package::open(&run.package)?;
+    let topology: Topology = crate::run::topology(run, &package)?;
+    Ok(shape(&topology))
 }
 
 fn folder(path: &Path) -> Result<(), Trouble> {
@@ -118,7 +126,9 @@ fn trace(options: &TraceArgs) -> Result<Verdict, Trouble> {
     let trace = lab_see::Trace::read(BufReader::new(rewound(&file)?))
         .map_err(|error| Trouble::host(error.to_string()))?;
     if trace.events.is_empty() {
-        return Err(Trouble::host("nothing was traced: no call crossed between host and driver"));
+        return Err(Trouble::host(
+            "nothing was traced: no call crossed between host and driver",
+        ));
     }
     let story = Story::new(&trace, &places);
     println!(
@@ -155,7 +165,10 @@ fn trace(options: &TraceArgs) -> Result<Verdict, Trouble> {
     let captures = capture::captures(&trace, &story, &places)
         .map_err(|error| Trouble::host(error.to_string()))?;
     for capture in captures {
-        write(&out.join(format!("{}.pcapng", capture.name)), &capture.bytes)?;
+        write(
+            &out.join(format!("{}.pcapng", capture.name)),
+            &capture.bytes,
+        )?;
     }
     Ok(verdict)
 }
@@ -204,7 +217,9 @@ fn places(run: &Run, plan: Option<&Plan>) -> Result<Places, Trouble> {
     let package = Package::open(&run.package)?;
     let topology: Topology = crate::run::topology(run, &package)?;
     for adapter in &topology.adapters {
-        places.adapters.insert(adapter.name.clone(), adapter.wire.clone());
+        places
+            .adapters
+            .insert(adapter.name.clone(), adapter.wire.clone());
     }
     for binding in &topology.bindings {
         for upper in &binding.upper {
@@ -276,8 +291,11 @@ fn cover(options: &CoverageArgs) -> Result<Verdict, Trouble> {
                 .map_err(|error| Trouble::input(error.to_string()))?;
             map = Some(made);
         }
-        let reached: BTreeSet<u32> =
-            own.iter().filter(|(_, hit)| *hit).map(|(b, _)| b.start).collect();
+        let reached: BTreeSet<u32> = own
+            .iter()
+            .filter(|(_, hit)| *hit)
+            .map(|(b, _)| b.start)
+            .collect();
         if let Some(map) = &map {
             scenarios.insert(name, map.coverage(&reached));
         }
@@ -291,10 +309,15 @@ fn cover(options: &CoverageArgs) -> Result<Verdict, Trouble> {
     for (name, coverage) in &scenarios {
         let (lines, functions) = coverage.totals();
         println!("{name}: lines {lines}, functions {functions}");
-        let file = options.out.join(format!("coverage-{}.info", file_name(name)));
+        let file = options
+            .out
+            .join(format!("coverage-{}.info", file_name(name)));
         write(&file, coverage.lcov(&file_name(name)).as_bytes())?;
     }
-    write(&options.out.join("coverage.info"), total.lcov("all").as_bytes())?;
+    write(
+        &options.out.join("coverage.info"),
+        total.lcov("all").as_bytes(),
+    )?;
     write(&options.out.join("coverage.txt"), total.text().as_bytes())?;
     let report = Report {
         format: 1,
@@ -323,4 +346,63 @@ fn blocks(file: &File, name: &str) -> Result<Vec<(Block, bool)>, Trouble> {
         Trouble::host(format!("`{name}` ended before its coverage was written"))
             .hint("what a driver reached that crashed or hung is not known; the real-time engine has no coverage")
     })
+}
+
+/// Most miniports and adapters of a plan: enough for what drivers do, little enough for many
+/// plans in little time.
+const MOST: usize = 4;
+
+fn setting(value: &ConfigValue) -> Setting {
+    match value {
+        ConfigValue::Text(text) => Setting::Text(text.clone()),
+        ConfigValue::Number(number) => Setting::Integer(*number),
+        ConfigValue::List(list) => Setting::List(list.clone()),
+    }
+}
+
+fn settings(values: &BTreeMap<String, ConfigValue>) -> BTreeMap<String, Setting> {
+    let each = values.iter();
+    each.map(|(name, value)| (name.clone(), setting(value)))
+        .collect()
+}
+
+/// A topology's adapters, miniports and bindings as a plan's shape.
+fn shape(topology: &Topology) -> Shape {
+    let names: Vec<&str> = topology
+        .miniports
+        .iter()
+        .map(|m| m.name.as_str())
+        .take(MOST)
+        .collect();
+    let miniports = topology
+        .miniports
+        .iter()
+        .take(MOST)
+        .map(|m| Miniport {
+            properties: settings(&m.properties),
+            vlan: Some(m.vlan()).filter(|&vlan| vlan != 0),
+            ..Miniport::default()
+        })
+        .collect();
+    let adapters = topology
+        .bindings
+        .iter()
+        .map(|binding| {
+            let upper = binding.upper.iter();
+            Adapter {
+                upper: upper
+                    .filter_map(|u| names.iter().position(|n| n == u))
+                    .collect(),
+                values: settings(&binding.values),
+                ..Adapter::default()
+            }
+        })
+        .filter(|adapter| !adapter.upper.is_empty())
+        .take(MOST)
+        .collect();
+    Shape {
+        adapters,
+        miniports,
+        ..Shape::default()
+    }
 }

@@ -36,12 +36,18 @@ pub fn install(cx: &Context) -> Result<()> {
     if python.is_file() {
         say(&format!("{} is there", PYTHON[0]));
     } else if which("python3").is_some() {
-        say(&format!("{} from PyPI will be installed for the tests", PYTHON.join(", ")));
+        say(&format!(
+            "{} from PyPI will be installed for the tests",
+            PYTHON.join(", ")
+        ));
         // A half of one is not there at all.
         let venv = place(cx).join(PYTHON[0]);
         let fresh = || -> Result<()> {
             dirs::create(&place(cx))?;
-            Cmd::new("python3").args(["-m", "venv", "--clear"]).arg(&venv).run()?;
+            Cmd::new("python3")
+                .args(["-m", "venv", "--clear"])
+                .arg(&venv)
+                .run()?;
             Cmd::new(venv.join("bin/pip"))
                 .args(["install", "--quiet", "--disable-pip-version-check"])
                 .args(PYTHON)
@@ -62,7 +68,13 @@ pub fn install(cx: &Context) -> Result<()> {
         say(&format!("{NODE} from npm will be installed for the tests"));
         dirs::create(&mermaid)?;
         Cmd::new("npm")
-            .args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"])
+            .args([
+                "install",
+                "--silent",
+                "--no-audit",
+                "--no-fund",
+                "--ignore-scripts",
+            ])
             .args(["--prefix"])
             .arg(&mermaid)
             .arg(NODE)

@@ -50,6 +50,8 @@ pub enum FileUse {
     Coverage,
     /// A plan that is played instead of a scenario.
     Plan,
+    /// Where a search says what it plays and what it found.
+    Fuzz(Box<crate::fuzz::Search>),
     /// The end of this file says that the talk through the TAP devices is over.
     Stop,
 }
