@@ -61,6 +61,8 @@ pub fn drive(
     File::from(files.remove(at).1)
         .read_to_end(&mut image)
         .map_err(|error| Trouble::host(format!("cannot read the image: {error}")))?;
+    // The handler is there, and brings traps to the host.
+    lab_host::signals::announce();
     let fuzz = files
         .iter()
         .position(|(usage, _)| matches!(usage, FileUse::Fuzz(_)));
@@ -71,8 +73,6 @@ pub fn drive(
     }
     let mut seeing = Seeing::take(&mut files)?;
     let sink: Arc<dyn Sink> = Arc::clone(reporter) as _;
-    // The handler is there, and brings traps to the host.
-    lab_host::signals::announce();
     let host = Host::new(config(job), sink)
         .map_err(|error| Trouble::host(format!("cannot make the host: {error}")))?;
     let loaded = host.load(&image).map_err(|error| load_trouble(&error))?;
