@@ -33,7 +33,9 @@ fn place(bench: &Bench, test: &str) -> PathBuf {
 /// The number before a word.
 fn number(text: &str, before: &str) -> u64 {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let found = words.windows(2).find(|w| w[1].trim_end_matches(',') == before);
+    let found = words
+        .windows(2)
+        .find(|w| w[1].trim_end_matches(',') == before);
     found.and_then(|w| w[0].parse().ok()).unwrap_or(0)
 }
 
@@ -43,7 +45,12 @@ fn search(test: &str, driver: &str) {
     };
     let out = place(&bench, test);
     for target in ["frames", "oids", "control", "configuration", "orders"] {
-        let output = lab(&bench, "fuzz", &out, &["--target", target, "--plays", PLAYS]);
+        let output = lab(
+            &bench,
+            "fuzz",
+            &out,
+            &["--target", target, "--plays", PLAYS],
+        );
         let text = said(&output);
         assert_eq!(output.status.code(), Some(0), "{target}: {text}");
         let line = text
@@ -109,7 +116,11 @@ fn every_regression_is_clean() {
             return;
         };
         let out = place(&bench, test);
-        for file in std::fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+        for file in std::fs::read_dir(folder.path())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let path = file.path();
             let plan = path.display().to_string();
             let output = lab(&bench, "trace", &out, &["--plan", &plan]);

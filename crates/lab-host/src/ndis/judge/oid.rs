@@ -140,6 +140,9 @@ impl Requests {
     }
 }
 
+/// Bits of a packet filter that adapters of Ethernet have.
+const KNOWN_FILTERS: u32 = 0x0FFF;
+
 impl Host {
     /// Requests that a binding has out: clones, and the driver's own.
     pub(crate) fn oids_out(&self, binding: u64) -> (usize, usize) {
@@ -357,7 +360,9 @@ impl Host {
                     ),
                 );
             }
-            if COUNTERS.contains(&oid) && !is_unknown(status) {
+            // What cannot be asked while the adapter sleeps is judged with power.
+            let asleep = status == NDIS_STATUS_LOW_POWER_STATE.0;
+            if COUNTERS.contains(&oid) && !is_unknown(status) && !asleep {
                 let right = match call.output {
                     8.. => fine && reply.written == 8,
                     4..=7 => fine && reply.written == 4 && reply.needed == 8,
@@ -466,6 +471,18 @@ impl Host {
         let Some(_) = all.iter().find(|(o, size)| *o == oid && given >= *size) else {
             return;
         };
+        // A filter with bits that nobody has is not supported, and is said to be so.
+        let value = call
+            .buffer
+            .first_chunk()
+            .copied()
+            .map_or(0, u32::from_le_bytes);
+        if oid == OID_GEN_CURRENT_PACKET_FILTER
+            && call.kind == OidKind::Set
+            && value & !KNOWN_FILTERS != 0
+        {
+            return;
+        }
         let refusals = [
             NDIS_STATUS_PAUSED.0,
             NDIS_STATUS_NOT_ACCEPTED.0,
