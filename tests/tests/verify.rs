@@ -123,7 +123,10 @@ fn a_failure_is_shrunk_and_repeats() {
             let all = document["hashes"].as_array().expect("hashes").clone();
             assert_eq!(all.len(), 5, "four plays, and one that is traced");
             hashes.extend(all);
-            assert!(text(&output).contains("MiniportSendNetBufferLists"), "a trace");
+            assert!(
+                text(&output).contains("MiniportSendNetBufferLists"),
+                "a trace"
+            );
         }
         stop.store(true, Ordering::Relaxed);
         busy.join().expect("it ends");
