@@ -66,18 +66,10 @@ fn layered(test: &str, middle: &str, suffix: &str) {
         return;
     };
     let image = |name: &str| format!("{name}={}", c.join(format!("{name}{suffix}")).display());
-    let topology = topology("c-layers.toml");
+    let (topology, nic, proto) = (topology("c-layers.toml"), image("c-nic"), image("c-proto"));
     for seed in ["0x5eed", "4"] {
-        let args = [
-            "--topology",
-            &topology,
-            "--image",
-            &image("c-nic"),
-            "--image",
-            &image("c-proto"),
-            "--seed",
-            seed,
-        ];
+        let files = ["--topology", &topology, "--image", &nic, "--image", &proto];
+        let args: Vec<&str> = files.into_iter().chain(["--seed", seed]).collect();
         went_well(&bench.clean(&args));
     }
 }
@@ -91,6 +83,7 @@ fn went_well(run: &Run) {
         "UDP flood",
         "pause and restart a miniport",
         "pause and restart the bindings",
+        "pause and restart an adapter",
         "traffic after the pauses",
         "link through both",
         "traffic after the cables",

@@ -178,6 +178,10 @@ impl Image {
         resolve: &dyn Fn(&str, &str) -> Option<u64>,
     ) -> Result<Self, LoadError> {
         let file = parse(bytes)?;
+        // An image without a table of relocations may have none to make, unless it says that
+        // they were taken away.
+        let header = &file.nt_headers().file_header;
+        let stripped = header.characteristics.get(LE).0 & pe::IMAGE_FILE_RELOCS_STRIPPED.0 != 0;
         let damaged = |e: object::read::Error| LoadError::Damaged(e.to_string());
         let optional = &file.nt_headers().optional_header;
         let size = u64::from(optional.size_of_image()).next_multiple_of(PAGE);
@@ -234,7 +238,7 @@ impl Image {
                     }
                 }
             }
-        } else if delta != 0 {
+        } else if delta != 0 && stripped {
             return Err(LoadError::Damaged(
                 "no relocations: the image cannot be moved from its preferred address".into(),
             ));

@@ -36,6 +36,7 @@ typedef struct _ADAPTER {
     BOOLEAN HasPower;
     NDIS_PM_CAPABILITIES Power;
     NDIS_BIND_PARAMETERS Facts; /* its pointers are dead after the bind */
+    NET_IFINDEX Higher, Lower;  /* what the interface stack says; 0 is nothing */
     NDIS_LINK_STATE LinkState;
 } ADAPTER;
 
@@ -353,20 +354,23 @@ static NDIS_STATUS NTAPI ImRequest(NDIS_HANDLE context, NDIS_OID_REQUEST *reques
 
     if (oid == OID_PNP_SET_POWER) {
         if (request->RequestType != NdisRequestSetInformation) {
-            return NDIS_STATUS_NOT_SUPPORTED;
+            return NDIS_STATUS_NOT_ACCEPTED; /* OID-7 */
         }
         return SetPower(a, request);
     }
     if (oid == OID_PNP_QUERY_POWER) {
         return NDIS_STATUS_SUCCESS;
     }
-    if (IsPower(oid) && !a->HasPower) {
-        return NDIS_STATUS_NOT_SUPPORTED; /* OID-22 */
+    if (oid == OID_PNP_CAPABILITIES || (IsPower(oid) && !a->HasPower)) {
+        return NDIS_STATUS_NOT_SUPPORTED; /* OID-21, OID-22 */
     }
     if (oid == OID_GEN_RECEIVE_SCALE_CAPABILITIES || oid == OID_GEN_RECEIVE_SCALE_PARAMETERS) {
         return NDIS_STATUS_NOT_SUPPORTED; /* RSS-2 */
     }
-    if (a->Shut & (SHUT_SLEEP_ABOVE | SHUT_SLEEP_BELOW | SHUT_GONE)) {
+    if (a->Shut & SHUT_GONE) {
+        return NDIS_STATUS_NOT_ACCEPTED;
+    }
+    if (a->Shut & (SHUT_SLEEP_ABOVE | SHUT_SLEEP_BELOW)) {
         return NDIS_STATUS_LOW_POWER_STATE; /* PWR-5, PBS-5 */
     }
     status = NdisAllocateCloneOidRequest(a->Binding, request, TAG, &clone);
@@ -470,6 +474,19 @@ static void NTAPI ImStatus(NDIS_HANDLE context, NDIS_STATUS_INDICATION *below)
 
 /* ---- the virtual miniport --------------------------------------------------------------- */
 
+/* Tells NDIS which interface lies on which (IFS-1), or takes it back (IFS-2). PASSIVE_LEVEL. */
+static void Restack(ADAPTER *a, NET_IFINDEX higher, NET_IFINDEX lower)
+{
+    if (a->Higher != 0) {
+        NdisIfDeleteIfStackEntry(a->Higher, a->Lower);
+        a->Higher = 0;
+    }
+    if (higher != 0 && lower != 0 && NdisIfAddIfStackEntry(higher, lower) == NDIS_STATUS_SUCCESS) {
+        a->Higher = higher;
+        a->Lower = lower;
+    }
+}
+
 static NDIS_STATUS NTAPI ImInitialize(NDIS_HANDLE miniport, NDIS_HANDLE driver,
                                       NDIS_MINIPORT_INIT_PARAMETERS *parameters)
 {
@@ -524,6 +541,7 @@ static NDIS_STATUS NTAPI ImInitialize(NDIS_HANDLE miniport, NDIS_HANDLE driver,
     status = NdisMSetMiniportAttributes(miniport, (NDIS_MINIPORT_ADAPTER_ATTRIBUTES *)&general);
     if (status == NDIS_STATUS_SUCCESS) {
         Shut(a, SHUT_ABOVE, SHUT_SLEEP_ABOVE | SHUT_GONE);
+        Restack(a, parameters->IfIndex, a->Facts.BoundIfIndex);
         a->Miniport = miniport;
     }
 end:
@@ -536,6 +554,7 @@ static void NTAPI ImHalt(NDIS_HANDLE context, NDIS_HALT_ACTION action)
     ADAPTER *a = context;
 
     a->Miniport = NULL;
+    Restack(a, 0, 0);
     WaitForZero(&a->Inside);
 }
 
@@ -826,6 +845,7 @@ static void ReEnable(const NET_PNP_EVENT_NOTIFICATION *event)
 static NDIS_STATUS NTAPI ImEvent(NDIS_HANDLE context, NET_PNP_EVENT_NOTIFICATION *event)
 {
     ADAPTER *a = context;
+    NDIS_PROTOCOL_RESTART_PARAMETERS *restart;
     NDIS_DEVICE_POWER_STATE state;
 
     switch (event->NetPnPEvent.NetEvent) {
@@ -834,6 +854,12 @@ static NDIS_STATUS NTAPI ImEvent(NDIS_HANDLE context, NET_PNP_EVENT_NOTIFICATION
         WaitForZero(&a->Sends); /* PBS-2 */
         return NDIS_STATUS_SUCCESS;
     case NetEventRestart:
+        restart = event->NetPnPEvent.Buffer;
+        if (restart != NULL && event->NetPnPEvent.BufferLength >= sizeof(*restart) &&
+            restart->BoundIfIndex != 0 && restart->BoundIfIndex != a->Facts.BoundIfIndex) {
+            a->Facts.BoundIfIndex = restart->BoundIfIndex; /* PBS-4, IFS-5 */
+            Restack(a, a->Higher, a->Facts.BoundIfIndex);
+        }
         Shut(a, 0, SHUT_BELOW);
         return NDIS_STATUS_SUCCESS;
     case NetEventSetPower:

@@ -116,6 +116,16 @@ fn life(host: &Host, stage: &Stage, layers: &[Layer], summary: &mut Summary) {
         .filter(|&nic| stage.topology.adapters[nic].driver.is_some())
         .collect();
     pauses(host, stage, &bindings, &edges, summary);
+    for &nic in &edges {
+        let name = &stage.topology.adapters[nic].name;
+        let Some(miniport) = host.miniport(&device(name)) else {
+            continue;
+        };
+        host.pause_miniport(miniport);
+        host.sleep(MS);
+        let ok = host.restart_miniport(miniport);
+        step(summary, "pause and restart an adapter", ok, name.clone());
+    }
     host.sleep(SECOND);
     answers(host, stage, "traffic after the pauses", summary);
     cables(host, stage, summary);

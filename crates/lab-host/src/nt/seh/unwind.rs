@@ -1,8 +1,8 @@
 //! One frame of the driver: what its unwind information says.
 
 use pe_unwind_info::x86_64::{
-    FunctionTableEntries, Register, RuntimeFunction, UnwindInfo, UnwindInfoFlags,
-    UnwindInfoTrailer, UnwindState, XmmRegister,
+    FunctionTableEntries, Register, RuntimeFunction, UnwindInfo, UnwindInfoFlags, UnwindState,
+    XmmRegister,
 };
 
 use super::context::Context;
@@ -83,24 +83,23 @@ pub(super) fn step(host: &Host, image: &Image, context: &mut Context) -> Option<
                     - u64::from(unwind.frame_register_offset());
             }
             let flags = unwind.flags();
-            let (rva, data) = match unwind.trailer() {
-                Some(UnwindInfoTrailer::ChainedUnwindInfo { chained: next }) => {
-                    function = *next;
-                    chained = true;
-                    continue;
-                }
-                Some(
-                    UnwindInfoTrailer::ExceptionHandler {
-                        handler_address,
-                        handler_data,
-                    }
-                    | UnwindInfoTrailer::TerminationHandler {
-                        handler_address,
-                        handler_data,
-                    },
-                ) => (handler_address.get(), handler_data),
-                None => break,
+            let rest = behind_codes(memory, &function)?;
+            let word = |index: usize| {
+                let bytes = rest.get(4 * index..)?.first_chunk()?;
+                Some(u32::from_le_bytes(*bytes))
             };
+            let handled = UnwindInfoFlags::EHANDLER | UnwindInfoFlags::UHANDLER;
+            if !flags.intersects(handled) {
+                if !flags.contains(UnwindInfoFlags::CHAININFO) {
+                    break;
+                }
+                function.begin_address = word(0)?.into();
+                function.end_address = word(1)?.into();
+                function.unwind_info_address = word(2)?.into();
+                chained = true;
+                continue;
+            }
+            let (rva, data) = (word(0)?, rest.get(4..)?);
             let address = image.base + u64::from(rva);
             // In the prologue the frame is not there yet.
             if past && image.is_code(address) {
@@ -122,9 +121,36 @@ pub(super) fn step(host: &Host, image: &Image, context: &mut Context) -> Option<
     (context.rsp > before).then_some(info)
 }
 
+/// What stands behind a function's unwind codes: a handler and its data, or another function.
+/// The codes are padded to an even number, which the crate's own reading of it leaves out.
+fn behind_codes<'a>(memory: &'a [u8], function: &RuntimeFunction) -> Option<&'a [u8]> {
+    let info = memory.get(function.unwind_info_address.get() as usize..)?;
+    let count = usize::from(*info.get(2)?).next_multiple_of(2);
+    info.get(4 + 2 * count..)
+}
+
 /// Length of a function's prologue.
 fn prologue(memory: &[u8], function: &RuntimeFunction) -> Option<u8> {
     memory
         .get(function.unwind_info_address.get() as usize + 1)
         .copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_odd_number_of_codes_is_padded() {
+        let function = RuntimeFunction {
+            begin_address: 0.into(),
+            end_address: 0.into(),
+            unwind_info_address: 4.into(),
+        };
+        let mut memory: Vec<u8> = (0..32).collect();
+        for (codes, first) in [(0, 8), (1, 12), (2, 12), (3, 16)] {
+            memory[6] = codes;
+            assert_eq!(behind_codes(&memory, &function).unwrap()[0], first);
+        }
+    }
 }
