@@ -78,15 +78,21 @@ impl Host {
         });
         let right = (api.low..=api.high).contains(&irql);
         // Events neither wait nor call back; Microsoft's own samples set them under a lock.
-        let harmless = api.name.contains("Lock") || api.name.ends_with("Event");
-        if right && api.dll == "ndis.sys" && (!harmless || api.name == "NdisWaitEvent") {
+        let harmless = || {
+            (api.name.contains("Lock") || api.name.ends_with("Event"))
+                && api.name != "NdisWaitEvent"
+        };
+        let held = !local.locks.borrow().is_empty();
+        if held && right && api.dll == "ndis.sys" && !harmless() {
             self.no_lock_held(api.name);
         }
         self.not_pageable(site, irql);
-        let waits = ["Free", "Wait", "Sleep"]
-            .iter()
-            .any(|w| api.name.contains(w));
-        if (!right || waits) && self.in_shutdown() {
+        let waits = || {
+            ["Free", "Wait", "Sleep"]
+                .iter()
+                .any(|w| api.name.contains(w))
+        };
+        if self.in_shutdown() && (!right || waits()) {
             self.violate(
                 "DPE-3",
                 format!(
