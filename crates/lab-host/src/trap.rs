@@ -147,11 +147,10 @@ mod tests {
 
     static TABLE: OnceLock<(Arena, Traps)> = OnceLock::new();
 
-    extern "C" fn handler(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
-        let (arena, traps) = TABLE.get().expect("set before the first trap");
-        // SAFETY: the kernel passes a ucontext to a SA_SIGINFO handler.
-        let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
-        assert!(traps.hit(arena, &mut context.uc_mcontext));
+    fn hit(context: &mut libc::mcontext_t) -> bool {
+        TABLE
+            .get()
+            .is_some_and(|(arena, traps)| traps.hit(arena, context))
     }
 
     #[test]
@@ -164,16 +163,9 @@ mod tests {
         arena
             .protect(at, PAGE, Protection::ReadExecute)
             .expect("protect");
-        // SAFETY: installs a handler with the matching signature for a signal only traps raise.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = handler as *const () as usize;
-            action.sa_flags = libc::SA_SIGINFO;
-            assert_eq!(
-                libc::sigaction(libc::SIGTRAP, &raw const action, std::ptr::null_mut()),
-                0
-            );
-        }
+        // One handler for all tests: there is one process for them.
+        crate::signals::TESTED.set(hit).expect("set once");
+        crate::signals::install().expect("a handler");
         // SAFETY: the nine bytes above are a function without arguments.
         let f: extern "win64" fn() -> u32 = unsafe { std::mem::transmute(at as usize) };
         let seen = Arc::new(AtomicU64::new(0));

@@ -383,10 +383,10 @@ impl Host {
 
     fn set_variables(&self) {
         for (&at, value) in &*self.variables.lock().expect("variables") {
-            let to = self.arena.trusted(at).cast::<u32>();
+            let to = self.arena.trusted(at).cast::<[u8; 4]>();
             // SAFETY: `set_export` saw that the variable lies in a section of an image, whose
             // memory stays mapped; no driver code runs while a host is prepared.
-            unsafe { to.write_unaligned(*value) };
+            unsafe { to.write(value.to_le_bytes()) };
         }
     }
 
