@@ -19,6 +19,7 @@ pub mod plan;
 pub mod plans;
 pub mod play;
 pub mod search;
+pub mod rules;
 pub mod shrink;
 pub mod suite;
 

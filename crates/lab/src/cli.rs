@@ -67,6 +67,8 @@ pub enum Command {
     Replay(Replay),
     /// List what a driver image imports and what the lab lacks of it
     Imports(Imports),
+    /// List the rules and who watches over each
+    Rules(Rules),
     /// Measure what a frame costs with 1 to 4,094 ports, in ratio to a driver with one
     BenchPorts(BenchPorts),
     /// Measure what a frame costs through teams, in ratio to a driver with one miniport
@@ -355,6 +357,23 @@ pub struct Imports {
     /// JSON on stdout
     #[arg(long)]
     pub json: bool,
+}
+
+/// `lab rules`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes:\n  0  listed; with --prove every misdeed is caught by the id of its rule, and nothing else is\n  1  one is not\n  2  wrong usage or bad input\n  4  the lab itself failed"
+)]
+pub struct Rules {
+    /// JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+    /// The page of the documentation on stdout
+    #[arg(long, conflicts_with_all = ["json", "prove"])]
+    pub markdown: bool,
+    /// Run every misdeed of this image: what `cargo xtask build misdeed` makes
+    #[arg(long, value_name = "IMAGE")]
+    pub prove: Option<PathBuf>,
 }
 
 /// `lab bench-ports`.

@@ -18,6 +18,7 @@ pub mod partners;
 pub mod process;
 pub mod render;
 pub mod replay;
+pub mod rules_command;
 pub mod run;
 pub mod scenario;
 pub mod see;

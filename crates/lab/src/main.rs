@@ -17,6 +17,18 @@ fn main() -> ExitCode {
     {
         return process::child_main();
     }
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == lab::rules_command::CHILD)
+    {
+        return lab::rules_command::child_main().map_or_else(
+            |error| {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            },
+            |()| ExitCode::SUCCESS,
+        );
+    }
     let verdict = match Cli::parse().command {
         Command::Run(options) => lab::run::run(&options),
         Command::BenchPorts(options) => lab::bench::run(&options),
@@ -29,6 +41,7 @@ fn main() -> ExitCode {
         Command::Trace(options) => lab::trace::run(&options),
         Command::Fuzz(options) => lab::fuzz::run(&options),
         Command::Coverage(options) => lab::trace::coverage(&options),
+        Command::Rules(options) => lab::rules_command::run(&options),
         Command::Probe { probe: which } => probe(which),
     };
     verdict.into()
