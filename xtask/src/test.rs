@@ -102,9 +102,9 @@ pub fn test(cx: &Context, fast: bool) -> Result<i32> {
         }
     }
     for driver in drivers::subjects(cx)? {
-        if driver.name == "broken" {
+        if driver.name == "misdeed" {
             let built = build::build(cx, &driver, Arch::X64, Profile::Release)?;
-            env.push(("IM_BROKEN_IMAGE", built.image));
+            env.push(("IM_MISDEED_IMAGE", built.image));
         }
     }
     env.extend(drivers_in_c(cx));

@@ -13,6 +13,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let image = std::fs::read(&args[1])?;
         return Ok(child::child(&image, args[2].parse()?, &args[3])?);
     }
+    if args.first().is_some_and(|a| a == "--markdown") {
+        print!("{}", lab_verify::rules::markdown());
+        return Ok(());
+    }
     let (image, words) = args.split_first().ok_or("an image")?;
     let ask = |key: u32, plan: &str| -> std::io::Result<child::Said> {
         let output = Command::new(std::env::current_exe()?)

@@ -212,6 +212,16 @@ mod tests {
     }
 
     #[test]
+    fn the_page_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/rules.md");
+        let there = std::fs::read_to_string(path).expect("the page");
+        assert!(
+            there == markdown(),
+            "`cargo xtask lab rules --markdown > docs/rules.md` makes it again"
+        );
+    }
+
+    #[test]
     fn counts_add_up() {
         let c = counts(&rows());
         assert_eq!(c.rules, 327);

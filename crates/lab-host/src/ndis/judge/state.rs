@@ -62,6 +62,10 @@ impl Host {
             let Some(b) = n.bindings.get(&binding) else {
                 return Vec::new();
             };
+            // ASC-1: before the edges are associated nothing may be asked for.
+            if n.drivers.values().all(|d| d.protocol.is_none()) {
+                return Vec::new();
+            }
             let mut names = names_above(&b.values);
             names.retain(|name| {
                 let key = name.to_uppercase();

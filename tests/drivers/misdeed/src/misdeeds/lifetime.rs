@@ -7,14 +7,14 @@ use core::sync::atomic::Ordering;
 use ndis_sys::*;
 
 use crate::bind::{clean_up, close, honest_unbind};
-use crate::data::honest_receive;
+use crate::data::honest_send;
 use crate::entry::{DRIVER, PROTOCOL, honest_unload};
 use crate::lane::{LANES, Lane, device};
 use crate::miniport::{
     ask_for, begin, finish, honest_device_event, honest_halt, honest_initialize, honest_restart,
     name,
 };
-use crate::raw::{Plain, TAG, counted, header, wide};
+use crate::raw::{Plain, TAG, counted, each, header, wide};
 use crate::table::misdeeds;
 
 /// A pool of lists.
@@ -219,13 +219,13 @@ misdeeds! {
             honest_unload(object);
         });
 
-    "BUG-3" "shown-again" in "kept": "indicates a list again that a protocol above still has" =>
-        Receive(|lane, lists, port, count, flags| {
-            honest_receive(lane, lists, port, count, flags);
-            if lane.scratch[1].fetch_add(1, Ordering::SeqCst) == 0 {
-                let miniport = lane.miniport();
-                unsafe { NdisMIndicateReceiveNetBufferLists(miniport, lists, port, count, flags) };
-            }
+    "BUG-3" "sent-again" in "brief-pended": "sends a list that the adapter still has" =>
+        Send(|lane, lists, port, flags| {
+            let mut last = lists;
+            each(lists, |list| last = list);
+            honest_send(lane, lists, port, flags);
+            let flags = flags & !NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK;
+            unsafe { NdisSendNetBufferLists(lane.binding(), last, port, flags) };
         });
     "BUG-1" "slow-halt" in "bind": "takes a minute for a halt" =>
         Halt(|lane, action| {
