@@ -545,7 +545,7 @@ impl Host {
             let asked = n
                 .instances
                 .iter()
-                .find(|(_, i)| i.request.is_some_and(|r| within(r.context)));
+                .find(|(_, i)| i.refused == 0 && i.request.is_some_and(|r| within(r.context)));
             live.or_else(|| asked.map(|(name, _)| name.clone()))
         });
         if let Some(name) = owner {

@@ -77,11 +77,6 @@ pub const PLANS: Plans = &[
     }),
     ("settings", settings),
     ("wakes", wakes),
-    ("brief-pended", || {
-        let mut shape = Shape::default();
-        shape.adapters[0].pend = 100;
-        Plan::life("brief-pended", shape, vec![send(1)])
-    }),
     ("sends", || alone("sends", vec![send(4), Action::Settle])),
     ("vanish-idle", || {
         alone("vanish-idle", vec![Action::Vanish { adapter: 0 }])

@@ -219,13 +219,15 @@ misdeeds! {
             honest_unload(object);
         });
 
-    "BUG-3" "sent-again" in "brief-pended": "sends a list that the adapter still has" =>
+    "BUG-3" "sent-again" in "pended": "sends a list that the adapter still has" =>
         Send(|lane, lists, port, flags| {
             let mut last = lists;
             each(lists, |list| last = list);
             honest_send(lane, lists, port, flags);
             let flags = flags & !NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK;
-            unsafe { NdisSendNetBufferLists(lane.binding(), last, port, flags) };
+            if lane.scratch[1].fetch_add(1, Ordering::SeqCst) == 0 {
+                unsafe { NdisSendNetBufferLists(lane.binding(), last, port, flags) };
+            }
         });
     "BUG-1" "slow-halt" in "bind": "takes a minute for a halt" =>
         Halt(|lane, action| {
