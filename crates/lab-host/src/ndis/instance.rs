@@ -545,8 +545,10 @@ impl Host {
             let asked = n
                 .instances
                 .iter()
-                .find(|(_, i)| i.refused == 0 && i.request.is_some_and(|r| within(r.context)));
-            live.or_else(|| asked.map(|(name, _)| name.clone()))
+                .find(|(_, i)| i.request.is_some_and(|r| within(r.context)));
+            let owner = live.or_else(|| asked.map(|(name, _)| name.clone()));
+            // CAN-3 is the rule where a cancel came too late.
+            owner.filter(|name| n.instances.get(name).is_none_or(|i| i.refused == 0))
         });
         if let Some(name) = owner {
             self.violate(
