@@ -126,12 +126,12 @@ api! { exports:
         let mut above = Vec::new();
         for list in chain(host, first) {
             let status: i32 = host.get(list + at!(NET_BUFFER_LIST.Status), "NetBufferList");
-            if !FINAL.contains(&status) {
-                host.violate("SND-4", format!("list {list:#x} is completed with status {status:#x}"));
-            }
             let Some(record) = host.hand_over(list, Owner::Above(miniport), "NdisMSendNetBufferListsComplete", "SND-2") else {
                 continue;
             };
+            if !FINAL.contains(&status) {
+                host.violate("SND-4", format!("list {list:#x} is completed with status {status:#x}"));
+            }
             match record.path {
                 Path::Send { upper, miniport: from } => {
                     host.judge_refused(miniport, list, status, record.since);

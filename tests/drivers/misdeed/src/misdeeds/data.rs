@@ -429,7 +429,10 @@ misdeeds! {
     : "returns lists that were lent" =>
         Receive(|lane, lists, port, count, flags| {
             honest_receive(lane, lists, port, count, flags);
-            give_back(lane, lists, false);
+            // One that is alone, as the chain is followed no further than it goes.
+            if unsafe { (*lists).Next }.is_null() && once(lane) {
+                give_back(lane, lists, false);
+            }
         });
 
     "RCV-3" "lent-is-kept" in "lent-back"
