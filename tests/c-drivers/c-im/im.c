@@ -33,6 +33,7 @@ typedef struct _ADAPTER {
     volatile LONG Receives; /* lists that are above */
     volatile LONG Inside;   /* calls that use Miniport or Binding otherwise */
     volatile LONG Requests; /* requests that are below */
+    volatile BOOLEAN Resetting; /* the adapter */
     BOOLEAN HasPower;
     NDIS_PM_CAPABILITIES Power;
     NDIS_BIND_PARAMETERS Facts; /* its pointers are dead after the bind */
@@ -306,6 +307,7 @@ static BOOLEAN IsPower(NDIS_OID oid)
 /* OID-15: what came back below belongs to the request from above. */
 static void CopyBack(NDIS_OID_REQUEST *to, const NDIS_OID_REQUEST *from)
 {
+    to->SupportedRevision = from->SupportedRevision; /* OID-13 */
     switch (to->RequestType) {
     case NdisRequestMethod:
         to->DATA.METHOD_INFORMATION.OutputBufferLength =
@@ -366,6 +368,12 @@ static NDIS_STATUS NTAPI ImRequest(NDIS_HANDLE context, NDIS_OID_REQUEST *reques
     }
     if (oid == OID_GEN_RECEIVE_SCALE_CAPABILITIES || oid == OID_GEN_RECEIVE_SCALE_PARAMETERS) {
         return NDIS_STATUS_NOT_SUPPORTED; /* RSS-2 */
+    }
+    if ((oid & 0xFFFFFF00) == (OID_QOS_PARAMETERS & 0xFFFFFF00)) {
+        return NDIS_STATUS_NOT_SUPPORTED; /* QOS-1 */
+    }
+    if (a->Resetting) {
+        return NDIS_STATUS_RESET_IN_PROGRESS; /* RST-2 */
     }
     if (a->Shut & SHUT_GONE) {
         return NDIS_STATUS_NOT_ACCEPTED;
@@ -449,13 +457,23 @@ static void NTAPI ImStatus(NDIS_HANDLE context, NDIS_STATUS_INDICATION *below)
     ADAPTER *a = context;
     NDIS_STATUS_INDICATION up;
 
-    if (below->StatusCode == NDIS_STATUS_LINK_STATE &&
-        below->StatusBufferSize >= sizeof(a->LinkState)) {
+    switch (below->StatusCode) {
+    case NDIS_STATUS_LINK_STATE:
+        if (below->StatusBufferSize < sizeof(a->LinkState) ||
+            NdisEqualMemory(&a->LinkState, below->StatusBuffer, sizeof(a->LinkState))) {
+            return; /* STS-4 */
+        }
         NdisMoveMemory(&a->LinkState, below->StatusBuffer, sizeof(a->LinkState));
-    }
-    if (below->StatusCode == NDIS_STATUS_RESET_START || below->StatusCode == NDIS_STATUS_RESET_END ||
-        below->StatusCode == NDIS_STATUS_OPER_STATUS) {
+        break;
+    case NDIS_STATUS_RESET_START:
+    case NDIS_STATUS_RESET_END:
+        a->Resetting = below->StatusCode == NDIS_STATUS_RESET_START;
         return; /* STS-3 */
+    case NDIS_STATUS_OPER_STATUS:
+    case NDIS_STATUS_PM_CAPABILITIES_CHANGE:
+        return; /* STS-3 */
+    default:
+        break;
     }
     InterlockedIncrement(&a->Inside);
     if (a->Miniport != NULL && !(a->Shut & SHUT_SLEEP_ABOVE)) { /* STS-5 */
