@@ -4,6 +4,7 @@
 //! whoever runs many gives each a process of its own; this is what happens inside.
 
 pub mod child;
+mod edges;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -534,6 +535,11 @@ fn optional() -> Plan {
     )
 }
 
+/// All plans, [`PLANS`] and those about edges.
+pub fn plans() -> impl Iterator<Item = &'static (&'static str, fn() -> Plan)> {
+    PLANS.iter().chain(edges::PLANS)
+}
+
 /// The plan of this name. `NAME!3` is the plan with its third fallible call failing,
 /// `NAME!NdisOpenAdapterEx` with the first call of that function failing, `…:2` the second.
 pub fn plan(name: &str) -> Option<Plan> {
@@ -541,7 +547,7 @@ pub fn plan(name: &str) -> Option<Plan> {
         Some((name, what)) => (name, vec![fault(what)?]),
         None => (name, Vec::new()),
     };
-    let (_, make) = PLANS.iter().find(|(known, _)| *known == name)?;
+    let (_, make) = plans().find(|(known, _)| *known == name)?;
     let mut plan = make();
     plan.knobs = Knobs {
         faults,
@@ -638,9 +644,9 @@ mod tests {
 
     #[test]
     fn plans_have_one_name_each() {
-        let names: BTreeSet<_> = PLANS.iter().map(|(name, _)| name).collect();
-        assert_eq!(names.len(), PLANS.len());
-        for (name, make) in PLANS {
+        let names: BTreeSet<_> = plans().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), plans().count());
+        for (name, make) in plans() {
             assert_eq!(make().name, *name);
         }
     }

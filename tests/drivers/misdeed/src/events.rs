@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 
 use ndis_sys::{
     NDIS_HANDLE, NDIS_LINK_STATE, NDIS_OBJECT_TYPE_DEFAULT, NDIS_OBJECT_TYPE_STATUS_INDICATION,
+    NDIS_PROTOCOL_RESTART_PARAMETERS,
     NDIS_STATUS, NDIS_STATUS_INDICATION, NDIS_STATUS_INDICATION_REVISION_1, NDIS_STATUS_LINK_STATE,
     NDIS_STATUS_MEDIA_SPECIFIC_INDICATION, NDIS_STATUS_NETWORK_CHANGE, NDIS_STATUS_RESET_END,
     NDIS_STATUS_RESET_START, NDIS_STATUS_SUCCESS, NET_PNP_EVENT_NOTIFICATION,
@@ -143,7 +144,17 @@ pub(crate) fn honest_event(
     };
     match code {
         NetEventPause => instead!(PauseBinding(lane), pause_binding),
-        NetEventRestart => instead!(RestartBinding(lane), restart_binding),
+        NetEventRestart => {
+            if event.BufferLength as usize >= size_of::<NDIS_PROTOCOL_RESTART_PARAMETERS>() {
+                // SAFETY: (PBS-4, PNP-10) long enough.
+                let index = unsafe {
+                    let parameters = event.Buffer.cast::<NDIS_PROTOCOL_RESTART_PARAMETERS>();
+                    (*parameters).BoundIfIndex
+                };
+                instead!(Renew(lane, index), renew);
+            }
+            instead!(RestartBinding(lane), restart_binding);
+        }
         NetEventSetPower => {
             if event.BufferLength >= 4 {
                 // SAFETY: (PNP-10) long enough.
@@ -168,6 +179,15 @@ pub(crate) fn honest_event(
 pub(crate) fn pause_binding(lane: &Lane) {
     lane.shut(bit::BELOW);
     lane.drained.until(|| lane.out.load(Ordering::SeqCst) == 0);
+}
+
+/// Something else lies below the miniport now (PBS-4, IFS-5).
+pub(crate) fn renew(lane: &Lane, index: u32) {
+    let before = lane.locked(|facts| core::mem::replace(&mut facts.index, index));
+    if before != index && lane.stacked_on.load(Ordering::SeqCst) != 0 {
+        miniport::unstack(lane);
+        miniport::stack(lane);
+    }
 }
 
 /// Frames may pass again (PBS-4).

@@ -269,8 +269,12 @@ pub(crate) fn honest_halt(lane: &Lane, _action: NDIS_HALT_ACTION) {
 /// MiniportPause.
 pub(crate) unsafe extern "efiapi" fn pause(
     context: NDIS_HANDLE,
-    _parameters: *mut NDIS_MINIPORT_PAUSE_PARAMETERS,
+    parameters: *mut NDIS_MINIPORT_PAUSE_PARAMETERS,
 ) -> NDIS_STATUS {
+    // For misdeeds: the honest driver does not look at the reason (MPS-10).
+    // SAFETY: (VER-4) part of revision 1; valid until this returns.
+    let reason = unsafe { (*parameters).PauseReason };
+    Lane::of(context).scratch[3].store(reason as usize, Ordering::SeqCst);
     instead!(Pause(Lane::of(context)), honest_pause)
 }
 

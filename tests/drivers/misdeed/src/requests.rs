@@ -14,10 +14,11 @@ use ndis_sys::{
     NdisRequestQueryInformation, NdisRequestQueryStatistics, NdisRequestSetInformation,
     OID_802_3_CURRENT_ADDRESS, OID_802_3_MAXIMUM_LIST_SIZE, OID_802_3_MULTICAST_LIST,
     OID_802_3_PERMANENT_ADDRESS, OID_GEN_CURRENT_LOOKAHEAD, OID_GEN_CURRENT_PACKET_FILTER,
-    OID_GEN_INTERRUPT_MODERATION, OID_GEN_LINK_PARAMETERS, OID_GEN_MAXIMUM_TOTAL_SIZE,
+    OID_GEN_INTERRUPT_MODERATION, OID_GEN_LINK_PARAMETERS, OID_GEN_MAXIMUM_TOTAL_SIZE, OID_GEN_NETWORK_LAYER_ADDRESSES,
     OID_GEN_RCV_OK, OID_GEN_RECEIVE_BLOCK_SIZE, OID_GEN_RECEIVE_BUFFER_SPACE, OID_GEN_STATISTICS,
     OID_GEN_TRANSMIT_BLOCK_SIZE, OID_GEN_TRANSMIT_BUFFER_SPACE, OID_GEN_VENDOR_DESCRIPTION,
-    OID_GEN_VENDOR_DRIVER_VERSION, OID_GEN_VENDOR_ID, OID_GEN_XMIT_OK, OID_PNP_QUERY_POWER,
+    OID_GEN_VENDOR_DRIVER_VERSION, OID_GEN_VENDOR_ID, OID_GEN_XMIT_OK, OID_PM_ADD_WOL_PATTERN,
+    OID_PM_PARAMETERS, OID_PM_REMOVE_WOL_PATTERN, OID_PNP_QUERY_POWER,
     OID_PNP_SET_POWER, PVOID,
 };
 
@@ -48,7 +49,18 @@ pub(crate) const SUPPORTED: [NDIS_OID; 17] = [
 ];
 
 /// Beside those: forwarded although not on the list.
-const UNLISTED: [NDIS_OID; 2] = [OID_802_3_MULTICAST_LIST, OID_802_3_MAXIMUM_LIST_SIZE];
+const UNLISTED: [NDIS_OID; 3] = [
+    OID_802_3_MULTICAST_LIST,
+    OID_802_3_MAXIMUM_LIST_SIZE,
+    OID_GEN_NETWORK_LAYER_ADDRESSES, // OID-26
+];
+
+/// Forwarded when the adapter can wake (OID-22).
+pub(crate) const WAKE: [NDIS_OID; 3] = [
+    OID_PM_PARAMETERS,
+    OID_PM_ADD_WOL_PATTERN,
+    OID_PM_REMOVE_WOL_PATTERN,
+];
 
 /// The OID of a request.
 pub(crate) fn oid(request: *const NDIS_OID_REQUEST) -> NDIS_OID {
@@ -73,6 +85,7 @@ pub(crate) fn honest_request(lane: &Lane, request: *mut NDIS_OID_REQUEST) -> NDI
         _ if gate & bit::REMOVED != 0 => return NDIS_STATUS_NOT_ACCEPTED, // DPE-1
         _ if gate & bit::ASLEEP != 0 => return NDIS_STATUS_LOW_POWER_STATE, // PWR-5
         // RSS, offload and the like are not shown (ATR-12).
+        asked if WAKE.contains(&asked) && lane.facts().has_pm => {}
         asked if !SUPPORTED.contains(&asked) && !UNLISTED.contains(&asked) => {
             return NDIS_STATUS_NOT_SUPPORTED;
         }

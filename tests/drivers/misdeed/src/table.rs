@@ -126,6 +126,8 @@ hooks! {
     PassOn(&mut NET_PNP_EVENT_NOTIFICATION);
     PauseBinding(&Lane);
     RestartBinding(&Lane);
+    /// What lies below has another interface index.
+    Renew(&Lane, u32);
     Power(&Lane, i32);
     SetPower(&Lane, i32);
 }
