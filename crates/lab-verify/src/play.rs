@@ -582,6 +582,9 @@ impl Stage {
                 self.let_go(host);
                 host.restart_device(&device(upper));
                 lock(&self.asleep).0.remove(&upper);
+                host.wait_until("for the virtual miniport", 20 * US, START, |host| {
+                    self.runs(host, upper)
+                });
             }
             Action::Answer { status } => host.uppers_answer(status),
             Action::Event {

@@ -645,6 +645,10 @@ impl Host {
         let Some((context, handler)) = found else {
             return;
         };
+        // No other request comes; the one that is under way ends first.
+        self.wait_until("for the last request", 10_000, 60_000_000_000, |h| {
+            h.ndis(|n| n.miniports.get(&miniport).is_none_or(|m| !m.oid_busy))
+        });
         self.call(
             "MiniportHaltEx",
             miniport,

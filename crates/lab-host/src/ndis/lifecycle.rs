@@ -53,14 +53,20 @@ struct Attributes {
 impl Host {
     /// Whether a protocol above sends once though its miniport pauses: every other time.
     fn sends_out_of_turn(&self) -> bool {
-        !cfg!(test) && self.engine().is_virtual() && self.crossings().is_multiple_of(2)
+        !cfg!(test) && self.engine().is_virtual() && self.every_other()
+    }
+
+    /// True every other time, as the number of crossings so far says; of calls with an end of
+    /// their own it is even.
+    pub(crate) fn every_other(&self) -> bool {
+        (self.crossings() / 2).is_multiple_of(2)
     }
 
     /// Restart attributes for a virtual miniport: every other time none, and of the two revisions
     /// one in turn (MPS-8).
     fn restart_attributes(&self, miniport: u64) -> Option<Attributes> {
         const TAG: u32 = u32::from_le_bytes(*b"Rest");
-        let turn = self.crossings() % 4;
+        let turn = self.crossings() / 2 % 4;
         if turn < 2 || cfg!(test) {
             return None;
         }
@@ -163,8 +169,11 @@ impl Host {
             size_of::<NDIS_MINIPORT_PAUSE_PARAMETERS>(),
         );
         // MPS-10: below NDIS 6.40 the reason says nothing.
-        let told = self.ndis(|n| n.version_of(miniport)) < (6, 40);
-        p.PauseReason = if told && self.crossings().is_multiple_of(2) {
+        let (told, pauses) = self.ndis(|n| {
+            n.judge.pauses += 1;
+            (n.version_of(miniport) < (6, 40), n.judge.pauses)
+        });
+        p.PauseReason = if told && pauses.is_multiple_of(2) {
             ndis_sys::NDIS_PAUSE_LOW_POWER
         } else {
             ndis_sys::NDIS_PAUSE_NDIS_INTERNAL

@@ -2,12 +2,12 @@
 
 use lab_host::Manner;
 use ndis_sys::{
-    NDIS_OID, NDIS_STATUS_NETWORK_CHANGE, NetEventBindList,
-    NetEventCancelRemoveDevice, NetEventPnPCapabilities, NetEventQueryPower, NetEventReconfigure,
-    OID_802_3_CURRENT_ADDRESS, OID_802_3_MULTICAST_LIST, OID_GEN_CURRENT_PACKET_FILTER,
-    OID_GEN_NETWORK_LAYER_ADDRESSES, OID_GEN_STATISTICS, OID_GEN_VENDOR_ID, OID_GEN_XMIT_OK,
-    OID_PM_ADD_WOL_PATTERN, OID_PM_PARAMETERS, OID_PM_REMOVE_WOL_PATTERN, OID_PNP_CAPABILITIES,
-    OID_PNP_QUERY_POWER, OID_TCP_OFFLOAD_PARAMETERS,
+    NDIS_OID, NDIS_STATUS_NETWORK_CHANGE, NetEventBindList, NetEventCancelRemoveDevice,
+    NetEventPnPCapabilities, NetEventQueryPower, NetEventReconfigure, OID_802_3_CURRENT_ADDRESS,
+    OID_802_3_MULTICAST_LIST, OID_GEN_CURRENT_PACKET_FILTER, OID_GEN_NETWORK_LAYER_ADDRESSES,
+    OID_GEN_STATISTICS, OID_GEN_VENDOR_ID, OID_GEN_XMIT_OK, OID_PM_ADD_WOL_PATTERN,
+    OID_PM_PARAMETERS, OID_PM_REMOVE_WOL_PATTERN, OID_PNP_CAPABILITIES, OID_PNP_QUERY_POWER,
+    OID_TCP_OFFLOAD_PARAMETERS,
 };
 
 use super::{Plans, alone, query, receive, send};
@@ -146,8 +146,11 @@ fn many_pauses() -> Plan {
 /// The miniport pauses while frames come in.
 fn busy_pauses() -> Plan {
     let mut middle = Vec::new();
-    for _ in 0..12 {
-        middle.extend([receive(16), send(2), pause_upper(), restart_upper()]);
+    for round in 0..32 {
+        let wait = Action::Sleep {
+            ns: 4_600 + 100 * round,
+        };
+        middle.extend([receive(16), wait, pause_upper(), restart_upper()]);
     }
     alone("busy-pauses", middle)
 }
@@ -162,7 +165,14 @@ fn held_pause() -> Plan {
     with(
         "held-pause",
         shape,
-        vec![hold(true), send(4), pause_lower(), restart_lower(), send(2)],
+        vec![
+            hold(true),
+            send(4),
+            Action::Sleep { ns: 50_000 },
+            pause_lower(),
+            restart_lower(),
+            send(2),
+        ],
     )
 }
 
@@ -183,8 +193,10 @@ fn paused_traffic() -> Plan {
             receive(4),
             Action::Settle,
             send(1),
+            Action::Sleep { ns: 50_000 },
             pause_lower(),
             send(2),
+            Action::Sleep { ns: 50_000 },
             restart_lower(),
             receive(2),
             Action::Settle,
@@ -397,7 +409,14 @@ fn direct() -> Plan {
 fn link() -> Plan {
     alone(
         "link",
-        vec![network_change(), REST, cable(0, false), REST, cable(0, true), REST],
+        vec![
+            network_change(),
+            REST,
+            cable(0, false),
+            REST,
+            cable(0, true),
+            REST,
+        ],
     )
 }
 

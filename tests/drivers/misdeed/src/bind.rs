@@ -27,10 +27,27 @@ pub(crate) unsafe extern "efiapi" fn bind(
     instead!(Bind(bind_context, parameters), honest_bind)
 }
 
-/// Opens the adapter and asks for the miniport that its configuration names.
+/// Opens the adapter and asks for the miniport that its configuration names. One that has an
+/// adapter already gets no second one: the driver is no team.
 pub(crate) fn honest_bind(
     bind_context: NDIS_HANDLE,
     parameters: *mut NDIS_BIND_PARAMETERS,
+) -> NDIS_STATUS {
+    bind_if(bind_context, parameters, |lane| {
+        let mine = lane.facts();
+        let same = |other: &Lane| {
+            other.facts().name.get(..other.facts().name_units) == mine.name.get(..mine.name_units)
+        };
+        let mut others = crate::lane::all().filter(|other| !core::ptr::eq(*other, lane));
+        mine.name_units == 0 || !others.any(same)
+    })
+}
+
+/// Binds if the configuration is as it should be.
+pub(crate) fn bind_if(
+    bind_context: NDIS_HANDLE,
+    parameters: *mut NDIS_BIND_PARAMETERS,
+    may: fn(&Lane) -> bool,
 ) -> NDIS_STATUS {
     // SAFETY: (BND-9) valid until this returns.
     if unsafe { (*parameters).MediaType } != NdisMedium802_3 {
@@ -45,6 +62,10 @@ pub(crate) fn honest_bind(
     if !ok(status) {
         lane.used.store(false, Ordering::Release);
         return status;
+    }
+    if !may(lane) {
+        lane.used.store(false, Ordering::Release);
+        return NDIS_STATUS_FAILURE;
     }
     let status = open(lane, bind_context, parameters);
     if !ok(status) {

@@ -5,21 +5,20 @@ use core::sync::atomic::Ordering;
 
 use ndis_sys::{
     NDIS_HANDLE, NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID, NDIS_OID_REQUEST,
-    NDIS_OID_REQUEST_REVISION_1, NDIS_STATUS, NDIS_STATUS_FAILURE, NDIS_STATUS_INVALID_LENGTH,
-    NDIS_STATUS_LOW_POWER_STATE, NDIS_STATUS_NOT_ACCEPTED, NDIS_STATUS_NOT_SUPPORTED,
-    NDIS_STATUS_PENDING, NDIS_STATUS_RESET_IN_PROGRESS, NDIS_STATUS_SUCCESS,
-    NdisAllocateCloneOidRequest, NdisCancelDirectOidRequest, NdisCancelOidRequest,
-    NdisDeviceStateD0, NdisDirectOidRequest, NdisFreeCloneOidRequest,
-    NdisMDirectOidRequestComplete, NdisMOidRequestComplete, NdisOidRequest,
-    NdisRequestQueryInformation, NdisRequestQueryStatistics, NdisRequestSetInformation,
-    OID_802_3_CURRENT_ADDRESS, OID_802_3_MAXIMUM_LIST_SIZE, OID_802_3_MULTICAST_LIST,
-    OID_802_3_PERMANENT_ADDRESS, OID_GEN_CURRENT_LOOKAHEAD, OID_GEN_CURRENT_PACKET_FILTER,
-    OID_GEN_INTERRUPT_MODERATION, OID_GEN_LINK_PARAMETERS, OID_GEN_MAXIMUM_TOTAL_SIZE, OID_GEN_NETWORK_LAYER_ADDRESSES,
-    OID_GEN_RCV_OK, OID_GEN_RECEIVE_BLOCK_SIZE, OID_GEN_RECEIVE_BUFFER_SPACE, OID_GEN_STATISTICS,
+    NDIS_OID_REQUEST_REVISION_1, NDIS_STATUS, NDIS_STATUS_FAILURE, NDIS_STATUS_LOW_POWER_STATE,
+    NDIS_STATUS_NOT_ACCEPTED, NDIS_STATUS_NOT_SUPPORTED, NDIS_STATUS_PENDING,
+    NDIS_STATUS_RESET_IN_PROGRESS, NDIS_STATUS_SUCCESS, NdisAllocateCloneOidRequest,
+    NdisCancelDirectOidRequest, NdisCancelOidRequest, NdisDeviceStateD0, NdisDirectOidRequest,
+    NdisFreeCloneOidRequest, NdisMDirectOidRequestComplete, NdisMOidRequestComplete,
+    NdisOidRequest, NdisRequestQueryInformation, NdisRequestQueryStatistics,
+    NdisRequestSetInformation, OID_802_3_CURRENT_ADDRESS, OID_802_3_MAXIMUM_LIST_SIZE,
+    OID_802_3_MULTICAST_LIST, OID_802_3_PERMANENT_ADDRESS, OID_GEN_CURRENT_LOOKAHEAD,
+    OID_GEN_CURRENT_PACKET_FILTER, OID_GEN_INTERRUPT_MODERATION, OID_GEN_LINK_PARAMETERS,
+    OID_GEN_MAXIMUM_TOTAL_SIZE, OID_GEN_NETWORK_LAYER_ADDRESSES, OID_GEN_RCV_OK,
+    OID_GEN_RECEIVE_BLOCK_SIZE, OID_GEN_RECEIVE_BUFFER_SPACE, OID_GEN_STATISTICS,
     OID_GEN_TRANSMIT_BLOCK_SIZE, OID_GEN_TRANSMIT_BUFFER_SPACE, OID_GEN_VENDOR_DESCRIPTION,
     OID_GEN_VENDOR_DRIVER_VERSION, OID_GEN_VENDOR_ID, OID_GEN_XMIT_OK, OID_PM_ADD_WOL_PATTERN,
-    OID_PM_PARAMETERS, OID_PM_REMOVE_WOL_PATTERN, OID_PNP_QUERY_POWER,
-    OID_PNP_SET_POWER, PVOID,
+    OID_PM_PARAMETERS, OID_PM_REMOVE_WOL_PATTERN, OID_PNP_QUERY_POWER, OID_PNP_SET_POWER, PVOID,
 };
 
 use crate::events;
@@ -84,6 +83,13 @@ pub(crate) fn honest_request(lane: &Lane, request: *mut NDIS_OID_REQUEST) -> NDI
         OID_PNP_SET_POWER => return set_power(lane, request),
         _ if gate & bit::REMOVED != 0 => return NDIS_STATUS_NOT_ACCEPTED, // DPE-1
         _ if gate & bit::ASLEEP != 0 => return NDIS_STATUS_LOW_POWER_STATE, // PWR-5
+        // LBF-5: the address is set by configuration.
+        // SAFETY: (OID-2) ours until completed.
+        OID_802_3_CURRENT_ADDRESS
+            if unsafe { (*request).RequestType } == NdisRequestSetInformation =>
+        {
+            return NDIS_STATUS_NOT_SUPPORTED;
+        }
         // RSS, offload and the like are not shown (ATR-12).
         asked if WAKE.contains(&asked) && lane.facts().has_pm => {}
         asked if !SUPPORTED.contains(&asked) && !UNLISTED.contains(&asked) => {

@@ -51,6 +51,8 @@ pub(crate) struct Judge {
     pub(crate) reset_back: BTreeSet<u64>,
     /// A pause for the usual reason was begun without an error (MPS-10).
     pub(crate) paused_fine: bool,
+    /// Pauses of virtual miniports so far.
+    pub(crate) pauses: u64,
 }
 
 impl Ndis {

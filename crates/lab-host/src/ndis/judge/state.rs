@@ -306,7 +306,7 @@ impl Host {
                 .get(&first)
                 .filter(|r| matches!(r.path, Path::Send { .. }));
             match came {
-                Some(r) if b.paused_at.is_some_and(|at| r.since > at) => "PBS-6",
+                Some(r) if b.paused_at.is_some_and(|at| r.since >= at) => "PBS-6",
                 _ => "PBS-1",
             }
         })

@@ -285,7 +285,7 @@ impl Host {
         let Some((nic, context, handler, mac)) = found else {
             return;
         };
-        if cfg!(test) || !self.engine().is_virtual() || !self.crossings().is_multiple_of(2) {
+        if cfg!(test) || !self.engine().is_virtual() || !self.every_other() {
             return;
         }
         let mut frame = vec![0_u8; 60];

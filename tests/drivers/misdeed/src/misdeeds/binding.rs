@@ -101,10 +101,7 @@ fn pool(bytes: usize) -> *mut u8 {
 }
 
 /// The lane lies in pool, and goes before its binding.
-fn bind_in_pool(
-    bind_context: NDIS_HANDLE,
-    parameters: *mut NDIS_BIND_PARAMETERS,
-) -> NDIS_STATUS {
+fn bind_in_pool(bind_context: NDIS_HANDLE, parameters: *mut NDIS_BIND_PARAMETERS) -> NDIS_STATUS {
     let Some(taken) = Lane::take() else {
         return NDIS_STATUS_RESOURCES;
     };
@@ -209,9 +206,10 @@ fn keep_when_paused(lane: &Lane, lists: *mut NET_BUFFER_LIST, port: u32, count: 
 
 /// Keeps the last list before a pause; sends it when more come.
 fn send_old(lane: &Lane, lists: *mut NET_BUFFER_LIST, port: u32, flags: u32) {
-    let paused = lane.gate.load(Ordering::SeqCst) & bit::BELOW != 0;
+    let gate = lane.gate.load(Ordering::SeqCst);
+    let paused = gate & bit::BELOW != 0;
     let alone = unsafe { (*lists).Next.is_null() };
-    if !paused && alone && kept::<NET_BUFFER_LIST>().is_null() {
+    if gate == 0 && alone && kept::<NET_BUFFER_LIST>().is_null() {
         if push(lists, lane.binding()) {
             keep(lists);
         } else {
@@ -416,7 +414,7 @@ misdeeds! {
             crate::lane::LANES[0].scratch[0].store(word as usize, Ordering::SeqCst);
             bind::honest_bind(context, p)
         });
-    "BND-11" "hidden-power" in "wakes" implies ["ATR-6: that rule demands the same of the structure"]
+    "BND-11" "hidden-power" in "wakes"
     : "shows no power capabilities though the adapter has some" =>
         General(|a| a.PowerManagementCapabilitiesEx = null_mut());
     "BND-12" "wrong-handle" in "life": "reads UpperBindings with the driver's handle" =>
@@ -455,7 +453,9 @@ misdeeds! {
         RestartBinding(|lane| if first_time() { close_by_itself(lane); } else { events::restart_binding(lane) });
     "UNB-4" "filter-set" in "life": "leaves a packet filter set" =>
         CleanUp(|lane| { requests::set_own(lane, OID_GEN_CURRENT_PACKET_FILTER, 1, 4); });
-    "UNB-5" "list-out" in "kept": "closes the adapter with a list of it in hand" =>
+    "UNB-5" "list-out" in "kept"
+    implies ["HOST-DATA: the list that is kept carries a frame"]
+    : "closes the adapter with a list of it in hand" =>
         Receive(keep_received),
         Close(|lane| {
             let list = keep::<NET_BUFFER_LIST>(null_mut());
@@ -508,7 +508,9 @@ misdeeds! {
             data::honest_send(lane, lists, port, flags);
         });
 
-    "MPS-1" "in-halt" in "halt": "indicates a list while it is halted" =>
+    "MPS-1" "in-halt" in "halt"
+    implies ["HOST-DATA: the list that is kept carries a frame"]
+    : "indicates a list while it is halted" =>
         Receive(keep_received),
         Halt(show_in_halt);
     "MPS-2" "failed" in "many-pauses": "fails a pause" =>
@@ -547,7 +549,9 @@ misdeeds! {
         Restart(|_, _| NDIS_STATUS_NOT_SUPPORTED);
     "MPS-8" "changed" in "restarts": "changes the restart attributes and fails the restart" =>
         Restart(change_and_fail);
-    "MPS-9" "stays-shut" in "life": "refuses sends after a restart" =>
+    "MPS-9" "stays-shut" in "life"
+    implies ["HOST-DATA: frames that are refused do not arrive"]
+    : "refuses sends after a restart" =>
         Restart(|_, _| NDIS_STATUS_SUCCESS);
     "MPS-10" "reads-reason" in "old-pauses": "fails pauses that have another reason than usual" =>
         Pause(|lane| {
@@ -589,7 +593,10 @@ misdeeds! {
     "IFS-5" "old-index" in "changes": "keeps its entry though something else lies below" =>
         Renew(|_, _| ());
 
-    "LBF-1" "silent" in "team-wakes": "does not tell that a member cannot wake" =>
+    "LBF-1" "silent" in "team-wakes"
+    implies ["UNB-7: the miniport goes with the adapter that brought it"]
+    : "does not tell that a member cannot wake" =>
+        Bind(|context, p| bind::bind_if(context, p, |_| true)),
         RestartBinding(join), Unstack(part), CleanUp(leave_team);
     "LBF-4" "sum-of-queues" in "life": "shows a team's receive filters on one adapter" =>
         Initialize(show_queues);
@@ -600,10 +607,17 @@ misdeeds! {
             }
             requests::honest_request(lane, request)
         });
-    "LBF-6" "one-member" in "team": "sets a filter on one member only" =>
+    "LBF-6" "one-member" in "team"
+    implies ["UNB-7: the miniport goes with the adapter that brought it"]
+    : "sets a filter on one member only" =>
+        Bind(|context, p| bind::bind_if(context, p, |_| true)),
         RestartBinding(join), Unstack(part), CleanUp(leave_team);
-    "LBF-7" "goes-down" in "team-link": "goes down with one of two members" =>
+    "LBF-7" "goes-down" in "team-link"
+    implies ["UNB-7: the miniport goes with the adapter that brought it"]
+    : "goes down with one of two members" =>
+        Bind(|context, p| bind::bind_if(context, p, |_| true)),
         RestartBinding(join), Unstack(part), CleanUp(leave_team);
     "LBF-8" "too-long" in "team-unequal": "shows an MTU that one member cannot serve" =>
+        Bind(|context, p| bind::bind_if(context, p, |_| true)),
         RestartBinding(join), Unstack(part), CleanUp(leave_team);
 }

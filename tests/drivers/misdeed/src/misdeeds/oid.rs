@@ -120,8 +120,12 @@ misdeeds! {
         });
     "OID-4" "work-item" in "asks-later": "completes a request in a work item, again" =>
         OidComplete(|lane, request, status| {
+            let original = requests::original(request);
+            let again = !original.is_null() && is_query(original, OID_GEN_STATISTICS);
             complete_and_keep(lane, request, status);
-            defer(complete_later, lane);
+            if again {
+                defer(complete_later, lane);
+            }
         });
     "OID-5" "twice" in "asks-later": "completes a request twice" =>
         OidComplete(|lane, request, status| {
@@ -135,8 +139,16 @@ misdeeds! {
         });
     "OID-7" "power-fails" in "sleeps": "fails to sleep" =>
         Oid(|lane, request| {
-            let status = honest_request(lane, request);
-            if oid(request) == OID_PNP_SET_POWER { NDIS_STATUS_FAILURE } else { status }
+            let asleep = lane.gate.load(Ordering::SeqCst) & bit::ASLEEP != 0;
+            let d0 = unsafe {
+                let buffer = (*request).DATA.SET_INFORMATION.InformationBuffer;
+                oid(request) == OID_PNP_SET_POWER
+                    && buffer.cast::<i32>().read_unaligned() == NdisDeviceStateD0.0
+            };
+            if oid(request) == OID_PNP_SET_POWER && !asleep && !d0 {
+                return NDIS_STATUS_FAILURE;
+            }
+            honest_request(lane, request)
         });
     "OID-8" "slow" in "asks-later": "completes a request after 13 seconds" =>
         OidComplete(|lane, request, status| {

@@ -204,6 +204,10 @@ misdeeds! {
             if state != NdisDeviceStateD0.0 {
                 power(lane, state);
             }
+        }),
+        CleanUp(|lane| {
+            lane.pass(bit::BELOW_ASLEEP);
+            crate::bind::clean_up(lane);
         });
     "PWR-2" "goes-on" in "asleep-status": "indicates statuses while asleep" =>
         SetPower(sleep_and_tell);
