@@ -381,6 +381,10 @@ impl Host {
             Some((b.context, p.chars.UnbindAdapterHandlerEx? as usize as u64))
         });
         let Some((context, handler)) = found else {
+            // Somebody is at it: it is over when that is.
+            self.wait_until("for the unbind under way", 10_000, 60_000_000_000, |h| {
+                h.ndis(|n| !n.bindings.contains_key(&binding) && !n.leaving.contains_key(&binding))
+            });
             return;
         };
         let devices = self.upper_bindings(binding);

@@ -251,9 +251,10 @@ impl Host {
             return Some(("CFG-2", text));
         }
         let beyond = heap.find(address).is_none() && heap.find_freed(address).is_none();
-        let near = heap
-            .find_near(address)
-            .filter(|a| beyond && a.by.starts_with("NDIS_"))?;
+        let near = heap.find_near(address).filter(|a| {
+            // BND-10 is about those.
+            beyond && a.by.starts_with("NDIS_") && a.by != "NDIS_BIND_PARAMETERS"
+        })?;
         let text = format!(
             "byte {} of {} is used, which has {} in this revision",
             address.wrapping_sub(near.address),

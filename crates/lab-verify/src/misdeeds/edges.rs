@@ -34,7 +34,7 @@ pub const PLANS: Plans = &[
     ("asks-at-once", || asks("asks-at-once", Manner::Inline)),
     ("asks-later", || asks("asks-later", Manner::Pending)),
     ("lengths", lengths),
-    ("wakes", wakes),
+    ("wake-requests", wake_requests),
     ("sets", sets),
     ("cancels", cancels),
     ("synchronous", synchronous),
@@ -316,9 +316,9 @@ fn lengths() -> Plan {
 }
 
 /// An adapter that can wake.
-fn wakes() -> Plan {
+fn wake_requests() -> Plan {
     with(
-        "wakes",
+        "wake-requests",
         Adapter {
             wakes: true,
             ..Adapter::default()

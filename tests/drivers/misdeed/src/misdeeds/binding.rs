@@ -273,6 +273,15 @@ fn join(lane: &Lane) {
     }
 }
 
+/// The first lane of a team asks for the miniport.
+fn ask_once(lane: &Lane) {
+    let mut others = crate::lane::all().filter(|other| !core::ptr::eq(*other, lane));
+    let none = crate::lane::device::NONE;
+    if others.all(|other| other.device.load(Ordering::SeqCst) == none) {
+        miniport::ask_for(lane);
+    }
+}
+
 /// Both go when the miniport does, or when one of them does.
 fn part(lane: &Lane) {
     for any in crate::lane::all() {
@@ -318,6 +327,33 @@ fn show_queues(
             a.CurrentReceiveFilterCapabilities = &raw mut filters;
             miniport::set(handle, &raw mut a);
         }
+    }
+    status
+}
+
+/// Shows the offload of the adapters.
+fn show_offload(
+    lane: &Lane,
+    handle: NDIS_HANDLE,
+    parameters: *mut NDIS_MINIPORT_INIT_PARAMETERS,
+) -> NDIS_STATUS {
+    let status = miniport::honest_initialize(lane, handle, parameters);
+    if ok(status) {
+        let mut offload = NDIS_OFFLOAD::zeroed();
+        offload.Header = header(
+            NDIS_OBJECT_TYPE_OFFLOAD,
+            NDIS_OFFLOAD_REVISION_1,
+            usize::from(NDIS_SIZEOF_NDIS_OFFLOAD_REVISION_1),
+        );
+        let mut a = NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES::zeroed();
+        a.Header = header(
+            NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES,
+            NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES_REVISION_1,
+            size_of::<NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES>(),
+        );
+        a.DefaultOffloadConfiguration = &raw mut offload;
+        a.HardwareOffloadCapabilities = &raw mut offload;
+        miniport::set(handle, &raw mut a);
     }
     status
 }
@@ -454,16 +490,12 @@ misdeeds! {
     "UNB-4" "filter-set" in "life": "leaves a packet filter set" =>
         CleanUp(|lane| { requests::set_own(lane, OID_GEN_CURRENT_PACKET_FILTER, 1, 4); });
     "UNB-5" "list-out" in "kept"
-    implies ["HOST-DATA: the list that is kept carries a frame"]
+    implies [
+        "HOST-DATA: the list that is kept carries a frame",
+        "NBL-10: it is kept when the adapter pauses, too",
+    ]
     : "closes the adapter with a list of it in hand" =>
-        Receive(keep_received),
-        Close(|lane| {
-            let list = keep::<NET_BUFFER_LIST>(null_mut());
-            if !list.is_null() {
-                data::give_back(lane, list, false);
-            }
-            bind::close(lane);
-        });
+        Receive(keep_received);
     "UNB-6" "used-after" in "opens-later": "uses a binding's handle after it asked for the close" =>
         Close(|lane| {
             lane.begin();
@@ -597,7 +629,12 @@ misdeeds! {
     implies ["UNB-7: the miniport goes with the adapter that brought it"]
     : "does not tell that a member cannot wake" =>
         Bind(|context, p| bind::bind_if(context, p, |_| true)),
-        RestartBinding(join), Unstack(part), CleanUp(leave_team);
+        Request(ask_once), RestartBinding(join), Unstack(part), CleanUp(leave_team);
+    "LBF-2" "silent" in "team-offload"
+    implies ["UNB-7: the miniport goes with the adapter that brought it"]
+    : "does not tell that a member offloads no more" =>
+        Bind(|context, p| bind::bind_if(context, p, |_| true)), Initialize(show_offload),
+        Request(ask_once), RestartBinding(join), Unstack(part), CleanUp(leave_team);
     "LBF-4" "sum-of-queues" in "life": "shows a team's receive filters on one adapter" =>
         Initialize(show_queues);
     "LBF-5" "sets-address" in "sets": "takes another address by a request" =>
@@ -611,13 +648,13 @@ misdeeds! {
     implies ["UNB-7: the miniport goes with the adapter that brought it"]
     : "sets a filter on one member only" =>
         Bind(|context, p| bind::bind_if(context, p, |_| true)),
-        RestartBinding(join), Unstack(part), CleanUp(leave_team);
+        Request(ask_once), RestartBinding(join), Unstack(part), CleanUp(leave_team);
     "LBF-7" "goes-down" in "team-link"
     implies ["UNB-7: the miniport goes with the adapter that brought it"]
     : "goes down with one of two members" =>
         Bind(|context, p| bind::bind_if(context, p, |_| true)),
-        RestartBinding(join), Unstack(part), CleanUp(leave_team);
+        Request(ask_once), RestartBinding(join), Unstack(part), CleanUp(leave_team);
     "LBF-8" "too-long" in "team-unequal": "shows an MTU that one member cannot serve" =>
         Bind(|context, p| bind::bind_if(context, p, |_| true)),
-        RestartBinding(join), Unstack(part), CleanUp(leave_team);
+        Request(ask_once), RestartBinding(join), Unstack(part), CleanUp(leave_team);
 }

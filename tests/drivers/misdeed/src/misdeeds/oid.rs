@@ -166,7 +166,7 @@ misdeeds! {
             raise(lane);
             honest_request(lane, request)
         });
-    "OID-10" "removal-fails" in "wakes": "fails to remove a wake-up pattern" =>
+    "OID-10" "removal-fails" in "wake-requests": "fails to remove a wake-up pattern" =>
         Oid(|lane, request| match oid(request) {
             OID_PM_ADD_WOL_PATTERN => take(request, 1),
             OID_PM_REMOVE_WOL_PATTERN => NDIS_STATUS_FAILURE,
@@ -187,7 +187,7 @@ misdeeds! {
             }
             honest_request(lane, request)
         });
-    "OID-13" "no-revision" in "wakes": "takes power parameters and names no revision" =>
+    "OID-13" "no-revision" in "wake-requests": "takes power parameters and names no revision" =>
         Oid(|lane, request| {
             if oid(request) == OID_PM_PARAMETERS {
                 return take(request, 0);
@@ -257,7 +257,7 @@ misdeeds! {
             }
             status
         });
-    "OID-22" "not-asked" in "wakes": "refuses wake-up patterns that the adapter could take" =>
+    "OID-22" "not-asked" in "wake-requests": "refuses wake-up patterns that the adapter could take" =>
         Oid(|lane, request| match oid(request) {
             OID_PM_ADD_WOL_PATTERN | OID_PM_REMOVE_WOL_PATTERN => NDIS_STATUS_NOT_SUPPORTED,
             _ => honest_request(lane, request),
