@@ -73,6 +73,12 @@ pub fn parameters(package: &Package, out: &mut Findings) {
                     parameters.entry(name).or_default().push(value);
                 }
             }
+            for value in &values {
+                if value.key.is_empty() && value.name.eq_ignore_ascii_case("BundleId") {
+                    let message = "BundleId has no effect any more (LBF-9)".to_owned();
+                    out.error("LBF-9", &file.name, value.line, message);
+                }
+            }
             for (name, values) in &parameters {
                 if let Some((line, problem)) = problem(name, values) {
                     let message = format!("parameter {name:?}: {problem}");

@@ -340,6 +340,13 @@ const BAD: &[Bad] = &[
     ),
     // Registry.
     bad(
+        "LBF-9",
+        M,
+        "TypesSupported,0x00010001,7",
+        "TypesSupported,0x00010001,7\r\nHKR,,BundleId,0,\"bundle\"",
+        "BundleId",
+    ),
+    bad(
         "INF-L12",
         M,
         "Level,Default,0,\"1\"",
