@@ -93,12 +93,13 @@ fn edges(trace: &Trace, story: &Story) -> Result<Vec<Capture>, PcapError> {
     Ok(all)
 }
 
-/// Comments of frames that go down at an adapter, or come up, in order.
-fn queues(
-    trace: &Trace,
-    story: &Story,
-) -> HashMap<(String, bool), VecDeque<(Vec<u8>, u32, String)>> {
-    let mut queues: HashMap<_, VecDeque<_>> = HashMap::new();
+/// Bytes, 802.1Q information and comment of frames at an adapter, by its name and whether
+/// they come up, in order.
+type Queues = HashMap<(String, bool), VecDeque<(Vec<u8>, u32, String)>>;
+
+/// Comments of frames that go down at an adapter, or come up.
+fn queues(trace: &Trace, story: &Story) -> Queues {
+    let mut queues = Queues::new();
     for sighting in &story.sightings {
         let Some(object) = trace.objects.get(sighting.edge) else {
             continue;

@@ -238,7 +238,9 @@ impl Share {
         if self.known == 0 {
             return 0.0;
         }
-        100.0 * self.reached as f64 / self.known as f64
+        // No image has so many lines that a part of them would not fit.
+        let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        100.0 * number(self.reached) / number(self.known)
     }
 }
 

@@ -59,8 +59,7 @@ impl Who {
 fn plain(text: &str) -> String {
     text.chars()
         .map(|c| match c {
-            '#' | ';' | ':' | '<' | '>' | '{' | '}' | '%' => ' ',
-            '\n' | '\r' => ' ',
+            '#' | ';' | ':' | '<' | '>' | '{' | '}' | '%' | '\n' | '\r' => ' ',
             c => c,
         })
         .collect()

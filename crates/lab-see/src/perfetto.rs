@@ -7,7 +7,7 @@
 //!
 //! The messages are those of Perfetto's `trace_packet.proto`, as far as they are used.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use lab_host::report::CallKind;
 use lab_host::trace::ObjectKind;
@@ -146,7 +146,7 @@ struct Writer<'a> {
     shown: HashMap<u32, u64>,
     irql: HashMap<u32, u8>,
     edges: HashMap<usize, Lanes>,
-    declared: HashMap<u64, ()>,
+    declared: HashSet<u64>,
     groups: u64,
 }
 
@@ -159,7 +159,7 @@ pub fn timeline(trace: &Trace) -> Vec<u8> {
         shown: HashMap::new(),
         irql: HashMap::new(),
         edges: HashMap::new(),
-        declared: HashMap::new(),
+        declared: HashSet::new(),
         groups: 0,
     };
     writer.begin();
@@ -222,7 +222,7 @@ impl Writer<'_> {
 
     fn track(&mut self, descriptor: TrackDescriptor) -> u64 {
         let id = descriptor.uuid.unwrap_or_default();
-        if self.declared.insert(id, ()).is_none() {
+        if self.declared.insert(id) {
             self.put(TracePacket {
                 trusted_packet_sequence_id: Some(SEQUENCE),
                 track_descriptor: Some(descriptor),

@@ -114,6 +114,16 @@ fn flow(bytes: &[u8], tag: u32) -> Option<Flow> {
     Flow::parse(bytes, beside)
 }
 
+/// A list that goes on, and the one that it was made of.
+fn whose(story: &Story, at: usize, from: u32) -> String {
+    let list = story.sightings[at].list;
+    if list == from {
+        format!("nbl {list}")
+    } else {
+        format!("nbl {list}, made of nbl {from}")
+    }
+}
+
 /// A flow in words.
 pub fn flow_text(flow: &Flow) -> String {
     let mac = |mac: Mac| {
@@ -305,19 +315,10 @@ impl Teller<'_> {
         short(self.trace.name(object))
     }
 
-    fn whose(&self, story: &Story, at: usize, from: u32) -> String {
-        let list = story.sightings[at].list;
-        if list == from {
-            format!("nbl {list}")
-        } else {
-            format!("nbl {list}, made of nbl {from}")
-        }
-    }
-
     /// From a miniport down to an adapter.
     fn down(&mut self, story: &Story, at: usize, came: usize, from: u32, copies: usize) -> String {
         let (here, there) = (&story.sightings[at], &story.sightings[came]);
-        let whose = self.whose(story, at, from);
+        let whose = whose(story, at, from);
         let (port, member) = (
             self.name(there.edge).to_owned(),
             self.name(here.edge).to_owned(),
@@ -383,7 +384,7 @@ impl Teller<'_> {
     /// From an adapter up to a miniport.
     fn up(&self, story: &Story, at: usize, came: usize, from: u32) -> String {
         let (here, there) = (&story.sightings[at], &story.sightings[came]);
-        let whose = self.whose(story, at, from);
+        let whose = whose(story, at, from);
         let port = self.name(here.edge);
         if !there.up {
             let sender = self.name(there.edge);

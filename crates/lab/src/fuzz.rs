@@ -156,8 +156,9 @@ fn keep(options: &FuzzArgs, name: &str, text: &str, plan: &Plan) -> Result<(), T
         Trouble::input(format!("cannot make the folder: {error}")).at(options.out.display())
     })?;
     let path = options.out.join(format!("{name}.toml"));
-    let said: String = text.lines().map(|line| format!("# {line}\n")).collect();
-    fs::write(&path, format!("{said}{}", plan.to_toml()))
+    let lines: Vec<String> = text.lines().map(|line| format!("# {line}")).collect();
+    let said = lines.join("\n");
+    fs::write(&path, format!("{said}\n{}", plan.to_toml()))
         .map_err(|error| Trouble::input(format!("cannot write: {error}")).at(path.display()))?;
     println!(
         "  {text}\n  again: lab trace {} --plan {}",

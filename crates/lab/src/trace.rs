@@ -18,7 +18,7 @@ use crate::cli::{Cli, Command, CoverageArgs, Run, TraceArgs};
 use crate::exit::Verdict;
 use crate::package::{Package, Role};
 use crate::see::See;
-use crate::topology::{ConfigValue, Topology};
+use crate::topology::{ConfigValue, Miniport as Miniports, Topology};
 use crate::trouble::Trouble;
 
 /// `lab trace`.
@@ -230,7 +230,7 @@ fn places(run: &Run, plan: Option<&Plan>) -> Result<Places, Trouble> {
                 .or_default();
             place.adapters.push(binding.adapter.clone());
             let miniport = topology.miniports.iter().find(|m| m.name == *upper);
-            place.vlan = miniport.map(|m| m.vlan()).filter(|&vlan| vlan != 0);
+            place.vlan = miniport.map(Miniports::vlan).filter(|&vlan| vlan != 0);
         }
     }
     Ok(places)

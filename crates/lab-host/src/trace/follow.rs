@@ -53,13 +53,13 @@ fn frees(name: &str) -> Option<usize> {
     .then_some(0)
 }
 
-/// Whether a function returns a list, and the argument with the one it was made of.
-fn makes(name: &str) -> Option<Option<usize>> {
+/// Whether a function returns a list, and whether it was made of its first argument.
+fn makes(name: &str) -> Option<bool> {
     Some(match name {
-        "NdisAllocateNetBufferList" | "NdisAllocateNetBufferAndNetBufferList" => None,
+        "NdisAllocateNetBufferList" | "NdisAllocateNetBufferAndNetBufferList" => false,
         "NdisAllocateCloneNetBufferList"
         | "NdisAllocateFragmentNetBufferList"
-        | "NdisAllocateReassembledNetBufferList" => Some(0),
+        | "NdisAllocateReassembledNetBufferList" => true,
         _ => return None,
     })
 }
@@ -70,12 +70,12 @@ fn asks(name: &str) -> Option<(usize, Option<usize>)> {
         "MiniportOidRequest"
         | "MiniportDirectOidRequest"
         | "NdisOidRequest"
-        | "NdisDirectOidRequest" => (1, None),
+        | "NdisDirectOidRequest"
+        | "NdisFreeCloneOidRequest" => (1, None),
         "NdisMOidRequestComplete"
         | "NdisMDirectOidRequestComplete"
         | "ProtocolOidRequestComplete"
         | "ProtocolDirectOidRequestComplete" => (1, Some(2)),
-        "NdisFreeCloneOidRequest" => (1, None),
         _ => return None,
     })
 }
@@ -298,7 +298,8 @@ impl Follow {
             && let Some(facts) = read::list(host, result)
         {
             let parent = of
-                .and_then(|i| open.args.get(i))
+                .then(|| open.args.first())
+                .flatten()
                 .and_then(|of| self.lists.get(of))
                 .map(|p| p.id);
             let journey = self.name_list(result, parent, true);
