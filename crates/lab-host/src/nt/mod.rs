@@ -27,6 +27,8 @@ pub(crate) mod seh;
 mod spin;
 mod string;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod time;
 mod timer;

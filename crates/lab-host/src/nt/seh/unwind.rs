@@ -1,5 +1,7 @@
 //! One frame of the driver: what its unwind information says.
 
+use std::ops::ControlFlow;
+
 use pe_unwind_info::x86_64::{
     FunctionTableEntries, Register, RuntimeFunction, UnwindInfo, UnwindInfoFlags, UnwindState,
     XmmRegister,
@@ -112,6 +114,10 @@ pub(super) fn step(host: &Host, image: &Image, context: &mut Context) -> Option<
             }
             break;
         }
+        if chained {
+            context.rip = unwind_chained(host, memory, &table, context, pc)?;
+            return Some(info);
+        }
     }
     let before = context.rsp;
     let mut state = State { host, context };
@@ -127,6 +133,41 @@ fn behind_codes<'a>(memory: &'a [u8], function: &RuntimeFunction) -> Option<&'a 
     let info = memory.get(function.unwind_info_address.get() as usize..)?;
     let count = usize::from(*info.get(2)?).next_multiple_of(2);
     info.get(4 + 2 * count..)
+}
+
+/// Unwinds a frame whose information is that of a part of a function, chained to another's: the
+/// codes of each that lie behind the point, then the return address.
+fn unwind_chained(
+    host: &Host,
+    memory: &[u8],
+    table: &FunctionTableEntries<'_>,
+    context: &mut Context,
+    pc: u32,
+) -> Option<u64> {
+    let mut state = State { host, context };
+    let mut function = *table.lookup(pc)?;
+    let offset = pc - function.begin_address.get();
+    for round in 0..32 {
+        let at = function.unwind_info_address.get() as usize;
+        let unwind = UnwindInfo::parse(memory.get(at..)?)?;
+        for (place, op) in unwind.unwind_operations() {
+            if round > 0 || u32::from(place) <= offset {
+                let step = unwind.resolve_operation(&mut state, &op)?;
+                if let ControlFlow::Break(rip) = step {
+                    return Some(rip);
+                }
+            }
+        }
+        if !unwind.flags().contains(UnwindInfoFlags::CHAININFO) {
+            break;
+        }
+        let next = behind_codes(memory, &function)?.get(..12)?;
+        function = *FunctionTableEntries::parse(next).functions()?.first()?;
+    }
+    let rsp = state.read_register(Register::RSP);
+    let rip = state.read_stack(rsp)?;
+    state.write_register(Register::RSP, rsp + 8);
+    Some(rip)
 }
 
 /// Length of a function's prologue.
