@@ -113,8 +113,8 @@ macro_rules! api {
                     args: 0,
                     thunk: 0,
                 };
-                let $host = $crate::api::host();
                 static CALLED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+                let $host = $crate::api::host();
                 if !CALLED.load(std::sync::atomic::Ordering::Relaxed)
                     && !CALLED.swap(true, std::sync::atomic::Ordering::Relaxed)
                 {
