@@ -430,7 +430,7 @@ misdeeds! {
         Receive(|lane, lists, port, count, flags| {
             honest_receive(lane, lists, port, count, flags);
             // One that is alone, as the chain is followed no further than it goes.
-            if unsafe { (*lists).Next }.is_null() && once(lane) {
+            if is_lent(flags) && unsafe { (*lists).Next }.is_null() && once(lane) {
                 give_back(lane, lists, false);
             }
         });
