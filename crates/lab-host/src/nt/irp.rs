@@ -566,7 +566,7 @@ api! { exports:
             return 0;
         };
         let room = input_len.max(output_len);
-        if code & 3 == 0 && room > 0 {
+        if code.trailing_zeros() >= 2 && room > 0 {
             let system = host.allocate(u64::from(room), TAG, "system buffer");
             if input_len > 0 {
                 let bytes = host.get_bytes(input, input_len as usize, "InputBuffer");

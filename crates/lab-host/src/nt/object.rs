@@ -50,6 +50,16 @@ pub(super) struct Object {
     owned: bool,
 }
 
+/// What came of a reference that was dropped.
+pub(super) enum Dropped {
+    /// There is no such object.
+    Unknown,
+    /// Others refer to it.
+    Kept,
+    /// It was the last: the memory is to be freed.
+    Free(u64),
+}
+
 /// Objects by address, and handles.
 #[derive(Default)]
 pub(super) struct Objects {
@@ -91,15 +101,19 @@ impl Objects {
         false
     }
 
-    /// Drops a reference; memory to free, if it was the last.
-    pub(super) fn dereference(&mut self, address: u64) -> Option<Option<u64>> {
-        let object = self.all.get_mut(&address)?;
+    /// Drops a reference.
+    pub(super) fn dereference(&mut self, address: u64) -> Dropped {
+        let Some(object) = self.all.get_mut(&address) else {
+            return Dropped::Unknown;
+        };
         object.references -= 1;
         if object.references > 0 {
-            return Some(None);
+            return Dropped::Kept;
         }
-        let gone = self.all.remove(&address)?;
-        Some(gone.owned.then_some(address))
+        match self.all.remove(&address) {
+            Some(gone) if gone.owned => Dropped::Free(address),
+            _ => Dropped::Kept,
+        }
     }
 }
 
@@ -110,7 +124,7 @@ impl Host {
 
     /// Drops a reference of the host's own.
     pub(super) fn drop_reference(&self, address: u64) {
-        if let Some(Some(memory)) = self.objects(|o| o.dereference(address)) {
+        if let Dropped::Free(memory) = self.objects(|o| o.dereference(address)) {
             self.release(memory);
         }
     }
@@ -285,13 +299,13 @@ api! { exports:
     "ntoskrnl.exe" 0..=2 "IRQ-11"
     fn ObfDereferenceObject(host, object: u64) -> i64 {
         match host.objects(|o| o.dereference(object)) {
-            Some(Some(memory)) => {
+            Dropped::Free(memory) => {
                 host.release(memory);
                 0
             }
-            Some(None) => 1,
-            None if is_permanent(host, object) => 1,
-            None => host.fatal(
+            Dropped::Kept => 1,
+            Dropped::Unknown if is_permanent(host, object) => 1,
+            Dropped::Unknown => host.fatal(
                 "HOST-OBJECT",
                 &format!("ObDereferenceObject on {object:#x}: {}", host.describe(object)),
             ),

@@ -331,31 +331,28 @@ mod tests {
 
     #[test]
     fn the_others_do_what_c_says() {
+        type Set = extern "win64" fn(*mut u8, i32, usize) -> *mut u8;
+        type Fill = extern "win64" fn(*mut u8, usize, u8);
+        type Equal = extern "win64" fn(*const u8, *const u8, usize) -> usize;
+        type Order = extern "win64" fn(*const u8, *const u8, usize) -> i32;
+        /// # Safety
+        /// The function has this type.
+        unsafe fn of<F: Copy>(name: &str) -> F {
+            let at = find(name);
+            // SAFETY: as the caller says; a function pointer has the size of an address.
+            unsafe { std::mem::transmute_copy::<usize, F>(&at) }
+        }
         // SAFETY: the exported functions have these types.
-        let (set, fill, equal): (
-            extern "win64" fn(*mut u8, i32, usize) -> *mut u8,
-            extern "win64" fn(*mut u8, usize, u8),
-            extern "win64" fn(*const u8, *const u8, usize) -> usize,
-        ) = unsafe {
+        let (set, fill, equal, order, text, length, wide, upcase) = unsafe {
             (
-                std::mem::transmute(find("memset")),
-                std::mem::transmute(find("RtlFillMemory")),
-                std::mem::transmute(find("RtlCompareMemory")),
-            )
-        };
-        // SAFETY: as above.
-        let (order, text): (extern "win64" fn(*const u8, *const u8, usize) -> i32, Two) = unsafe {
-            (
-                std::mem::transmute(find("memcmp")),
-                std::mem::transmute(find("strcmp")),
-            )
-        };
-        // SAFETY: as above.
-        let (length, wide, upcase): (One, One, One) = unsafe {
-            (
-                std::mem::transmute(find("strlen")),
-                std::mem::transmute(find("wcslen")),
-                std::mem::transmute(find("_strupr")),
+                of::<Set>("memset"),
+                of::<Fill>("RtlFillMemory"),
+                of::<Equal>("RtlCompareMemory"),
+                of::<Order>("memcmp"),
+                of::<Two>("strcmp"),
+                of::<One>("strlen"),
+                of::<One>("wcslen"),
+                of::<One>("_strupr"),
             )
         };
         let mut bytes = [1_u8; 40];
@@ -368,7 +365,7 @@ mod tests {
         assert!(order(b"ab".as_ptr(), b"ac".as_ptr(), 2) < 0);
         assert!(order(b"\xFF".as_ptr(), b"\x01".as_ptr(), 1) > 0);
         assert_eq!(order(b"ab".as_ptr(), b"ac".as_ptr(), 1), 0);
-        assert!(text(b"abc\0".as_ptr(), b"ab\0".as_ptr()) > 0);
+        assert!(text(c"abc".as_ptr().cast(), c"ab".as_ptr().cast()) > 0);
         assert_eq!(text(b"abc\0x".as_ptr(), b"abc\0y".as_ptr()), 0);
         let mut name = *b"aZ_z{9\0";
         assert_eq!(length(name.as_mut_ptr()), 6);

@@ -50,7 +50,7 @@ fn raw(value: &Value) -> (u32, Vec<u8>) {
         Value::Integer(n) => (REG_DWORD, n.to_le_bytes().to_vec()),
         Value::String(text) => (REG_SZ, wide(&format!("{text}\0"))),
         Value::Strings(list) => {
-            let joined: String = list.iter().map(|s| format!("{s}\0")).collect();
+            let joined: String = list.iter().flat_map(|s| [s.as_str(), "\0"]).collect();
             (REG_MULTI_SZ, wide(&(joined + "\0")))
         }
         Value::Binary(bytes) => (3, bytes.clone()),

@@ -87,7 +87,7 @@ api! { exports:
     "ntoskrnl.exe" 0..=15 "IRQ-11"
     fn VerSetConditionMask(host, mask: u64, field: u32, how: u8) -> u64 {
         let _ = host;
-        if field == 0 || how & 7 == 0 {
+        if field == 0 || how.trailing_zeros() >= 3 {
             return mask;
         }
         let shift = 3 * field.trailing_zeros();
@@ -112,7 +112,7 @@ api! { exports:
     "ntoskrnl.exe" 0..=2 "IRQ-11"
     fn RtlIsNtDdiVersionAvailable(host, version: u32) -> u8 {
         let _ = host;
-        u8::from(version & 0xFF == 0 && version <= 0x0A00_000C)
+        u8::from(version.trailing_zeros() >= 8 && version <= 0x0A00_000C)
     }
 
     /// Facts about the system: of the classes, the basic one and the processors.
@@ -124,7 +124,9 @@ api! { exports:
         match class {
             BASIC => {
                 let words = [0_u32, 156_250, 4096, 0x10_0000, 1, 0x10_0000, 65_536, 0];
-                words.iter().for_each(|w| bytes.extend(w.to_le_bytes()));
+                for word in words {
+                    bytes.extend(u32::to_le_bytes(word));
+                }
                 let affinity = 1_u64.checked_shl(host.processors()).map_or(u64::MAX, |m| m - 1);
                 for word in [0x10000, super::variables::USER_PROBE_ADDRESS - 1, affinity, u64::from(host.processors())] {
                     bytes.extend(word.to_le_bytes());

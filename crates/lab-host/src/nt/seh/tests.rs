@@ -20,7 +20,7 @@ impl Pieces {
         // Version 1 with both kinds of handler.
         let mut bytes = vec![0x19, prologue, (codes.len() / 2) as u8, 0];
         bytes.extend(codes);
-        if codes.len() % 4 != 0 {
+        if !codes.len().is_multiple_of(4) {
             bytes.extend([0, 0]);
         }
         for word in [THUNK, 1].into_iter().chain(scope) {
