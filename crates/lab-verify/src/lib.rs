@@ -18,8 +18,8 @@ pub mod number;
 pub mod plan;
 pub mod plans;
 pub mod play;
-pub mod search;
 pub mod rules;
+pub mod search;
 pub mod shrink;
 pub mod suite;
 
