@@ -624,3 +624,32 @@ fn no_text_upsets_the_linter() {
         let _ = errors(files);
     }
 }
+
+/// What the rule table calls the linter's has a bad INF here.
+#[test]
+fn every_rule_that_is_the_linters_has_a_bad_inf() {
+    #[derive(serde::Deserialize)]
+    struct States {
+        linter: std::collections::BTreeMap<String, Vec<String>>,
+    }
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../crates/lab-host/rules/states"
+    );
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let states: States = toml::from_str(&text).unwrap();
+        for (id, by) in &states.linter {
+            for rule in by {
+                let tried = BAD.iter().any(|bad| bad.rule == rule);
+                assert!(
+                    tried,
+                    "{id} is said to be {rule}'s, which no bad INF breaks"
+                );
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 10, "{seen} rules");
+}
