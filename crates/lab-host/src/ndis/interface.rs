@@ -204,7 +204,7 @@ api! { exports:
         }
         let index = host.ndis(|n| {
             let luids = &mut n.interfaces.luids;
-            let index = (1..).find(|i| !luids.contains(&(kind, *i))).unwrap_or(u32::MAX);
+            let index = (1..u32::MAX).find(|i| !luids.contains(&(kind, *i))).unwrap_or(u32::MAX);
             luids.insert((kind, index));
             index
         });

@@ -88,7 +88,10 @@ impl Host {
         // It may be asked for on another thread.
         let asked = |h: &Self| {
             h.ndis(|n| {
-                n.asked.contains(&key) || n.instances.get(&key).is_none_or(|i| i.is_wanted())
+                n.asked.contains(&key)
+                    || n.instances
+                        .get(&key)
+                        .is_none_or(super::instance::Instance::is_wanted)
             })
         };
         let listed = self.ndis(|n| n.serving(&key).next().is_some());

@@ -1,16 +1,17 @@
 //! OID-18: a cancelled request ends.
 
 use super::super::oid::Target;
-use super::SOON;
+/// How long the end of a cancelled request may take.
+const END: u64 = 1_000_000;
 use crate::engine::Job;
 use crate::host::Host;
 
 impl Host {
-    /// `MiniportCancelOidRequest` has been called often enough: a second later the request is
+    /// `MiniportCancelOidRequest` has been called often enough: a millisecond later the request is
     /// over, or the rule is broken.
     pub(crate) fn cancel_is_due(&self, request: u64, id: u64) {
         self.spawn_after(
-            SOON,
+            END,
             Job::dpc("cancelled OID", move |host| {
                 let left = host.ndis(|n| {
                     let a = n.oids.active.get(&request)?;

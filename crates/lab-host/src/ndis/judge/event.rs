@@ -138,11 +138,13 @@ impl Host {
         let bound = [NetEventReconfigure, NetEventBindList];
         let given = self.ndis(|n| n.pnp.contains_key(&at));
         match trace {
-            Some(t) if t.code == code => {
-                if never.contains(&code) || bound.contains(&code) && t.binding == 0 {
-                    self.violate("PNP-5", format!("event {} is propagated", code.0));
-                }
+            Some(t)
+                if t.code == code
+                    && (never.contains(&code) || bound.contains(&code) && t.binding == 0) =>
+            {
+                self.violate("PNP-5", format!("event {} is propagated", code.0));
             }
+            Some(t) if t.code == code => {}
             // The driver's own.
             _ if !given
                 && !never.contains(&code)

@@ -182,8 +182,8 @@ impl Host {
             for (&miniport, _) in up {
                 let below = n.below_of(miniport);
                 let goes = below.iter().any(|b| n.bindings[b].nic == nic);
-                let others = below.iter().filter(|b| n.bindings[b].nic != nic);
-                if let Some(&other) = others.filter(|&&b| n.is_good(b)).next()
+                let mut others = below.iter().filter(|b| n.bindings[b].nic != nic);
+                if let Some(&other) = others.find(|&&b| n.is_good(b))
                     && goes
                 {
                     teams.push((miniport, other));

@@ -317,7 +317,7 @@ impl Host {
             return;
         }
         self.call("MiniportCancelOidRequest", miniport, cancel, &[context, id]);
-        if left == 90 {
+        if left == 98 {
             self.cancel_is_due(request, id);
         }
         self.spawn_after(

@@ -135,7 +135,7 @@ impl Host {
             // Pends; completes on a thread or a DPC, perhaps before this call returns.
             let job = Job {
                 name: "NIC completes an OID".into(),
-                level: if roll % 2 == 0 {
+                level: if roll.is_multiple_of(2) {
                     Level::Passive
                 } else {
                     Level::Dispatch(None)

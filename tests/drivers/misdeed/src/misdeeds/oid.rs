@@ -36,7 +36,7 @@ unsafe extern "efiapi" fn complete_late(context: PVOID, item: NDIS_HANDLE) {
 }
 
 unsafe extern "efiapi" fn cancel_late(context: PVOID, item: NDIS_HANDLE) {
-    unsafe { NdisMSleep(3_000_000) };
+    unsafe { NdisMSleep(4_000) };
     honest_cancel(Lane::of(context), CANCEL.load(Ordering::SeqCst) as PVOID);
     unsafe { NdisFreeIoWorkItem(item) };
 }
@@ -226,7 +226,7 @@ misdeeds! {
             }
             crate::bind::clean_up(lane);
         });
-    "OID-18" "late-cancel" in "cancels": "passes a cancel down three seconds late" =>
+    "OID-18" "late-cancel" in "cancels": "passes a cancel down much too late" =>
         CancelOid(|lane, id| {
             if CANCEL.swap(id as usize, Ordering::SeqCst) == 0 {
                 defer(cancel_late, lane);
