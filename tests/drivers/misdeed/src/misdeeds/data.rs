@@ -753,7 +753,7 @@ misdeeds! {
             withdraw(lane);
         });
 
-    "CAN-3" "context-freed-early" in "racing" implies ["VMI-4: NDIS has that context"]
+    "CAN-3" "context-freed-early" in "racing"
     : "frees the context of a miniport that is being initialised" =>
         Miniport(|c| c.InitializeHandlerEx = Some(initialize_slowly)),
         Request(ask_with_memory),

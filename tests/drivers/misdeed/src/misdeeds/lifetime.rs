@@ -111,7 +111,6 @@ misdeeds! {
             "IRQ-1: a held lock raises IRQL, where the call is not allowed at all",
             "IRQ-8: the halt runs inside, where IRQL is still raised",
             "LCK-6: the halt runs inside, where the lock is still held",
-            "LCK-8: the halt takes longer than a lock may be held",
         ]:
         "takes a miniport down with a lock held" =>
         Withdraw(|lane| {
@@ -203,7 +202,6 @@ misdeeds! {
             "IRQ-22: the unbind runs inside, where IRQL is still raised",
             "HLT-1: the halt runs inside, where the lock is still held",
             "LCK-6: the unbind runs inside, where the lock is still held",
-            "LCK-8: the unbind takes longer than a lock may be held",
         ]:
         "holds a lock over the deregistration, which unbinds" =>
         Unload(|_| unsafe {
