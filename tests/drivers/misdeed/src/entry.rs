@@ -132,7 +132,7 @@ unsafe extern "efiapi" fn uninstall() {
 
 /// NDIS versions that the driver knows: the one it was written for, or what there is.
 pub(crate) fn version() -> (u8, u8) {
-    const NEWEST: u32 = 6 << 16 | 87;
+    const NEWEST: u32 = 0x0006_0057;
     // SAFETY: (IRQ-11) no arguments.
     let there = unsafe { ndis_sys::NdisGetVersion() };
     let chosen = there.min(NEWEST);

@@ -155,12 +155,10 @@ pub(crate) fn honest_event(
             }
             instead!(RestartBinding(lane), restart_binding);
         }
-        NetEventSetPower => {
-            if event.BufferLength >= 4 {
-                // SAFETY: (PNP-10) long enough.
-                let state = unsafe { event.Buffer.cast::<i32>().read_unaligned() };
-                instead!(Power(lane, state), power);
-            }
+        NetEventSetPower if event.BufferLength >= 4 => {
+            // SAFETY: (PNP-10) long enough.
+            let state = unsafe { event.Buffer.cast::<i32>().read_unaligned() };
+            instead!(Power(lane, state), power);
         }
         NetEventQueryPower | NetEventQueryRemoveDevice => return pass_on(lane, notification),
         NetEventCancelRemoveDevice | NetEventPnPCapabilities | NetEventBindList => {

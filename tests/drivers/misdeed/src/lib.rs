@@ -20,6 +20,11 @@
 //! | `requests` | OIDs from above, and the driver's own |
 //! | `events` | status, PnP, power |
 #![cfg_attr(windows, no_std)]
+#![allow(
+    clippy::wildcard_imports,
+    reason = "the names of the ABI, most of them"
+)]
+#![allow(clippy::unnecessary_wraps, reason = "handlers are optional in the ABI")]
 #![allow(non_upper_case_globals, reason = "constants of the ABI in patterns")]
 // Off Windows nothing calls the driver: it is only compiled.
 #![cfg_attr(not(windows), allow(dead_code, unused_imports))]

@@ -84,8 +84,8 @@ pub(crate) fn honest_request(lane: &Lane, request: *mut NDIS_OID_REQUEST) -> NDI
         _ if gate & bit::REMOVED != 0 => return NDIS_STATUS_NOT_ACCEPTED, // DPE-1
         _ if gate & bit::ASLEEP != 0 => return NDIS_STATUS_LOW_POWER_STATE, // PWR-5
         // LBF-5: the address is set by configuration.
-        // SAFETY: (OID-2) ours until completed.
         OID_802_3_CURRENT_ADDRESS
+            // SAFETY: (OID-2) ours until completed.
             if unsafe { (*request).RequestType } == NdisRequestSetInformation =>
         {
             return NDIS_STATUS_NOT_SUPPORTED;

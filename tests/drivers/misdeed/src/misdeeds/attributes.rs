@@ -101,7 +101,8 @@ misdeeds! {
             rss.NumberOfInterruptMessages = 1;
             rss.NumberOfReceiveQueues = 1;
             RSS = Some(rss);
-            a.RecvScaleCapabilities = (*(&raw mut RSS)).as_mut().map_or(null_mut(), |r| r);
+            let kept = &raw mut RSS;
+            a.RecvScaleCapabilities = (*kept).as_mut().map_or(null_mut(), |r| r);
         });
     "ATR-13" "multicast" in "bind": "takes a multicast address for its own" =>
         General(|a| a.CurrentMacAddress[0] |= 1);

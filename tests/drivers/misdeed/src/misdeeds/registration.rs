@@ -153,7 +153,8 @@ misdeeds! {
                 KEPT = Some(miniport_characteristics());
                 (&raw mut KEPT).cast::<NDIS_MINIPORT_DRIVER_CHARACTERISTICS>()
             };
-            let c = unsafe { (*(&raw mut KEPT)).as_mut() };
+            let all = &raw mut KEPT;
+            let c = unsafe { (*all).as_mut() };
             let c = c.map_or(kept, core::ptr::from_mut);
             unsafe {
                 NdisMRegisterMiniportDriver(object, path, null_mut(), c, DRIVER.slot());
