@@ -349,7 +349,7 @@ impl Check<'_> {
         let Some(DeValue::Array(list)) = of.get("upper").map(Spanned::get_ref) else {
             return;
         };
-        for item in list.iter() {
+        for item in list {
             self.index(item, Upper);
         }
     }

@@ -108,6 +108,10 @@ pub struct Tasks {
 }
 
 impl Tasks {
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the shape serde asks for"
+    )]
     fn is_none(&self) -> bool {
         *self == Self::default()
     }
@@ -190,6 +194,10 @@ pub enum Start {
 }
 
 impl Start {
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the shape serde asks for"
+    )]
     fn is_default(&self) -> bool {
         *self == Self::Either
     }

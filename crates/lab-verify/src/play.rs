@@ -86,12 +86,10 @@ impl Outcome {
     pub fn ids(&self) -> BTreeSet<String> {
         let mut ids: BTreeSet<String> = self.findings.iter().map(|f| f.rule.clone()).collect();
         match &self.end {
-            End::Done | End::Refused(_) => {}
             // The rule that stopped the driver says it all.
-            End::Crashed(_) if !ids.is_empty() => {}
-            End::Crashed(_) => drop(ids.insert(CRASH.to_owned())),
-            End::Hung(_) if !ids.is_empty() => {}
-            End::Hung(_) => drop(ids.insert(HANG.to_owned())),
+            End::Crashed(_) if ids.is_empty() => drop(ids.insert(CRASH.to_owned())),
+            End::Hung(_) if ids.is_empty() => drop(ids.insert(HANG.to_owned())),
+            _ => {}
         }
         ids
     }

@@ -155,7 +155,8 @@ fn start(host: &Host, stage: &Stage, summary: &mut Summary) -> Option<Vec<u64>> 
         let Some(driver) = &adapter.driver else {
             continue;
         };
-        let address: String = adapter.mac.0.iter().map(|b| format!("{b:02X}")).collect();
+        let address = adapter.mac.0.iter();
+        let address = address.fold(String::new(), |text, b| text + &format!("{b:02X}"));
         let list = vec![("NetworkAddress".to_owned(), Value::String(address))];
         if let Err(status) = host.start_adapter(&device(&adapter.name), driver, list) {
             let detail = format!("{}: status {status:#x}", adapter.name);

@@ -294,14 +294,13 @@ impl Stage {
                 rough,
                 ..nic_config(adapter, index)
             };
-            let nic = match &adapter.driver {
-                None => host.add_nic(config, far),
-                Some(_) => {
-                    let nic = stack_adapter(host, topology, adapter, &job.service);
-                    let wire = format!("{}.tap", device(&adapter.name));
-                    ports.push(host.frames_to_wire(&wire, nic, far));
-                    nic
-                }
+            let nic = if adapter.driver.is_none() {
+                host.add_nic(config, far)
+            } else {
+                let nic = stack_adapter(host, topology, adapter, &job.service);
+                let wire = format!("{}.tap", device(&adapter.name));
+                ports.push(host.frames_to_wire(&wire, nic, far));
+                nic
             };
             speakers.push((place, Speaker::Nic(nic)));
             if !lock(&captures).0.is_empty() {

@@ -86,6 +86,7 @@ fn defaults_are_filled_in() {
             read_only_ratio: 0.0,
             split_headers: false,
             paced: false,
+            driver: None,
         }]
     );
     assert_eq!(topology.hosts[1].on, Place::Wire("w0".to_owned()));

@@ -245,13 +245,11 @@ fn spread(
             }
         }
     });
-    match trouble {
-        Some(trouble) => Err(trouble),
-        None => {
-            parts.sort_by(|a, b| (&a.variant, a.suite).cmp(&(&b.variant, b.suite)));
-            Ok((parts, stopped))
-        }
+    if let Some(trouble) = trouble {
+        return Err(trouble);
     }
+    parts.sort_by(|a, b| (&a.variant, a.suite).cmp(&(&b.variant, b.suite)));
+    Ok((parts, stopped))
 }
 
 /// Runs one suite to its end, however often its child dies; or the signal that stopped it.

@@ -48,6 +48,7 @@ struct Reason {
     /// The driver's function that calls it: the end of its name.
     within: String,
     /// Why.
+    #[allow(clippy::struct_field_names, reason = "the key in the file")]
     reason: String,
 }
 
