@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use object::read::pe::{ExportTarget, PeFile64};
 use serde_json::Value;
 use workspace_tests::Bench;
 
@@ -75,16 +76,14 @@ fn a_failure_is_shrunk_and_repeats() {
     let Some(bench) = Bench::of("a_failure_is_shrunk_and_repeats", "passthrough") else {
         return;
     };
-    let Some(broken) = std::env::var_os("IM_BROKEN_IMAGE").map(PathBuf::from) else {
-        println!("SKIP a_failure_is_shrunk_and_repeats: no broken driver");
+    let Some(misdeed) = std::env::var_os("IM_MISDEED_IMAGE").map(PathBuf::from) else {
+        println!("SKIP a_failure_is_shrunk_and_repeats: no driver with misdeeds");
         return;
     };
     let dir = folder("broken");
     let image = dir.join("broken.sys");
-    std::fs::write(&image, chosen(&broken, 1)).expect("an image");
-    let manifest = std::fs::read(bench.package.join("manifest.json")).expect("a manifest");
-    let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
-    let service = manifest["protocol"].as_str().expect("a protocol");
+    std::fs::write(&image, chosen(&misdeed, "SND-2", "completed-twice")).expect("an image");
+    let service = "ImMisdeed";
     let topology = bench.package.join("lab.toml");
     let found = dir.join("found");
     let mut command = Command::new(&bench.lab);
@@ -154,13 +153,24 @@ fn a_failure_is_shrunk_and_repeats() {
     std::fs::remove_dir_all(&dir).expect("it is ours");
 }
 
-/// The broken driver with a misdeed chosen: a word of the image is its number.
-fn chosen(path: &Path, misdeed: u16) -> Vec<u8> {
-    const MARK: [u8; 4] = 0xBAD5_0000_u32.to_le_bytes();
-    let mut image = std::fs::read(path).expect("the broken driver's image");
-    let at = image.windows(4).position(|word| word == MARK);
-    let at = at.expect("the word that picks the misdeed");
-    image[at..at + 2].copy_from_slice(&misdeed.to_le_bytes());
+/// The driver with a misdeed chosen: the key is written where its variable lies in the file.
+fn chosen(path: &Path, rule: &str, name: &str) -> Vec<u8> {
+    let mut image = std::fs::read(path).expect("the image");
+    let at = {
+        let file = PeFile64::parse(&*image).expect("a PE image");
+        let exports = file.export_table().expect("exports").expect("exports");
+        let export = exports.exports().expect("exports").into_iter();
+        let mut named = export.filter(|export| export.name == Some(b"MISDEED"));
+        let ExportTarget::Address(rva) = named.next().expect("the variable").target else {
+            panic!("the variable lies elsewhere");
+        };
+        let range = file.section_table().pe_file_range_at(rva);
+        range.expect("it lies in the file").0 as usize
+    };
+    let mut all = misdeed::misdeeds::all();
+    let misdeed = all.find(|m| m.rule == rule && m.name == name);
+    let key = misdeed.expect("the misdeed").key();
+    image[at..at + 4].copy_from_slice(&key.to_le_bytes());
     image
 }
 

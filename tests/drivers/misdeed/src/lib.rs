@@ -3,8 +3,8 @@
 //!
 //! It is written straight on `ndis-sys`, without the layers that the workspace's drivers
 //! share, so that a mistake in those is not made here too. The host writes the key of a
-//! [`Misdeed`] into [`MISDEED`], an exported variable, before it calls `DriverEntry`; zero
-//! behaves. One image, one run for each misdeed.
+//! [`Misdeed`] into [`MISDEED`], an exported variable, before it calls `DriverEntry`; what
+//! is no key behaves. One image, one run for each misdeed.
 //!
 //! A misdeed is a line or a few in a file of [`misdeeds`]: which rule, in which plan, and what
 //! is done instead of the honest handler ([`table::Hook`]). Off Windows the same table has
@@ -51,4 +51,5 @@ use core::sync::atomic::AtomicU32;
 /// The key of the misdeed; the host finds the variable by its exported name.
 // SAFETY: no other symbol has this name.
 #[unsafe(no_mangle)]
-pub static MISDEED: AtomicU32 = AtomicU32::new(0);
+/// Not zero, so that it lies in the file, where a test may write it too.
+pub static MISDEED: AtomicU32 = AtomicU32::new(u32::MAX);
