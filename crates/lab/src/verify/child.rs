@@ -44,6 +44,7 @@ pub fn image(files: &mut Vec<(FileUse, OwnedFd)>) -> Result<Vec<u8>, Trouble> {
 
 /// A driver that plans are played on, whose faults do not end the process.
 pub fn player(image: &[u8], service: &str, guarded: bool) -> Result<Player, Trouble> {
+    lab_host::signals::announce(); // the crash handler brings traps, too
     let player = Player::new(image, service, guarded).map_err(trouble)?;
     handler::set_image(player.image.base, player.image.size);
     handler::set_faults(Box::new(Witness::lasting(player.host)))
@@ -53,6 +54,7 @@ pub fn player(image: &[u8], service: &str, guarded: bool) -> Result<Player, Trou
 
 /// The fault sites of an image.
 pub fn book(image: &[u8]) -> Result<Book, Trouble> {
+    lab_host::signals::announce();
     let sink = Arc::new(lab_verify::Quiet::default());
     let host = host(false, sink).map_err(|error| trouble(error.into()))?;
     let image = host.load(image).map_err(|error| load_trouble(&error))?;

@@ -342,8 +342,8 @@ const BAD: &[Bad] = &[
     bad(
         "LBF-9",
         M,
-        "TypesSupported,0x00010001,7",
-        "TypesSupported,0x00010001,7\r\nHKR,,BundleId,0,\"bundle\"",
+        "HKR,Ndi,HelpText",
+        "HKR,,BundleId,0,\"bundle\"\r\nHKR,Ndi,HelpText",
         "BundleId",
     ),
     bad(

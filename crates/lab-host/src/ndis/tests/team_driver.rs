@@ -275,8 +275,12 @@ unsafe extern "efiapi" fn restart(
     NDIS_STATUS_SUCCESS
 }
 
-unsafe extern "efiapi" fn told(_: NDIS_HANDLE, _: *mut NET_DEVICE_PNP_EVENT) {
-    team(|t| t.told += 1);
+unsafe extern "efiapi" fn told(_: NDIS_HANDLE, event: *mut NET_DEVICE_PNP_EVENT) {
+    // SAFETY: the host's own event, alive for the call.
+    let event = unsafe { (*event).DevicePnPEvent };
+    if event == ndis_sys::NdisDevicePnPEventSurpriseRemoved {
+        team(|t| t.told += 1);
+    }
 }
 
 unsafe extern "efiapi" fn send(

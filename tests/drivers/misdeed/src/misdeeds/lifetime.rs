@@ -127,7 +127,8 @@ misdeeds! {
             pool(handle);
             honest_initialize(lane, handle, parameters)
         });
-    "HLT-3" "work-queued" in "bind": "ends a halt with a work item queued" =>
+    "HLT-3" "work-queued" in "bind" implies ["MEM-5: nobody frees the item"]
+    : "ends a halt with a work item queued" =>
         Halt(|lane, action| {
             unsafe {
                 let item = NdisAllocateIoWorkItem(lane.miniport());
