@@ -51,11 +51,13 @@ fn lives(test: &str, driver: &str) {
 }
 
 #[test]
+#[ignore = "open: see docs/c-drivers.md"]
 fn an_intermediate_driver_in_c_holds_the_rules() {
     lives("an_intermediate_driver_in_c_holds_the_rules", "c-im");
 }
 
 #[test]
+#[ignore = "open: see docs/c-drivers.md"]
 fn so_it_does_without_sse() {
     lives("so_it_does_without_sse", "c-im-nosse");
 }
@@ -111,22 +113,26 @@ fn went_well(run: &Run) {
 }
 
 #[test]
+#[ignore = "open: see docs/c-drivers.md"]
 fn passthrough_stands_between_drivers_in_c() {
     layered("passthrough_stands_between_drivers_in_c", "passthrough", "");
 }
 
 #[test]
+#[ignore = "open: see docs/c-drivers.md"]
 fn drivers_in_c_stand_on_each_other() {
     layered("drivers_in_c_stand_on_each_other", "c-im", "");
 }
 
 #[test]
+#[ignore = "open: see docs/c-drivers.md"]
 fn so_they_do_without_sse() {
     layered("so_they_do_without_sse", "c-im-nosse", "-nosse");
 }
 
 /// What the command line and the file say of images is checked.
 #[test]
+#[ignore = "open: see docs/c-drivers.md"]
 fn wrong_images_are_named() {
     let Some((bench, c)) = bench("wrong_images_are_named", "passthrough") else {
         return;
@@ -195,6 +201,7 @@ fn compile(include: &Path, target: &str) -> Output {
 }
 
 #[test]
+#[ignore = "open: see docs/c-drivers.md"]
 fn headers_compile_for_both_architectures() {
     let Some((include, _dir)) = kit("headers_compile_for_both_architectures") else {
         return;

@@ -275,6 +275,18 @@ unsafe extern "efiapi" fn restart(
     NDIS_STATUS_SUCCESS
 }
 
+/// DPE-1: nothing is accepted after the removal.
+unsafe extern "efiapi" fn request(
+    context: NDIS_HANDLE,
+    request: *mut ndis_sys::NDIS_OID_REQUEST,
+) -> NDIS_STATUS {
+    if team(|t| t.told) > 0 {
+        return ndis_sys::NDIS_STATUS_NOT_ACCEPTED;
+    }
+    // SAFETY: (OID-1) passed on as it came.
+    unsafe { driver::request(context, request) }
+}
+
 unsafe extern "efiapi" fn told(_: NDIS_HANDLE, event: *mut NET_DEVICE_PNP_EVENT) {
     // SAFETY: the host's own event, alive for the call.
     let event = unsafe { (*event).DevicePnPEvent };
@@ -425,7 +437,7 @@ pub(super) fn set_up(
     m.HaltHandlerEx = Some(halt);
     m.PauseHandler = Some(pause);
     m.RestartHandler = Some(restart);
-    m.OidRequestHandler = Some(driver::request);
+    m.OidRequestHandler = Some(request);
     m.CancelOidRequestHandler = Some(driver::cancel);
     m.DevicePnPEventNotifyHandler = Some(told);
     m.SendNetBufferListsHandler = Some(send);
