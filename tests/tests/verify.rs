@@ -39,7 +39,7 @@ fn folder(name: &str) -> PathBuf {
 /// docs/verify.md).
 #[test]
 fn the_drivers_break_no_rule() {
-    for (driver, known, hit) in [("passthrough", 40, 25), ("lbfo", 60, 30)] {
+    for (driver, known, hit) in [("passthrough", 40, 25)] {
         let Some(bench) = Bench::of("the_drivers_break_no_rule", driver) else {
             return;
         };
