@@ -38,6 +38,7 @@ fn folder(name: &str) -> PathBuf {
 /// are reached; the others are listed. The longer suites are for people ("Open" in
 /// docs/verify.md).
 #[test]
+#[allow(clippy::single_element_loop, reason = "the other drivers follow")]
 fn the_drivers_break_no_rule() {
     for (driver, known, hit) in [("passthrough", 40, 25)] {
         let Some(bench) = Bench::of("the_drivers_break_no_rule", driver) else {
