@@ -21,7 +21,7 @@ pub struct Partner {
 }
 
 /// All of them.
-pub const PARTNERS: [Partner; 9] = [
+pub const PARTNERS: [Partner; 12] = [
     Partner {
         program: "ip",
         package: "iproute2",
@@ -66,6 +66,21 @@ pub const PARTNERS: [Partner; 9] = [
         program: "python3",
         package: "python3-venv",
         purpose: "decodes timelines with Perfetto's own classes",
+    },
+    Partner {
+        program: "sshd",
+        package: "openssh-server",
+        purpose: "an ssh server of the tests' own on loopback, for deploying",
+    },
+    Partner {
+        program: "ssh",
+        package: "openssh-client",
+        purpose: "deploys to that server",
+    },
+    Partner {
+        program: "ansible-playbook",
+        package: "ansible-core",
+        purpose: "checks and runs the playbook that deploys to many machines",
     },
 ];
 
