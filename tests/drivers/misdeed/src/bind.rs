@@ -213,7 +213,7 @@ pub(crate) fn open(
 
 /// ProtocolOpenAdapterCompleteEx.
 pub(crate) unsafe extern "efiapi" fn open_complete(context: NDIS_HANDLE, status: NDIS_STATUS) {
-    instead!(OpenComplete(Lane::of(context), status), Lane::finished);
+    Lane::of(context).finished(status);
 }
 
 /// Asks for the miniports of binds that came before the association.
@@ -264,6 +264,5 @@ pub(crate) fn close(lane: &Lane) {
 
 /// ProtocolCloseAdapterCompleteEx.
 pub(crate) unsafe extern "efiapi" fn close_complete(context: NDIS_HANDLE) {
-    instead!(CloseComplete(Lane::of(context)), |lane: &Lane| lane
-        .finished(NDIS_STATUS_SUCCESS));
+    Lane::of(context).finished(NDIS_STATUS_SUCCESS);
 }

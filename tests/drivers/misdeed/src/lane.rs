@@ -19,7 +19,6 @@ use ndis_sys::{
 };
 
 use crate::raw::Plain;
-use crate::table::instead;
 
 /// Why frames do not pass.
 pub(crate) mod bit {
@@ -347,7 +346,7 @@ impl Lane {
         let miniport = self.miniport();
         if self.out.fetch_sub(lists, Ordering::SeqCst) == lists {
             if self.pausing.swap(false, Ordering::SeqCst) && !miniport.is_null() {
-                instead!(PauseComplete(self), pause_complete);
+                pause_complete(self);
             }
             self.drained.set();
         }

@@ -290,7 +290,7 @@ pub(crate) unsafe extern "efiapi" fn direct(
     context: NDIS_HANDLE,
     request: *mut NDIS_OID_REQUEST,
 ) -> NDIS_STATUS {
-    instead!(DirectOid(Lane::of(context), request), honest_direct)
+    honest_direct(Lane::of(context), request)
 }
 
 /// Sends a clone down, unless power forbids it.
@@ -330,7 +330,7 @@ pub(crate) fn honest_direct_complete(
 
 /// MiniportCancelDirectOidRequest. IRQL <= DISPATCH_LEVEL.
 pub(crate) unsafe extern "efiapi" fn cancel_direct(context: NDIS_HANDLE, id: PVOID) {
-    instead!(CancelDirectOid(Lane::of(context), id), honest_cancel_direct);
+    honest_cancel_direct(Lane::of(context), id);
 }
 
 /// Passes the cancel down (OID-18).

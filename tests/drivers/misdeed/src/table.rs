@@ -82,11 +82,9 @@ hooks! {
     Bind(NDIS_HANDLE, *mut NDIS_BIND_PARAMETERS) -> NDIS_STATUS;
     /// The parameters, before they are used.
     Open(&mut NDIS_OPEN_PARAMETERS);
-    OpenComplete(&Lane, NDIS_STATUS);
     Unbind(&Lane, NDIS_HANDLE) -> NDIS_STATUS;
     CleanUp(&Lane);
     Close(&Lane);
-    CloseComplete(&Lane);
     // miniport
     Request(&Lane);
     Withdraw(&Lane);
@@ -100,8 +98,6 @@ hooks! {
     Halt(&Lane, NDIS_HALT_ACTION);
     Pause(&Lane) -> NDIS_STATUS;
     Restart(&Lane, *mut NDIS_MINIPORT_RESTART_PARAMETERS) -> NDIS_STATUS;
-    /// The last list is back: the pause is over.
-    PauseComplete(&Lane);
     Shutdown(&Lane, NDIS_SHUTDOWN_ACTION);
     DeviceEvent(&Lane, *mut NET_DEVICE_PNP_EVENT);
     // data
@@ -114,9 +110,7 @@ hooks! {
     Oid(&Lane, *mut NDIS_OID_REQUEST) -> NDIS_STATUS;
     OidComplete(&Lane, *mut NDIS_OID_REQUEST, NDIS_STATUS);
     CancelOid(&Lane, PVOID);
-    DirectOid(&Lane, *mut NDIS_OID_REQUEST) -> NDIS_STATUS;
     DirectOidComplete(&Lane, *mut NDIS_OID_REQUEST, NDIS_STATUS);
-    CancelDirectOid(&Lane, PVOID);
     // events
     Status(&Lane, *mut NDIS_STATUS_INDICATION);
     /// A status of the driver's own structure, before it goes up.
