@@ -21,7 +21,7 @@ pub struct Partner {
 }
 
 /// All of them.
-pub const PARTNERS: [Partner; 12] = [
+pub const PARTNERS: [Partner; 13] = [
     Partner {
         program: "ip",
         package: "iproute2",
@@ -81,6 +81,12 @@ pub const PARTNERS: [Partner; 12] = [
         program: "ansible-playbook",
         package: "ansible-core",
         purpose: "checks and runs the playbook that deploys to many machines",
+    },
+    // Its loader for 64-bit programs alone: no 32-bit libraries, no browser, no runtime.
+    Partner {
+        program: "wine",
+        package: "wine",
+        purpose: "loads and drives the notify objects, and reads the INFs",
     },
 ];
 
