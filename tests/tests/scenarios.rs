@@ -231,7 +231,10 @@ impl Copy {
             serde_json::from_slice(&read("manifest.json")).expect("a manifest");
         let files = manifest["files"].as_array().expect("files").clone();
         let path_of = |f: &Value| f["path"].as_str().expect("a path").to_owned();
-        let at = files.iter().position(|f| f["role"] == "image");
+        // A release package has one for arm64 as well.
+        let at = files
+            .iter()
+            .position(|f| f["role"] == "image" && f["arch"] == "x64");
         let at = at.expect("an image");
         let mut image = read(&path_of(&files[at]));
         change(&mut image, &mut manifest);
@@ -246,10 +249,15 @@ impl Copy {
                 .into();
         }
         let image_path = path_of(entry);
-        std::fs::write(dir.join(image_path), &image).expect("the image");
-        for file in files.iter().filter(|f| f["role"] != "image") {
+        let write = |path: &str, content: &[u8]| {
+            let path = dir.join(path);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            std::fs::write(path, content).expect("a file");
+        };
+        write(&image_path, &image);
+        for (_, file) in files.iter().enumerate().filter(|(i, _)| *i != at) {
             let path = path_of(file);
-            std::fs::write(dir.join(&path), read(&path)).expect("a file");
+            write(&path, &read(&path));
         }
         std::fs::write(dir.join("manifest.json"), manifest.to_string()).expect("the manifest");
         Self { dir }
@@ -272,7 +280,7 @@ fn a_renamed_copy_gets_the_same_verdict() {
     let copy = Copy::new(&bench, |_, manifest| {
         manifest["driver"] = "somebody".into();
         for file in manifest["files"].as_array_mut().expect("files") {
-            if file["role"] == "image" {
+            if file["role"] == "image" && file["arch"] == "x64" {
                 file["path"] = "else.sys".into();
             }
         }

@@ -49,7 +49,17 @@ pub struct Built {
 
 /// Builds `driver`.
 pub fn build(cx: &Context, driver: &Driver, arch: Arch, profile: Profile) -> Result<Built> {
-    let chain = Chain::ready(cx, arch)?;
+    build_with(cx, &Chain::ready(cx, arch)?, driver, arch, profile)
+}
+
+/// Builds `driver` with a chain that is there already.
+pub fn build_with(
+    cx: &Context,
+    chain: &Chain,
+    driver: &Driver,
+    arch: Arch,
+    profile: Profile,
+) -> Result<Built> {
     let resources = cx
         .chain_dir()
         .join("res")

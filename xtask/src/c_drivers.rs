@@ -151,16 +151,20 @@ impl Tools {
             let hex = hash
                 .iter()
                 .fold(String::new(), |hex, b| hex + &format!("{b:02x}"));
+            let arch = (role != "topology").then(|| self.arch.name());
             entries.push(json!({
-                "role": role, "path": path, "sha256": hex, "size": bytes.len(),
+                "role": role, "path": path, "arch": arch, "sha256": hex, "size": bytes.len(),
             }));
         }
         let manifest = json!({
-            "format": 1,
+            "format": crate::package::FORMAT,
             "driver": name,
             "version": "0.1.0.0",
-            "arch": self.arch.name(),
-            "target": self.arch.triple(),
+            "architectures": [{
+                "arch": self.arch.name(),
+                "target": self.arch.triple(),
+                "core": "none",
+            }],
             "profile": "release",
             "service": about.service,
             "protocol": about.service,

@@ -125,9 +125,9 @@ pub struct SetupArgs {
     /// readers of traces from PyPI and npm, into the cache.
     #[arg(long)]
     pub partners: bool,
-    /// Processor architecture of the drivers to be built.
-    #[arg(long, value_enum, default_value = "x64")]
-    pub arch: Arch,
+    /// Processor architectures of the drivers to be built: `x64`, `arm64`, or both with a comma.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "x64")]
+    pub arch: Vec<Arch>,
 }
 
 /// What to package.
@@ -139,9 +139,9 @@ pub struct PackageArgs {
     /// Every driver, each in its own folder.
     #[arg(long, conflicts_with_all = ["driver", "out"])]
     pub all: bool,
-    /// Processor architecture.
-    #[arg(long, value_enum, default_value = "x64")]
-    pub arch: Arch,
+    /// Processor architectures: `x64`, `arm64`, or both with a comma, in one package.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "x64")]
+    pub arch: Vec<Arch>,
     /// Build profile.
     #[arg(long, value_enum, default_value = "release")]
     pub profile: Profile,
@@ -189,6 +189,8 @@ mod tests {
         assert!(package(&[]).is_err());
         assert!(package(&["mux", "--all"]).is_err());
         assert!(package(&["--all", "--out", "x"]).is_err());
+        let both = package(&["mux", "--arch", "arm64,x64,x64"]).unwrap().arch;
+        assert_eq!(Arch::in_order(&both), [Arch::X64, Arch::Arm64]);
     }
 
     #[test]

@@ -8,7 +8,6 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::build::Profile;
-use crate::chain::Arch;
 use crate::context::Context;
 use crate::drivers::{self, Driver};
 use crate::package;
@@ -162,12 +161,7 @@ fn run(cx: &Context, lab: &Path, driver: &Driver, args: &[OsString]) -> Result<C
 
 /// Packages `driver`; returns the package's directory.
 fn package(cx: &Context, driver: &Driver) -> Result<PathBuf> {
-    let request = package::Request {
-        arch: Arch::X64,
-        profile: Profile::Release,
-        out: None,
-    };
-    package::package(cx, driver, &request)
+    package::package(cx, driver, &package::Request::plain(Profile::Release))
 }
 
 /// Builds the lab and returns its path.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::chain::{Chain, clang};
+use crate::chain::{Arch, Chain, clang};
 use crate::cli::SetupArgs;
 use crate::context::Context;
 use crate::ui::say;
@@ -17,9 +17,11 @@ pub fn setup(cx: &Context, args: &SetupArgs) -> Result<()> {
         // All of Cargo.lock, so that the next build needs no network.
         cx.cargo().arg("fetch").run()?;
     }
-    let chain = Chain::ready(cx, args.arch)?;
-    for (name, origin) in chain.origins() {
-        say(&format!("{name}: {origin}"));
+    for arch in Arch::in_order(&args.arch) {
+        let chain = Chain::ready(cx, arch)?;
+        for (name, origin) in chain.origins() {
+            say(&format!("{} for {}: {origin}", name, arch.name()));
+        }
     }
     // Only tests have drivers in C.
     match clang::find_or_fetch(cx) {

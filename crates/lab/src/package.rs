@@ -16,7 +16,9 @@ use crate::trouble::Trouble;
 /// File name of the manifest in the package directory.
 pub const MANIFEST: &str = "manifest.json";
 /// Manifest format this lab reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
+/// The architecture that the lab runs; a package can have images of others beside it.
+pub const ARCH: &str = "x64";
 /// A driver image larger than this is refused before it is read.
 const MAX_FILE: u64 = 256 << 20;
 
@@ -29,11 +31,8 @@ pub struct Manifest {
     pub driver: String,
     /// Version of the driver.
     pub version: String,
-    /// `x64` or `arm64`.
-    pub arch: String,
-    /// Rust target triple.
-    #[serde(default)]
-    pub target: String,
+    /// What the package has images for.
+    pub architectures: Vec<Architecture>,
     /// `debug` or `release`.
     #[serde(default)]
     pub profile: String,
@@ -47,6 +46,27 @@ pub struct Manifest {
     pub files: Vec<FileEntry>,
 }
 
+impl Manifest {
+    /// Names of the architectures, for display.
+    pub fn architecture_names(&self) -> String {
+        let names: Vec<_> = self.architectures.iter().map(|a| a.arch.as_str()).collect();
+        names.join(", ")
+    }
+}
+
+/// An architecture of a package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Architecture {
+    /// `x64` or `arm64`.
+    pub arch: String,
+    /// Rust target triple.
+    #[serde(default)]
+    pub target: String,
+    /// How the compiler's core library was come by.
+    #[serde(default)]
+    pub core: String,
+}
+
 /// One file of the package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
@@ -54,6 +74,9 @@ pub struct FileEntry {
     pub role: Role,
     /// Path inside the package directory.
     pub path: String,
+    /// The architecture, for files that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arch: Option<String>,
     /// SHA-256 in lower-case hex.
     pub sha256: String,
     /// Size in bytes.
@@ -161,6 +184,16 @@ pub enum PackageError {
         /// How many.
         count: usize,
     },
+    /// The role is filled for machines that the lab is not.
+    #[error("the package has its file with role \"{role}\" for {found} only; the lab runs {ARCH}")]
+    OtherArchitecture {
+        /// Which manifest.
+        path: PathBuf,
+        /// The role.
+        role: &'static str,
+        /// For what there is one.
+        found: String,
+    },
     /// A path that leaves the package.
     #[error("the manifest names \"{name}\", which lies outside the package")]
     Escape {
@@ -214,6 +247,10 @@ impl From<PackageError> for Trouble {
             PackageError::Format { path, .. } => (
                 path,
                 "lab and package come from different versions: build both from the same commit",
+            ),
+            PackageError::OtherArchitecture { path, .. } => (
+                path,
+                "package it for the lab as well: cargo xtask package <driver> --arch x64,arm64",
             ),
             PackageError::Escape { path, .. } => (
                 path,
@@ -286,21 +323,33 @@ impl Package {
         })
     }
 
-    /// Reads the file of a role if the package lists one.
+    /// Reads the file of a role if the package lists one, the lab's where there is one for
+    /// each architecture.
     pub fn optional(&self, role: Role) -> Result<Option<Verified>, PackageError> {
-        let mut of_role = self.manifest.files.iter().filter(|file| file.role == role);
-        let Some(entry) = of_role.next() else {
-            return Ok(None);
-        };
-        let more = of_role.count();
-        if more > 0 {
-            return Err(PackageError::Role {
-                path: self.dir.join(MANIFEST),
+        let path = || self.dir.join(MANIFEST);
+        let (ours, others): (Vec<_>, Vec<_>) = self
+            .manifest
+            .files
+            .iter()
+            .filter(|file| file.role == role)
+            .partition(|file| file.arch.as_deref().is_none_or(|arch| arch == ARCH));
+        match ours.as_slice() {
+            [] if others.is_empty() => Ok(None),
+            [] => {
+                let found: Vec<_> = others.iter().filter_map(|f| f.arch.as_deref()).collect();
+                Err(PackageError::OtherArchitecture {
+                    path: path(),
+                    role: role.name(),
+                    found: found.join(", "),
+                })
+            }
+            [entry] => self.read(entry).map(Some),
+            several => Err(PackageError::Role {
+                path: path(),
                 role: role.name(),
-                count: more + 1,
-            });
+                count: several.len(),
+            }),
         }
-        self.read(entry).map(Some)
     }
 
     fn read(&self, entry: &FileEntry) -> Result<Verified, PackageError> {
@@ -366,6 +415,7 @@ mod tests {
                 FileEntry {
                     role: *role,
                     path: (*path).to_owned(),
+                    arch: None,
                     sha256: sha256(bytes),
                     size: bytes.len() as u64,
                 }
@@ -380,8 +430,11 @@ mod tests {
             format: FORMAT,
             driver: "sample".into(),
             version: "0.1.0.0".into(),
-            arch: "x64".into(),
-            target: String::new(),
+            architectures: vec![Architecture {
+                arch: ARCH.into(),
+                target: String::new(),
+                core: String::new(),
+            }],
             profile: String::new(),
             service: String::new(),
             protocol: String::new(),
@@ -479,6 +532,7 @@ mod tests {
                 vec![FileEntry {
                     role: Role::Image,
                     path: name.into(),
+                    arch: None,
                     sha256: String::new(),
                     size: 0,
                 }],
@@ -489,9 +543,35 @@ mod tests {
     }
 
     #[test]
+    fn of_several_architectures_the_labs_is_taken() {
+        let images: [(Role, &str, &[u8]); 2] = [
+            (Role::Image, "arm.sys", b"arm"),
+            (Role::Image, "x64.sys", b"x64"),
+        ];
+        let dir = package(&images);
+        let set = |archs: [&str; 2]| {
+            let mut entries = Package::open(dir.path()).expect("opens").manifest.files;
+            for (entry, arch) in entries.iter_mut().zip(archs) {
+                entry.arch = Some(arch.into());
+            }
+            write_manifest(dir.path(), entries);
+            Package::open(dir.path()).expect("opens")
+        };
+        let image = set(["arm64", "x64"]).required(Role::Image).expect("reads");
+        assert_eq!(image.bytes, b"x64");
+        let text = text_of(
+            set(["arm64", "arm64"])
+                .required(Role::Image)
+                .expect_err("arm64 only"),
+        );
+        assert!(text.contains("for arm64, arm64 only"), "{text}");
+        assert!(text.contains("--arch x64,arm64"), "{text}");
+    }
+
+    #[test]
     fn roles_of_later_formats_are_carried_not_refused() {
         let dir = tempfile::tempdir().expect("temporary directory");
-        let text = r#"{"format":1,"driver":"d","version":"1","arch":"x64","files":
+        let text = r#"{"format":2,"driver":"d","version":"1","architectures":[{"arch":"x64"}],"files":
             [{"role":"catalog","path":"d.cat","sha256":"","size":0}]}"#;
         fs::write(dir.path().join(MANIFEST), text).expect("write");
         let package = Package::open(dir.path()).expect("opens");

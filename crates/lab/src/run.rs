@@ -194,7 +194,7 @@ fn introduce(manifest: &Manifest, image: &Verified, screen: &mut Screen) {
         "{} {} {} {}\n  loaded   sha256 {}  {}\n  packaged sha256 {}",
         manifest.driver,
         manifest.version,
-        manifest.arch,
+        manifest.architecture_names(),
         manifest.profile,
         image.sha256,
         image.path.display(),

@@ -1,13 +1,13 @@
 //! The image's headers, sections and tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use object::LittleEndian as LE;
 use object::pe;
 use object::read::pe::{ImageNtHeaders as _, ImageOptionalHeader as _};
 use sha2::{Digest as _, Sha256};
 
-use super::pe::{drivers, packages};
+use super::pe::{drivers, files_below, packages};
 
 /// Windows 10, version 2004: the oldest that the drivers are made for.
 const OLDEST: [u32; 3] = [10, 0, 19041];
@@ -337,8 +337,9 @@ fn manifest_has_every_file_with_its_hash() {
         .into_iter()
         .flatten()
     {
-        let dir = package.pdb.parent().expect("folder");
+        let dir = &package.dir;
         let files = package.manifest["files"].as_array().expect("files");
+        let mut listed = BTreeSet::from(["manifest.json".to_owned()]);
         for file in files {
             let path = file["path"].as_str().expect("path");
             let content = std::fs::read(dir.join(path)).expect("listed file");
@@ -347,21 +348,22 @@ fn manifest_has_every_file_with_its_hash() {
                 .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
             assert_eq!(file["sha256"], hash, "{}: {path}", package.name);
             assert_eq!(file["size"], content.len(), "{}: {path}", package.name);
+            assert!(listed.insert(path.to_owned()), "{path} is listed twice");
         }
-        let present = std::fs::read_dir(dir).expect("folder").count();
         assert_eq!(
-            present,
-            files.len() + 1,
+            files_below(dir),
+            listed,
             "{}: every file but the manifest is listed",
             package.name
         );
-        for role in ["image", "pdb", "protocol-inf", "miniport-inf"] {
-            assert_eq!(
-                files.iter().filter(|f| f["role"] == role).count(),
-                1,
-                "{}: {role}",
-                package.name
-            );
+        let architectures = package.manifest["architectures"].as_array().expect("list");
+        for role in ["protocol-inf", "miniport-inf"] {
+            let count = files.iter().filter(|f| f["role"] == role).count();
+            assert_eq!(count, 1, "{}: {role}", package.name);
+        }
+        for role in ["image", "pdb"] {
+            let count = files.iter().filter(|f| f["role"] == role).count();
+            assert_eq!(count, architectures.len(), "{}: {role}", package.name);
         }
     }
 }

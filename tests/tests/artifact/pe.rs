@@ -1,5 +1,6 @@
 //! Reading a packaged image.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use object::LittleEndian as LE;
@@ -10,6 +11,8 @@ use object::read::pe::{ImageNtHeaders as _, ImageOptionalHeader as _, PeFile64};
 pub struct Package {
     /// Name of the package's folder, for messages.
     pub name: String,
+    /// The package's folder.
+    pub dir: PathBuf,
     /// The image.
     pub image: Vec<u8>,
     /// Its symbols.
@@ -18,8 +21,14 @@ pub struct Package {
     pub manifest: serde_json::Value,
 }
 
-/// All packages, or `None` (and a line that says so) without `cargo xtask test`.
+/// All packages with their images for the lab's architecture, or `None` (and a line that
+/// says so) without `cargo xtask test`.
 pub fn packages(test: &str) -> Option<Vec<Package>> {
+    packages_for(test, "x64")
+}
+
+/// All packages that have an image for an architecture.
+pub fn packages_for(test: &str, arch: &str) -> Option<Vec<Package>> {
     let Some(dir) = std::env::var_os("IM_PACKAGES_DIR") else {
         println!("SKIP {test}: no packages; `cargo xtask test` makes them");
         return None;
@@ -28,12 +37,10 @@ pub fn packages(test: &str) -> Option<Vec<Package>> {
         .expect("folder of packages")
         .map(|entry| entry.expect("entry").path())
         .filter(|path| path.join("manifest.json").is_file())
-        .map(|path| open(&path))
-        // The lab's and these tests' architecture; arm64 has no relocations for `lea`.
-        .filter(|package| package.manifest["arch"] == "x64")
+        .filter_map(|path| open(&path, arch))
         .collect();
     packages.sort_by(|a, b| a.name.cmp(&b.name));
-    assert!(!packages.is_empty(), "no package at all");
+    assert!(!packages.is_empty(), "no package for {arch} at all");
     Some(packages)
 }
 
@@ -62,27 +69,48 @@ pub fn sources() -> &'static Path {
         .expect("workspace")
 }
 
-fn open(dir: &Path) -> Package {
+fn open(dir: &Path, arch: &str) -> Option<Package> {
     let text = std::fs::read_to_string(dir.join("manifest.json")).expect("manifest");
     let manifest: serde_json::Value = serde_json::from_str(&text).expect("manifest is JSON");
+    let all = manifest["architectures"].as_array().expect("architectures");
+    all.iter().find(|a| a["arch"] == arch)?;
     let path = |role: &str| {
         let files = manifest["files"].as_array().expect("files");
         let file = files
             .iter()
-            .find(|f| f["role"] == role)
-            .unwrap_or_else(|| panic!("no file with role {role}"));
+            .find(|f| f["role"] == role && f["arch"] == arch)
+            .unwrap_or_else(|| panic!("{}: no file with role {role} for {arch}", dir.display()));
         dir.join(file["path"].as_str().expect("path"))
     };
-    Package {
+    Some(Package {
         name: dir
             .file_name()
             .expect("name")
             .to_string_lossy()
             .into_owned(),
+        dir: dir.to_owned(),
         image: std::fs::read(path("image")).expect("image"),
         pdb: path("pdb"),
         manifest,
+    })
+}
+
+/// Paths of all files below a folder, with `/`.
+pub fn files_below(dir: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).expect("folder") {
+            let path = entry.expect("entry").path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let inside = path.strip_prefix(dir).expect("inside");
+                found.insert(inside.to_string_lossy().replace('\\', "/"));
+            }
+        }
     }
+    found
 }
 
 impl Package {

@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::proc::Cmd;
 
 /// Processor architecture of a driver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Arch {
     /// x86-64, the architecture the lab runs.
     X64,
@@ -48,12 +48,36 @@ impl Arch {
         }
     }
 
-    /// The name on the command line and in the manifest.
+    /// The name on the command line, in the manifest, and of the folder in a package.
     pub fn name(self) -> &'static str {
         match self {
             Self::X64 => "x64",
             Self::Arm64 => "arm64",
         }
+    }
+
+    /// The platform extension of models sections in an INF.
+    pub fn decoration(self) -> &'static str {
+        match self {
+            Self::X64 => "NTamd64",
+            Self::Arm64 => "NTarm64",
+        }
+    }
+
+    /// The suffix of `[SourceDisksFiles.…]` in an INF.
+    pub fn platform(self) -> &'static str {
+        match self {
+            Self::X64 => "amd64",
+            Self::Arm64 => "arm64",
+        }
+    }
+
+    /// What was asked for, each once, in the order of packages.
+    pub fn in_order(asked: &[Self]) -> Vec<Self> {
+        let mut archs = asked.to_vec();
+        archs.sort_unstable();
+        archs.dedup();
+        archs
     }
 }
 
@@ -133,6 +157,11 @@ impl Chain {
         }
         self.std_lib.map_paths(&cx.rustc, &mut map);
         flags
+    }
+
+    /// How `core` and `alloc` were come by.
+    pub fn core_origin(&self) -> &str {
+        &self.std_lib.origin
     }
 
     /// Each part and where it comes from.

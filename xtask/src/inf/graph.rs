@@ -54,6 +54,14 @@ pub struct Models {
     pub devices: Vec<Device>,
 }
 
+impl Models {
+    /// The suffix of sections for its platform: `amd64`, or empty.
+    pub fn platform(&self) -> String {
+        let name = self.architecture.to_ascii_lowercase();
+        name.strip_prefix("nt").unwrap_or_default().to_owned()
+    }
+}
+
 /// One entry of a models section.
 #[derive(Clone, Debug)]
 pub struct Device {
@@ -307,6 +315,17 @@ pub struct CopiedFile {
     pub deleted: bool,
 }
 
+impl CopiedFile {
+    /// Its name in the package.
+    pub fn source_name(&self) -> &str {
+        if self.source.is_empty() {
+            &self.name
+        } else {
+            &self.source
+        }
+    }
+}
+
 /// What an install section copies and deletes.
 pub fn files(inf: &Inf, install: &str) -> Vec<CopiedFile> {
     let mut found = Vec::new();
@@ -337,13 +356,80 @@ pub fn files(inf: &Inf, install: &str) -> Vec<CopiedFile> {
     found
 }
 
-/// The directory id of a file list: its line, and its text as written.
+/// Where a file lies in the package.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its line in the section.
+    pub line: usize,
+    /// The section's suffix, `amd64` and the like, in lower case; empty for all platforms.
+    pub platform: String,
+    /// Its name, in lower case.
+    pub name: String,
+    /// The disk's number as written.
+    pub disk: String,
+    /// Its folder as written, empty for the root.
+    pub folder: String,
+}
+
+impl Source {
+    /// The path in the package, with `/`.
+    pub fn path(&self) -> String {
+        match self.folder.trim_matches('\\') {
+            "" => self.name.clone(),
+            folder => format!("{}/{}", folder.replace('\\', "/"), self.name),
+        }
+    }
+}
+
+/// Every entry of `[SourceDisksFiles]` and of its forms for one platform.
+pub fn sources(inf: &Inf) -> Vec<Source> {
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
+    for section in &inf.sections {
+        let name = section.name.to_ascii_lowercase();
+        let (base, platform) = name.split_once('.').unwrap_or((&name, ""));
+        if base != "sourcedisksfiles" || !seen.insert(name.clone()) {
+            continue;
+        }
+        for entry in inf.entries(&section.name) {
+            let Some(key) = &entry.key else { continue };
+            found.push(Source {
+                line: entry.line,
+                platform: platform.to_owned(),
+                name: inf.expand(key).to_ascii_lowercase(),
+                disk: entry.value(0).to_owned(),
+                folder: inf.expand(entry.value(1)),
+            });
+        }
+    }
+    found
+}
+
+/// The entry that Windows takes on a platform: its own first.
+pub fn source<'a>(sources: &'a [Source], platform: &str, name: &str) -> Option<&'a Source> {
+    let of = |wanted: &str| {
+        sources
+            .iter()
+            .find(|s| s.platform == wanted && s.name.eq_ignore_ascii_case(name))
+    };
+    of(platform).or_else(|| of(""))
+}
+
+/// The directory id of a file list and the folder below it: line, and texts as written.
 pub fn destination<'a>(inf: &'a Inf, list: &'a str) -> Option<(usize, &'a str, &'a str)> {
     let own = inf
         .entries("DestinationDirs")
         .find(|entry| !list.is_empty() && entry.has_key(list));
     let entry = own.or_else(|| inf.entry("DestinationDirs", "DefaultDestDir"))?;
     Some((entry.line, entry.value(0), entry.value(1)))
+}
+
+/// How values of an INF name a file that was copied there.
+pub fn target_path(dirid: &str, folder: &str, name: &str) -> String {
+    match folder.trim_matches('\\') {
+        "" => format!("%{dirid}%\\{name}"),
+        folder => format!("%{dirid}%\\{folder}\\{name}"),
+    }
 }
 
 /// A service that an install section adds.

@@ -87,7 +87,7 @@ impl InfFile {
     }
 }
 
-/// The files of a package, by name.
+/// The files of a package, by path with `/`.
 pub struct Package {
     /// Every file.
     pub files: BTreeMap<String, Vec<u8>>,
@@ -100,7 +100,7 @@ impl Package {
     pub fn of(files: BTreeMap<String, Vec<u8>>) -> Self {
         let infs = files
             .iter()
-            .filter(|(name, _)| has_extension(name, "inf"))
+            .filter(|(name, _)| has_extension(name, "inf") && !name.contains('/'))
             .map(|(name, raw)| InfFile {
                 name: name.clone(),
                 raw: raw.clone(),
@@ -111,10 +111,15 @@ impl Package {
     }
 
     /// Whether the package has this file; case counts for nothing on Windows.
-    pub fn has(&self, name: &str) -> bool {
-        self.files
-            .keys()
-            .any(|file| file.eq_ignore_ascii_case(name))
+    pub fn has(&self, path: &str) -> bool {
+        self.get(path).is_some()
+    }
+
+    /// The bytes of a file; case counts for nothing on Windows.
+    pub fn get(&self, path: &str) -> Option<&[u8]> {
+        let mut files = self.files.iter();
+        let found = files.find(|(file, _)| file.eq_ignore_ascii_case(path));
+        found.map(|(_, bytes)| bytes.as_slice())
     }
 
     /// The INFs of a class.
@@ -177,17 +182,7 @@ impl Findings {
 /// Judges the package in a directory. It is fit when no finding is an error.
 pub fn lint(package: &Path) -> anyhow::Result<Vec<Finding>> {
     let mut files = BTreeMap::new();
-    let entries = std::fs::read_dir(package)
-        .with_context(|| format!("cannot read the package {}", package.display()))?;
-    for entry in entries {
-        let entry = entry?;
-        let path = entry.path();
-        if path.is_file() {
-            let contents =
-                std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            files.insert(entry.file_name().to_string_lossy().into_owned(), contents);
-        }
-    }
+    read(package, "", &mut files)?;
     let package_of_files = Package::of(files);
     ensure!(
         !package_of_files.infs.is_empty(),
@@ -195,6 +190,25 @@ pub fn lint(package: &Path) -> anyhow::Result<Vec<Finding>> {
         package.display()
     );
     Ok(lint_files(&package_of_files))
+}
+
+/// Reads every file below a folder.
+fn read(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) -> anyhow::Result<()> {
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| format!("cannot read the package {}", folder.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        let path = entry.path();
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if path.is_dir() {
+            read(&path, &format!("{name}/"), files)?;
+        } else {
+            let contents =
+                std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            files.insert(name, contents);
+        }
+    }
+    Ok(())
 }
 
 /// [`lint`] on files that are already read.

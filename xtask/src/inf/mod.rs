@@ -21,4 +21,4 @@ mod tests;
 
 pub use date::DriverDate;
 pub use lint::{Severity, lint};
-pub use stamp::{Arch, DriverVersion, InfRole, StampContext, StampedInf, stamp};
+pub use stamp::{DriverVersion, InfRole, StampContext, StampedInf, stamp};

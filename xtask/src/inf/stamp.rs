@@ -7,6 +7,7 @@ use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig, value::Ser
 use serde::Serialize;
 
 use super::{data::DriverData, date::DriverDate, parameters::Kind};
+use crate::chain::Arch;
 
 /// From this build on a network component with a notify object runs from the
 /// driver store (INF-9).
@@ -16,25 +17,6 @@ const NCF_VIRTUAL: u32 = 0x1;
 const NCF_HIDDEN: u32 = 0x8;
 const NCF_NOT_USER_REMOVABLE: u32 = 0x20;
 const NCF_HAS_UI: u32 = 0x80;
-
-/// The architecture of a package.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arch {
-    /// x86-64.
-    X64,
-    /// AArch64.
-    Arm64,
-}
-
-impl Arch {
-    /// The platform extension of models sections.
-    pub fn decoration(self) -> &'static str {
-        match self {
-            Self::X64 => "NTamd64",
-            Self::Arm64 => "NTarm64",
-        }
-    }
-}
 
 /// A version of four numbers, each below 65535.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,14 +48,14 @@ impl FromStr for DriverVersion {
 }
 
 /// What a build knows and a data file does not.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct StampContext {
     /// Version in `DriverVer`.
     pub version: DriverVersion,
     /// Date in `DriverVer`.
     pub date: DriverDate,
-    /// Architecture in the models sections.
-    pub arch: Arch,
+    /// Architectures that one pair of INFs serves, in order.
+    pub archs: Vec<Arch>,
 }
 
 /// Which of the two INFs.
@@ -162,8 +144,9 @@ fn render_one(
         name: driver,
         version: ctx.version.to_string(),
         date: ctx.date.to_string(),
-        arch: ctx.arch.decoration(),
-        variants: variants(),
+        architectures: ctx.archs.iter().map(|a| Architecture::of(*a)).collect(),
+        models: models(&ctx.archs),
+        variants: variants(&ctx.archs),
         characteristics: format!("0x{:x}", characteristics(data)),
         data,
     };
@@ -176,37 +159,89 @@ struct Values<'a> {
     name: &'a str,
     version: String,
     date: String,
-    arch: &'static str,
-    variants: [Variant; 2],
+    architectures: Vec<Architecture>,
+    models: Vec<Models>,
+    variants: Vec<Variant>,
     characteristics: String,
     #[serde(flatten)]
     data: &'a DriverData,
 }
 
-/// One models section and where its files go (INF-9).
+/// An architecture: its suffix in the INF and its folder in the package.
+#[derive(Serialize)]
+struct Architecture {
+    platform: &'static str,
+    folder: &'static str,
+}
+
+impl Architecture {
+    fn of(arch: Arch) -> Self {
+        Self {
+            platform: arch.platform(),
+            folder: arch.name(),
+        }
+    }
+}
+
+/// One models section and where it leads (INF-9).
+#[derive(Serialize)]
+struct Models {
+    decoration: String,
+    install: &'static str,
+}
+
+/// One install section and where its files go. What runs from the driver store keeps its
+/// folder there, so each architecture has a section; System32 is that of the machine.
 #[derive(Serialize)]
 struct Variant {
-    decoration: String,
     install: &'static str,
     driver_dirid: u16,
     dll_dirid: u16,
+    folder: &'static str,
 }
 
-fn variants() -> [Variant; 2] {
-    [
-        Variant {
-            decoration: format!(".10.0...{FIRST_BUILD_FROM_STORE}"),
-            install: "Store",
-            driver_dirid: 13,
-            dll_dirid: 13,
-        },
-        Variant {
-            decoration: String::new(),
-            install: "System",
-            driver_dirid: 12,
-            dll_dirid: 11,
-        },
-    ]
+/// Install section for files that are copied to the system's directories.
+const SYSTEM: &str = "System";
+
+/// Install section for files that stay in the driver store.
+fn store(arch: Arch) -> &'static str {
+    match arch {
+        Arch::X64 => "StoreX64",
+        Arch::Arm64 => "StoreArm64",
+    }
+}
+
+fn models(archs: &[Arch]) -> Vec<Models> {
+    let of = |arch: Arch| {
+        let decoration = arch.decoration();
+        [
+            Models {
+                decoration: format!("{decoration}.10.0...{FIRST_BUILD_FROM_STORE}"),
+                install: store(arch),
+            },
+            Models {
+                decoration: decoration.to_owned(),
+                install: SYSTEM,
+            },
+        ]
+    };
+    archs.iter().copied().flat_map(of).collect()
+}
+
+fn variants(archs: &[Arch]) -> Vec<Variant> {
+    let stores = archs.iter().map(|arch| Variant {
+        install: store(*arch),
+        driver_dirid: 13,
+        dll_dirid: 13,
+        folder: arch.name(),
+    });
+    let system = Variant {
+        install: SYSTEM,
+        driver_dirid: 12,
+        dll_dirid: 11,
+        folder: "",
+    };
+    stores.chain([system]).collect()
 }
 
 /// Characteristics of the virtual miniport (INF-2).

@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 use super::{
     data::DriverData,
     lint::{Finding, Package, Severity, lint_files},
-    stamp::{Arch, InfRole, StampContext, StampedInf, render},
+    stamp::{InfRole, StampContext, StampedInf, render},
 };
+use crate::chain::Arch;
 
 const PROTOCOL: &str = include_str!("../../../inf/protocol.inf.j2");
 const MINIPORT: &str = include_str!("../../../inf/miniport.inf.j2");
@@ -24,17 +25,17 @@ const LBFO: &str = include_str!("../../../inf/lbfo.toml");
 /// Everything that a data file can say, for the templates' other branches.
 const FULL: &str = include_str!("testdata/full.toml");
 
-fn context(arch: Arch) -> StampContext {
+fn context(archs: &[Arch]) -> StampContext {
     StampContext {
         version: "0.1.0".parse().unwrap(),
         date: "11/22/2026".parse().unwrap(),
-        arch,
+        archs: archs.to_vec(),
     }
 }
 
-fn rendered(driver: &str, data: &str, arch: Arch) -> Vec<StampedInf> {
+fn rendered(driver: &str, data: &str, archs: &[Arch]) -> Vec<StampedInf> {
     let data = DriverData::parse(data).unwrap();
-    render(driver, &data, PROTOCOL, MINIPORT, &context(arch)).unwrap()
+    render(driver, &data, PROTOCOL, MINIPORT, &context(archs)).unwrap()
 }
 
 fn text(infs: &[StampedInf], role: InfRole) -> String {
@@ -59,22 +60,29 @@ fn image(machine: u16, data: &DriverData) -> Vec<u8> {
     image
 }
 
-fn files(driver: &str, data: &str, arch: Arch) -> BTreeMap<String, Vec<u8>> {
-    let parsed = DriverData::parse(data).unwrap();
-    let machine = match arch {
+fn machine(arch: Arch) -> u16 {
+    match arch {
         Arch::X64 => 0x8664,
         Arch::Arm64 => 0xAA64,
-    };
-    let mut files: BTreeMap<String, Vec<u8>> = rendered(driver, data, arch)
+    }
+}
+
+fn files(driver: &str, data: &str, archs: &[Arch]) -> BTreeMap<String, Vec<u8>> {
+    let parsed = DriverData::parse(data).unwrap();
+    let mut files: BTreeMap<String, Vec<u8>> = rendered(driver, data, archs)
         .into_iter()
         .map(|inf| (inf.file_name, inf.contents))
         .collect();
-    files.insert(format!("{driver}.sys"), image(machine, &parsed));
-    files.insert(format!("{driver}.pdb"), Vec::new());
-    files.insert("manifest.json".to_owned(), Vec::new());
-    if let Some(notify) = parsed.notify_object {
-        files.insert(notify.file, Vec::new());
+    for arch in archs {
+        let folder = arch.name();
+        let image = image(machine(*arch), &parsed);
+        files.insert(format!("{folder}/{driver}.sys"), image.clone());
+        files.insert(format!("symbols/{folder}/{driver}.pdb"), Vec::new());
+        if let Some(notify) = &parsed.notify_object {
+            files.insert(format!("{folder}/{}", notify.file), image[..0x100].to_vec());
+        }
     }
+    files.insert("manifest.json".to_owned(), Vec::new());
     files
 }
 

@@ -184,7 +184,8 @@ pub fn package(image: &[u8], topology: &str) -> tempfile::TempDir {
         })
         .collect();
     let manifest = serde_json::json!({
-        "format": 1, "driver": "sample", "version": "0.1.0.0", "arch": "x64", "files": entries
+        "format": 2, "driver": "sample", "version": "0.1.0.0",
+        "architectures": [{"arch": "x64"}], "files": entries
     });
     fs::write(dir.path().join("manifest.json"), manifest.to_string()).expect("write");
     dir

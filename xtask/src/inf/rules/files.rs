@@ -1,11 +1,11 @@
 //! Rules about files: what is listed, where it goes, what is brought along.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::graph;
 use crate::inf::{
     lint::{Class, Findings, Package, has_extension},
-    parse::{Inf, Token, tokens},
+    parse::{Token, tokens},
     stamp::FIRST_BUILD_FROM_STORE,
 };
 
@@ -22,60 +22,46 @@ const STORE: i64 = 13;
 /// the driver store (INF-9).
 const FIRST_BUILD_WITHOUT_NOTIFY_OBJECT: u32 = 25319;
 
-fn sources(inf: &Inf) -> BTreeMap<String, (usize, String)> {
-    let entries = inf.entries("SourceDisksFiles");
-    entries
-        .filter_map(|entry| {
-            let name = inf.expand(entry.key.as_ref()?).to_ascii_lowercase();
-            Some((name, (entry.line, entry.value(0).to_owned())))
-        })
-        .collect()
-}
-
 /// INF-L4: a listed file is in the package. INF-L5: a binary in the package is
-/// listed. INF-L6: what is copied is listed with a disk, and the other way round.
+/// listed. INF-L6: what is copied is listed with a disk for the machine that copies
+/// it, and the other way round.
 pub fn listed(package: &Package, out: &mut Findings) {
     let mut all = BTreeSet::new();
     for file in &package.infs {
-        let sources = sources(&file.inf);
+        let sources = graph::sources(&file.inf);
         let mut copied = BTreeSet::new();
-        for (_, install) in graph::installs(&file.inf) {
+        for (models, install) in graph::installs(&file.inf) {
             for copy in graph::files(&file.inf, &install)
                 .iter()
                 .filter(|copy| !copy.deleted)
             {
-                let source = if copy.source.is_empty() {
-                    &copy.name
+                let name = copy.source_name();
+                let platform = models.platform();
+                if let Some(source) = graph::source(&sources, &platform, name) {
+                    copied.insert((source.platform.clone(), source.name.clone()));
                 } else {
-                    &copy.source
-                };
-                let source = source.to_ascii_lowercase();
-                if !sources.contains_key(&source) {
-                    let message = format!("{source} is copied but not in [SourceDisksFiles]");
+                    let message =
+                        format!("{name} is copied but not in [SourceDisksFiles] for {platform}");
                     out.error("INF-L6", &file.name, copy.line, message);
                 }
-                copied.insert(source);
             }
         }
-        for (name, (line, disk)) in &sources {
-            if !package.has(name) {
-                out.error(
-                    "INF-L4",
-                    &file.name,
-                    *line,
-                    format!("{name} is not in the package"),
-                );
+        for source in &sources {
+            let path = source.path();
+            if !package.has(&path) {
+                let message = format!("{path} is not in the package");
+                out.error("INF-L4", &file.name, source.line, message);
             }
-            if !copied.contains(name) {
-                let message = format!("{name} is listed but never copied");
-                out.error("INF-L6", &file.name, *line, message);
+            if !copied.contains(&(source.platform.clone(), source.name.clone())) {
+                let message = format!("{path} is listed but never copied");
+                out.error("INF-L6", &file.name, source.line, message);
             }
-            if file.inf.entry("SourceDisksNames", disk).is_none() {
-                let message = format!("disk {disk:?} is not in [SourceDisksNames]");
-                out.error("INF-L6", &file.name, *line, message);
+            if file.inf.entry("SourceDisksNames", &source.disk).is_none() {
+                let message = format!("disk {:?} is not in [SourceDisksNames]", source.disk);
+                out.error("INF-L6", &file.name, source.line, message);
             }
+            all.insert(path.to_ascii_lowercase());
         }
-        all.extend(sources.into_keys());
     }
     for name in package.files.keys() {
         let binary = has_extension(name, "sys") || has_extension(name, "dll");
@@ -148,6 +134,7 @@ pub fn store(package: &Package, out: &mut Findings) {
     for file in &package.infs {
         let inf = &file.inf;
         let installs = graph::installs(inf);
+        let sources = graph::sources(inf);
         for (wanted, name) in [
             (true, "with a build number (DIRID 13)"),
             (false, "without one (DIRID 12)"),
@@ -202,10 +189,15 @@ pub fn store(package: &Package, out: &mut Findings) {
                         format!("{} is renamed on its way to the driver store", copy.source);
                     out.error("INF-9", &file.name, copy.line, message);
                 }
-                if dirid == STORE && !subdir.is_empty() {
+                // What runs from the store stays where the package has it.
+                let source = graph::source(&sources, &models.platform(), copy.source_name());
+                if dirid == STORE
+                    && let Some(source) = source
+                    && !source.folder.eq_ignore_ascii_case(subdir)
+                {
                     let message = format!(
-                        "{} lies at the root of the package, not in {subdir}",
-                        copy.name
+                        "{} lies in folder {:?} of the package, not in {subdir:?}",
+                        copy.name, source.folder
                     );
                     out.error("INF-9", &file.name, line, message);
                 }

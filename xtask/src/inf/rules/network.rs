@@ -199,8 +199,9 @@ pub fn notify_object(package: &Package, out: &mut Findings) {
                 continue;
             };
             // A bare name is looked for in System32.
-            let dirid = graph::destination(&file.inf, &copy.list).map_or("", |(_, dirid, _)| dirid);
-            let whole = format!("%{dirid}%\\{name}");
+            let (dirid, folder) = graph::destination(&file.inf, &copy.list)
+                .map_or(("", ""), |(_, dirid, folder)| (dirid, folder));
+            let whole = graph::target_path(dirid, folder, name);
             let bare = dirid == "11" && dll.text().eq_ignore_ascii_case(name);
             if !bare && !dll.text().eq_ignore_ascii_case(&whole) {
                 wrong(

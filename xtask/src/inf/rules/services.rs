@@ -195,22 +195,25 @@ fn loaded(
     }
     let binary = entry("ServiceBinary")?;
     let path = binary.value(0);
-    let parts = path
-        .strip_prefix('%')
-        .and_then(|rest| rest.split_once("%\\"));
-    let Some((dirid, name)) = parts.filter(|(_, name)| has_extension(name, "sys")) else {
+    let name = path
+        .starts_with('%')
+        .then(|| path.rsplit('\\').next())
+        .flatten();
+    let Some(name) = name.filter(|name| has_extension(name, "sys") && path.contains("%\\")) else {
         return Err((binary.line, format!("{path:?} is not %dirid%\\name.sys")));
     };
     // A list without a destination is INF-L7's.
     let copied = graph::files(&file.inf, install).into_iter().any(|copy| {
         copy.name.eq_ignore_ascii_case(name)
             && !copy.deleted
-            && graph::destination(&file.inf, &copy.list).is_none_or(|(_, to, _)| to == dirid)
+            && graph::destination(&file.inf, &copy.list).is_none_or(|(_, dirid, folder)| {
+                path.eq_ignore_ascii_case(&graph::target_path(dirid, folder, name))
+            })
     });
     if !copied {
         return Err((
             binary.line,
-            format!("[{install}] does not copy {name} to DIRID {dirid}"),
+            format!("[{install}] does not copy {name} to {path}"),
         ));
     }
     Ok((binary.line, name.to_ascii_lowercase()))

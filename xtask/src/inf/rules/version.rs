@@ -1,9 +1,14 @@
 //! Rules about identity: class, provider, catalog, version, architecture.
 
+use std::collections::BTreeSet;
+
+use clap::ValueEnum as _;
+
 use super::graph;
+use crate::chain::Arch;
 use crate::inf::{
     date::DriverDate,
-    lint::{Class, Findings, InfFile, Package, has_extension},
+    lint::{Class, Findings, InfFile, Package},
     stamp::DriverVersion,
 };
 
@@ -152,37 +157,48 @@ pub fn driver_version(package: &Package, out: &mut Findings) {
     }
 }
 
-/// INF-L13: every models section is for the machine that the image is for.
+/// INF-L13: every models section is for the machine that its binaries are for, and both
+/// INFs are for the same machines.
 pub fn architecture(package: &Package, out: &mut Findings) {
-    let image = package
-        .files
-        .iter()
-        .find(|(name, _)| has_extension(name, "sys"));
-    let machine = image.and_then(|(_, bytes)| decoration_of_image(bytes));
-    let mut expected = machine;
+    let mut first: Option<BTreeSet<String>> = None;
     for file in &package.infs {
+        let sources = graph::sources(&file.inf);
+        let mut found = BTreeSet::new();
         for models in graph::models(&file.inf) {
-            let found = models.architecture.as_str();
-            if !["NTamd64", "NTarm64"]
+            let architecture = models.architecture.as_str();
+            if !Arch::value_variants()
                 .iter()
-                .any(|known| known.eq_ignore_ascii_case(found))
+                .any(|known| known.decoration().eq_ignore_ascii_case(architecture))
             {
                 let message = format!("[{}] names no architecture that is built", models.section);
                 out.error("INF-L13", &file.name, models.line, message);
                 continue;
             }
-            let expected = *expected.get_or_insert(if found.eq_ignore_ascii_case("NTamd64") {
-                "NTamd64"
-            } else {
-                "NTarm64"
-            });
-            if !found.eq_ignore_ascii_case(expected) {
-                let message = format!(
-                    "[{}] is for another machine than {expected}",
-                    models.section
-                );
-                out.error("INF-L13", &file.name, models.line, message);
+            found.insert(models.platform());
+            let copies = models
+                .devices
+                .iter()
+                .flat_map(|device| graph::files(&file.inf, &device.install));
+            for copy in copies {
+                let source = graph::source(&sources, &models.platform(), copy.source_name());
+                let Some(path) = source.map(graph::Source::path) else {
+                    continue;
+                };
+                let machine = package.get(&path).and_then(decoration_of_image);
+                if machine.is_some_and(|machine| !machine.eq_ignore_ascii_case(architecture)) {
+                    let message = format!(
+                        "[{}] installs {path}, which is for another machine",
+                        models.section
+                    );
+                    out.error("INF-L13", &file.name, models.line, message);
+                }
             }
+        }
+        let first = first.get_or_insert_with(|| found.clone());
+        if *first != found {
+            let line = file.inf.line_of("Manufacturer");
+            let message = "the other INF is for other machines".to_owned();
+            out.error("INF-L13", &file.name, line, message);
         }
     }
 }

@@ -69,8 +69,20 @@ const BAD: &[Bad] = &[
     bad("INF-L10", P, "11/22/2026", "22/11/2026", "DriverVer"),
     bad("INF-L10", P, ",0.1.0.0", ",0.1.0", "DriverVer"),
     bad("INF-L10", M, ",0.1.0.0", ",0.2.0.0", "DriverVer"),
-    bad("INF-L13", P, "NTamd64", "NTarm64", "%Provider% ="),
-    bad("INF-L13", M, "NTamd64", "NTx86", "%Provider% ="),
+    bad(
+        "INF-L13",
+        P,
+        "NTamd64|Files.amd64",
+        "NTarm64|Files.arm64",
+        "%Provider% =",
+    ),
+    bad(
+        "INF-L13",
+        M,
+        "NTamd64|Files.amd64",
+        "NTx86|Files.x86",
+        "%Provider% =",
+    ),
     // What a network component says of itself.
     bad(
         "INF-2",
@@ -87,7 +99,7 @@ const BAD: &[Bad] = &[
         P,
         "Characteristics = 0x80",
         "Characteristic = 0x80",
-        "[Store]",
+        "[StoreX64]",
     ),
     bad("INF-3", P, "\"noupper\"", "\"ndis5\"", "UpperRange"),
     bad(
@@ -150,14 +162,14 @@ const BAD: &[Bad] = &[
     bad(
         "INF-6",
         P,
-        "\"%13%\\imfull_notify.dll\"",
+        "\"%13%\\x64\\imfull_notify.dll\"",
         "\"imfull_notify.dll\"",
         "\"imfull_notify.dll\"",
     ),
     bad(
         "INF-6",
         P,
-        "HKR,Ndi,ComponentDll,0,\"%13%\\imfull_notify.dll\"\r\n",
+        "HKR,Ndi,ComponentDll,0,\"%13%\\x64\\imfull_notify.dll\"\r\n",
         "",
         "ClsID",
     ),
@@ -180,7 +192,7 @@ const BAD: &[Bad] = &[
         P,
         "CopyINF         = full_mp.inf\r\n",
         "",
-        "[Store]",
+        "[StoreX64]",
     ),
     // Where files go.
     bad("INF-9", P, "25341", "25319", "%Provider% ="),
@@ -194,48 +206,54 @@ const BAD: &[Bad] = &[
     bad(
         "INF-9",
         P,
-        "Store.Notify = 13",
-        "Store.Notify = 13,sub",
-        "Store.Notify = 13",
+        "StoreX64.Notify = 13,x64|%13%\\x64\\imfull",
+        "StoreX64.Notify = 13|%13%\\imfull",
+        "StoreX64.Notify = 13",
     ),
     bad(
         "INF-9",
         P,
-        "[Store.Notify]\r\nimfull|%13%\\imfull",
-        "[Store.Notify]\r\nx.dll,imfull|%13%\\x.dll\"; ",
+        "[StoreX64.Notify]\r\nimfull|%13%\\x64\\imfull",
+        "[StoreX64.Notify]\r\nx.dll,imfull|%13%\\x64\\x.dll\"; ",
         "x.dll,imfull",
     ),
     bad(
         "INF-L7",
         P,
-        "Store.Notify = 13|%13%\\imfull",
-        "Store.Notify = 99|%99%\\imfull",
-        "Store.Notify = 99",
+        "StoreX64.Notify = 13,x64|%13%\\x64\\imfull",
+        "StoreX64.Notify = 99,x64|%99%\\x64\\imfull",
+        "StoreX64.Notify = 99",
     ),
     bad("INF-L7", M, "System.Files = 12\r\n", "", "full.sys"),
     bad(
         "INF-L4",
         P,
-        "imfull_notify.dll = 1",
-        "imfull_notify.dll = 1",
-        "imfull_notify.dll = 1",
+        "imfull_notify.dll = 1,x64",
+        "imfull_notify.dll = 1,x64",
+        "imfull_notify.dll = 1,x64",
     ),
     bad("INF-L5", P, "", "", ""),
-    bad("INF-L6", M, "full.sys = 1", "full.sys = 2", "full.sys = 2"),
     bad(
         "INF-L6",
         M,
-        "full.sys = 1",
-        "full.sys = 1\r\nfull.pdb = 1",
+        "full.sys = 1,x64",
+        "full.sys = 2,x64",
+        "full.sys = 2,x64",
+    ),
+    bad(
+        "INF-L6",
+        M,
+        "full.sys = 1,x64",
+        "full.sys = 1,x64\r\nfull.pdb = 1,symbols\\x64",
         "full.pdb = 1",
     ),
     // Services.
     bad(
         "INF-L11",
         M,
-        "ImFullMp,2,Store",
-        "ImFullMp,,Store",
-        "ImFullMp,,Store",
+        "ImFullMp,2,StoreX64",
+        "ImFullMp,,StoreX64",
+        "ImFullMp,,StoreX64",
     ),
     bad(
         "INF-L11",
@@ -249,21 +267,21 @@ const BAD: &[Bad] = &[
         P,
         "ServiceType   = 1 ; SERVICE_KERNEL_DRIVER\r\n",
         "",
-        "[Store.Service]",
+        "[StoreX64.Service]",
     ),
     bad(
         "INF-L11",
         P,
-        "%13%\\full.sys",
-        "%12%\\full.sys",
-        "%12%\\full.sys",
+        "%13%\\x64\\full.sys",
+        "%12%\\x64\\full.sys",
+        "%12%\\x64\\full.sys",
     ),
     bad(
         "INF-L11",
         M,
-        "%13%\\full.sys",
-        "%13%\\other.sys",
-        "%13%\\other.sys",
+        "%13%\\x64\\full.sys",
+        "%13%\\x64\\other.sys",
+        "%13%\\x64\\other.sys",
     ),
     bad(
         "INF-L17",
@@ -275,8 +293,8 @@ const BAD: &[Bad] = &[
     bad(
         "INF-L17",
         M,
-        "[Store.Service]",
-        "[Store.Remove.Services]\r\nDelService = ImFullMp\r\n[Store.Service]",
+        "[StoreX64.Service]",
+        "[StoreX64.Remove.Services]\r\nDelService = ImFullMp\r\n[StoreX64.Service]",
         "DelService",
     ),
     bad("PTR-3", P, "", "", "AddService"),
@@ -320,8 +338,8 @@ const BAD: &[Bad] = &[
     bad(
         "INF-L9",
         P,
-        "%Protocol% = Store",
-        "%Protokol% = Store",
+        "%Protocol% = StoreX64",
+        "%Protokol% = StoreX64",
         "%Protokol%",
     ),
     bad(
@@ -467,7 +485,7 @@ const BAD: &[Bad] = &[
         "*IfType            = 0",
         "*IfType",
     ),
-    bad("INF-L14", M, "*MediaType         = 0\r\n", "", "[Store]"),
+    bad("INF-L14", M, "*MediaType         = 0\r\n", "", "[StoreX64]"),
     bad(
         "INF-L15",
         M,
@@ -479,25 +497,25 @@ const BAD: &[Bad] = &[
 ];
 
 fn broken(case: &Bad) -> BTreeMap<String, Vec<u8>> {
-    let mut files = files("full", FULL, Arch::X64);
+    let mut files = files("full", FULL, &[Arch::X64]);
     let contents = files.get_mut(case.file).unwrap();
     let mut text = String::from_utf8(contents.clone()).unwrap();
     for (from, to) in case.from.split('|').zip(case.to.split('|')) {
         assert!(text.contains(from), "{from} is not in {}", case.file);
         // A name that a file uses in several places changes in all of them, so that
         // nothing but the rule at hand is broken.
-        let everywhere = ["NTamd64", "25341"].contains(&from);
+        let everywhere = ["NTamd64", "Files.amd64", "25341"].contains(&from);
         text = text.replacen(from, to, if everywhere { usize::MAX } else { 1 });
     }
     *contents = text.into_bytes();
     match case.rule {
-        "INF-L4" => drop(files.remove("imfull_notify.dll")),
+        "INF-L4" => drop(files.remove("x64/imfull_notify.dll")),
         "PTR-3" => {
             let mut other = DriverData::parse(FULL).unwrap();
             other.protocol.service = "ImOther".to_owned();
-            files.insert("full.sys".to_owned(), image(0x8664, &other));
+            files.insert("x64/full.sys".to_owned(), image(0x8664, &other));
         }
-        "INF-L5" => drop(files.insert("stray.dll".to_owned(), Vec::new())),
+        "INF-L5" => drop(files.insert("x64/stray.dll".to_owned(), Vec::new())),
         _ => {}
     }
     files
@@ -564,14 +582,14 @@ fn every_rule_has_a_bad_package() {
 /// Faults of the whole, which no change of one file makes.
 #[test]
 fn a_package_has_one_protocol_and_one_miniport() {
-    let mut without = files("full", FULL, Arch::X64);
+    let mut without = files("full", FULL, &[Arch::X64]);
     without.remove(M);
     let rules: Vec<_> = errors(without)
         .into_iter()
         .map(|finding| finding.rule)
         .collect();
     assert_eq!(rules, ["INF-1", "INF-8", "INF-8"]);
-    let mut two = files("full", FULL, Arch::X64);
+    let mut two = files("full", FULL, &[Arch::X64]);
     let copy = two[M].clone();
     two.insert("again.inf".to_owned(), copy);
     assert!(
@@ -583,9 +601,9 @@ fn a_package_has_one_protocol_and_one_miniport() {
 
 #[test]
 fn an_image_for_another_machine_is_found() {
-    let mut files = files("full", FULL, Arch::X64);
+    let mut files = files("full", FULL, &[Arch::X64]);
     files.insert(
-        "full.sys".to_owned(),
+        "x64/full.sys".to_owned(),
         image(0xAA64, &DriverData::parse(FULL).unwrap()),
     );
     let found = errors(files);
@@ -597,7 +615,7 @@ fn an_image_for_another_machine_is_found() {
 
 #[test]
 fn notes_of_a_fault_name_it_once() {
-    let mut files = files("full", FULL, Arch::X64);
+    let mut files = files("full", FULL, &[Arch::X64]);
     let text = String::from_utf8(files[M].clone())
         .unwrap()
         .replace("\"nolower\"", "\"ethernet\"");
@@ -609,7 +627,7 @@ fn notes_of_a_fault_name_it_once() {
 /// Any text at all gives findings, not a panic.
 #[test]
 fn no_text_upsets_the_linter() {
-    let good = files("full", FULL, Arch::X64);
+    let good = files("full", FULL, &[Arch::X64]);
     let contents = good[M].clone();
     for cut in (0..contents.len() - 2).step_by(29) {
         let mut files = good.clone();

@@ -1,15 +1,19 @@
 //! Packages: a folder with the image, its symbols, both INFs, the topology that the
 //! lab runs by default, and a manifest that lists them with their hashes.
 
+mod manifest;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+use serde::Deserialize;
+
+pub use manifest::{Architecture, FORMAT, File, MANIFEST, Manifest};
 
 use crate::build::{self, Profile};
-use crate::chain::Arch;
+use crate::chain::{Arch, Chain};
 use crate::cli::PackageArgs;
 use crate::context::Context;
 use crate::dirs::Staging;
@@ -17,44 +21,39 @@ use crate::drivers::{self, Driver};
 use crate::inf;
 use crate::ui::say;
 
-/// Name of the manifest in a package.
-pub const MANIFEST: &str = "manifest.json";
-
-/// Version of the manifest's form.
-const FORMAT: u32 = 1;
-
-#[derive(Debug, Serialize)]
-struct Manifest {
-    format: u32,
-    driver: String,
-    version: String,
-    arch: &'static str,
-    target: &'static str,
-    profile: &'static str,
-    /// The service that loads the image.
-    service: String,
-    /// The service of the protocol edge, the name it registers with NDIS (PTR-3).
-    protocol: String,
-    files: Vec<File>,
-}
-
-#[derive(Debug, Serialize)]
-struct File {
-    role: &'static str,
-    path: String,
-    sha256: String,
-    size: u64,
-}
+/// Folder of what no driver package contains: symbols.
+const SYMBOLS: &str = "symbols";
 
 /// What is wanted.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Architecture.
-    pub arch: Arch,
+    /// Architectures, in the order of the manifest.
+    pub archs: Vec<Arch>,
     /// Build profile.
     pub profile: Profile,
     /// The package's folder, when it is not the usual one.
     pub out: Option<PathBuf>,
+    /// By whom it is signed.
+    pub sign: Sign,
+}
+
+/// By whom a package is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// Nobody: the package has neither signatures nor catalogs.
+    None,
+}
+
+impl Request {
+    /// The unsigned package that the lab and the tests take.
+    pub fn plain(profile: Profile) -> Self {
+        Self {
+            archs: vec![Arch::X64],
+            profile,
+            out: None,
+            sign: Sign::None,
+        }
+    }
 }
 
 /// `cargo xtask package`: makes the packages that were asked for and prints their folders.
@@ -64,14 +63,34 @@ pub fn command(cx: &Context, args: PackageArgs) -> Result<()> {
         None => drivers::all(cx)?,
     };
     let request = Request {
-        arch: args.arch,
+        archs: Arch::in_order(&args.arch),
         profile: args.profile,
         out: args.out,
+        sign: Sign::None,
     };
     for driver in drivers {
         println!("{}", package(cx, &driver, &request)?.display());
     }
     Ok(())
+}
+
+/// A package under way: its files are in the staging folder, and in the list.
+struct Stage {
+    staging: Staging,
+    files: Vec<File>,
+}
+
+impl Stage {
+    /// Adds a file. `path` is relative, with `/`.
+    fn add(&mut self, role: &str, path: &str, arch: Option<Arch>, content: &[u8]) -> Result<()> {
+        let full = self.staging.path().join(path);
+        fs::create_dir_all(full.parent().context("no parent")?)?;
+        fs::write(full, content)?;
+        let arch = arch.map(Arch::name);
+        self.files
+            .push(File::of(role, path.to_owned(), arch, content));
+        Ok(())
+    }
 }
 
 /// Builds `driver` and makes its package; returns the package's folder.
@@ -83,72 +102,84 @@ pub fn package(cx: &Context, driver: &Driver, request: &Request) -> Result<PathB
     // Looked at before the build, which takes longer.
     check_replaceable(&out)?;
     let (service, protocol) = services(cx, driver)?;
-    let built = build::build(cx, driver, request.arch, request.profile)?;
+    let mut built = Vec::new();
+    for arch in &request.archs {
+        let chain = Chain::ready(cx, *arch)?;
+        let what = Architecture {
+            arch: arch.name().to_owned(),
+            target: arch.triple().to_owned(),
+            core: chain.core_origin().to_owned(),
+        };
+        let files = build::build_with(cx, &chain, driver, *arch, request.profile)?;
+        built.push((*arch, what, files));
+    }
 
     let parent = out.parent().context("a package needs a folder to lie in")?;
-    let staging = Staging::new(parent)?;
-    let mut files = Vec::new();
-    let mut add = |role: &'static str, path: String, content: &[u8]| -> Result<()> {
-        fs::write(staging.path().join(&path), content)?;
-        files.push(File {
-            role,
-            path,
-            sha256: hex(&Sha256::digest(content)),
-            size: content.len() as u64,
-        });
-        Ok(())
+    let mut stage = Stage {
+        staging: Staging::new(parent)?,
+        files: Vec::new(),
     };
-    add(
-        "image",
-        format!("{}.sys", driver.name),
-        &fs::read(&built.image)?,
-    )?;
-    add(
-        "pdb",
-        format!("{}.pdb", driver.name),
-        &fs::read(&built.pdb)?,
-    )?;
-    for stamped in stamp(cx, driver, request.arch)? {
+    let name = &driver.name;
+    for stamped in stamp(cx, driver, &request.archs)? {
         let role = match stamped.role {
             inf::InfRole::Protocol => "protocol-inf",
             inf::InfRole::Miniport => "miniport-inf",
         };
-        add(role, stamped.file_name, &stamped.contents)?;
+        stage.add(role, &stamped.file_name, None, &stamped.contents)?;
     }
-    let topology = cx.root.join("drivers").join(&driver.name).join("lab.toml");
+    for (arch, _, files) in &built {
+        let folder = arch.name();
+        let image = fs::read(&files.image)?;
+        stage.add(
+            "image",
+            &format!("{folder}/{name}.sys"),
+            Some(*arch),
+            &image,
+        )?;
+        let pdb = fs::read(&files.pdb)?;
+        let path = format!("{SYMBOLS}/{folder}/{name}.pdb");
+        stage.add("pdb", &path, Some(*arch), &pdb)?;
+    }
+    let topology = cx.root.join("drivers").join(name).join("lab.toml");
     if topology.is_file() {
-        add("topology", "lab.toml".to_owned(), &fs::read(topology)?)?;
+        stage.add("topology", "lab.toml", None, &fs::read(topology)?)?;
+    }
+    // Judged before it is signed: a signature says that somebody stands for the package.
+    judge(stage.staging.path())?;
+    // Signing goes here: it changes images, adds catalogs (role "catalog") and
+    // certificates, and says so in the manifest.
+    match request.sign {
+        Sign::None => {}
     }
 
     let [major, minor, patch] = driver.version;
     let manifest = Manifest {
         format: FORMAT,
-        driver: driver.name.clone(),
+        driver: name.clone(),
         version: format!("{major}.{minor}.{patch}.0"),
-        arch: request.arch.name(),
-        target: request.arch.triple(),
-        profile: request.profile.name(),
+        profile: request.profile.name().to_owned(),
         service,
         protocol,
-        files,
+        architectures: built.into_iter().map(|(_, what, _)| what).collect(),
+        signing: None,
+        files: stage.files,
     };
-    let mut json = serde_json::to_vec_pretty(&manifest)?;
-    json.push(b'\n');
-    fs::write(staging.path().join(MANIFEST), json)?;
-    judge(staging.path())?;
+    fs::write(stage.staging.path().join(MANIFEST), manifest.to_bytes()?)?;
 
-    if same_content(staging.path(), &out) {
+    if content(stage.staging.path())? == content(&out)? {
         return Ok(out);
     }
-    staging.replace(&out)?;
+    stage.staging.replace(&out)?;
     Ok(out)
 }
 
 /// `target/package/<driver>`; other architectures and profiles have a suffix.
 fn default_dir(cx: &Context, driver: &Driver, request: &Request) -> PathBuf {
     let mut name = driver.name.clone();
-    if request.arch != Arch::X64 {
-        name = format!("{name}-{}", request.arch.name());
+    if let [only] = request.archs.as_slice()
+        && *only != Arch::X64
+    {
+        name = format!("{name}-{}", only.name());
     }
     if request.profile != Profile::Release {
         name = format!("{name}-{}", request.profile.name());
@@ -176,15 +207,12 @@ fn check_replaceable(out: &Path) -> Result<()> {
     Ok(())
 }
 
-fn stamp(cx: &Context, driver: &Driver, arch: Arch) -> Result<Vec<inf::StampedInf>> {
+fn stamp(cx: &Context, driver: &Driver, archs: &[Arch]) -> Result<Vec<inf::StampedInf>> {
     let [major, minor, patch] = driver.version;
     let context = inf::StampContext {
         version: inf::DriverVersion([major, minor, patch, 0]),
         date: inf::DriverDate::of_source(&cx.root)?,
-        arch: match arch {
-            Arch::X64 => inf::Arch::X64,
-            Arch::Arm64 => inf::Arch::Arm64,
-        },
+        archs: archs.to_vec(),
     };
     inf::stamp(&driver.name, &cx.root.join("inf"), &context)
 }
@@ -222,28 +250,25 @@ fn services(cx: &Context, driver: &Driver) -> Result<(String, String)> {
     Ok((data.miniport.service, data.protocol.service))
 }
 
-/// The manifest has every file's hash, so equal manifests over present files are enough.
-fn same_content(new: &Path, old: &Path) -> bool {
-    let Ok(entries) = fs::read_dir(new) else {
-        return false;
-    };
-    let mut count = 0;
-    for entry in entries.flatten() {
-        count += 1;
-        let same = fs::read(entry.path())
-            .ok()
-            .is_some_and(|n| fs::read(old.join(entry.file_name())).is_ok_and(|o| n == o));
-        if !same {
-            return false;
+/// Every file below a folder with its bytes; nothing where there is no folder.
+fn content(dir: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(folder) = open.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else {
+            continue;
+        };
+        for entry in entries {
+            let path = entry?.path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let bytes = fs::read(&path)?;
+                found.insert(path.strip_prefix(dir)?.to_owned(), bytes);
+            }
         }
     }
-    fs::read_dir(old).is_ok_and(|entries| entries.count() == count)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -270,13 +295,17 @@ mod tests {
     #[test]
     fn content_is_compared_by_name_and_bytes() {
         let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let same = || content(a.path()).unwrap() == content(b.path()).unwrap();
         for dir in [&a, &b] {
-            fs::write(dir.path().join("x"), "1").unwrap();
+            fs::create_dir(dir.path().join("x64")).unwrap();
+            fs::write(dir.path().join("x64/x"), "1").unwrap();
         }
-        assert!(same_content(a.path(), b.path()));
+        assert!(same());
         fs::write(b.path().join("y"), "1").unwrap();
-        assert!(!same_content(a.path(), b.path()));
-        fs::write(a.path().join("y"), "2").unwrap();
-        assert!(!same_content(a.path(), b.path()));
+        assert!(!same());
+        fs::write(a.path().join("y"), "1").unwrap();
+        fs::write(a.path().join("x64/x"), "2").unwrap();
+        assert!(!same());
+        assert!(content(&a.path().join("absent")).unwrap().is_empty());
     }
 }
