@@ -128,21 +128,57 @@ pub(crate) const fn header(kind: u8, revision: u8, size: usize) -> NDIS_OBJECT_H
     }
 }
 
-/// The devices that a binding's key lists.
+/// The devices that a binding's key lists, by the most generous reading of its values: what a
+/// driver may take for a name counts.
 pub(crate) fn names_above(values: &[(String, Value)]) -> Vec<String> {
     let mut names = Vec::new();
-    for number in 1..=9 {
+    for value in upper_bindings(values) {
+        match value {
+            Value::Strings(more) => names.extend_from_slice(more),
+            Value::RawStrings(units) => names.extend(split(units)),
+            Value::CutStrings(units, bytes) => {
+                let whole = usize::from(*bytes) / 2;
+                names.extend(split(units.get(..whole).unwrap_or(units)));
+            }
+            Value::String(one) => names.push(one.clone()),
+            Value::Integer(_) | Value::Binary(_) => {}
+        }
+    }
+    names
+}
+
+/// The devices that a binding's key lists in due form: a driver has to ask for each.
+pub(crate) fn names_due(values: &[(String, Value)]) -> Vec<String> {
+    let prefix = "\\DEVICE\\";
+    let sound = |name: &&String| {
+        let start = name.get(..prefix.len());
+        start.is_some_and(|s| s.eq_ignore_ascii_case(prefix)) && name.len() > prefix.len()
+    };
+    let lists = upper_bindings(values).map_while(|value| match value {
+        Value::Strings(names) => Some(names),
+        _ => None,
+    });
+    lists.flatten().filter(sound).cloned().collect()
+}
+
+/// `UpperBindings` and the values it goes on in, as long as they follow each other.
+fn upper_bindings(values: &[(String, Value)]) -> impl Iterator<Item = &Value> {
+    (1..=9).map_while(|number| {
         let key = match number {
             1 => "UpperBindings".to_owned(),
             _ => format!("UpperBindings{number}"),
         };
         let found = values.iter().find(|(k, _)| k.eq_ignore_ascii_case(&key));
-        match found {
-            Some((_, Value::Strings(more))) => names.extend_from_slice(more),
-            _ => break,
-        }
-    }
+        found.map(|(_, value)| value)
+    })
+}
+
+/// The strings of a REG_MULTI_SZ, with or without its terminators.
+fn split(units: &[u16]) -> impl Iterator<Item = String> {
+    let names = units.split(|&unit| unit == 0);
     names
+        .take_while(|name| !name.is_empty())
+        .map(String::from_utf16_lossy)
 }
 
 fn lists(values: &[(String, Value)], device: &str) -> bool {

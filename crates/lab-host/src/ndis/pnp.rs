@@ -2,7 +2,7 @@
 
 use ndis_sys::{
     NDIS_OBJECT_TYPE_DEFAULT, NDIS_STATUS, NDIS_STATUS_INVALID_PARAMETER,
-    NDIS_STATUS_NOT_SUPPORTED, NET_DEVICE_PNP_EVENT, NET_PNP_EVENT_CODE,
+    NDIS_STATUS_NOT_SUPPORTED, NDIS_STATUS_SUCCESS, NET_DEVICE_PNP_EVENT, NET_PNP_EVENT_CODE,
     NET_PNP_EVENT_NOTIFICATION, NetEventIMReEnableDevice, NetEventPause, NetEventPortActivation,
     NetEventQueryPower, NetEventQueryRemoveDevice, NetEventReconfigure, NetEventRestart,
 };
@@ -199,7 +199,7 @@ impl Host {
             }
             returned
         };
-        let judged = self.event_ends(at, status, returned, took);
+        let judged = self.event_ends(at, status, took);
         if judged {
             // By a rule that says more.
         } else if status == NDIS_STATUS_NOT_SUPPORTED.0 {
@@ -318,6 +318,10 @@ api! { exports:
                 n.propagated.answer
             })
         });
+        // Only of the two questions the answer counts; everything else ends with success
+        // (the function's page), whatever the protocols above say.
+        let asked = [NetEventQueryPower, NetEventQueryRemoveDevice].contains(&code);
+        let answer = if asked { answer } else { NDIS_STATUS_SUCCESS.0 };
         host.event_answered(code, answer);
         NDIS_STATUS(answer)
     }

@@ -48,7 +48,7 @@ impl Host {
     }
 
     /// An event is over: PNP-4, PNP-6, PNP-7, PWR-3. Whether the status is judged already.
-    pub(crate) fn event_ends(&self, at: u64, status: i32, returned: i32, took: u64) -> bool {
+    pub(crate) fn event_ends(&self, at: u64, status: i32, took: u64) -> bool {
         let Some(trace) = self.ndis(|n| n.judge.events.remove(&at)) else {
             return false;
         };
@@ -75,20 +75,13 @@ impl Host {
                 ),
             );
         }
-        let _ = returned;
-        let may_fail = [
-            NetEventQueryPower,
-            NetEventQueryRemoveDevice,
-            NetEventReconfigure,
-        ]
-        .contains(&trace.code);
+        let query = [NetEventQueryPower, NetEventQueryRemoveDevice].contains(&trace.code);
         if let Some(answer) = trace.answer
             && answer != status
-            && may_fail
+            && query
         {
-            let query = [NetEventQueryPower, NetEventQueryRemoveDevice].contains(&trace.code);
             self.violate(
-                if query { "PNP-6" } else { "PNP-4" },
+                "PNP-6",
                 format!(
                     "event {} ends with {status:#x}, the protocols above said {answer:#x}",
                     trace.code.0

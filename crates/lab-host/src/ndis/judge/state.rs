@@ -7,7 +7,7 @@ use ndis_sys::{
 
 use crate::host::Host;
 use crate::ndis::EdgeState;
-use crate::ndis::binding::{Bind, names_above};
+use crate::ndis::binding::{Bind, names_above, names_due};
 use crate::ndis::ledger::Path;
 use crate::ndis::list::{Shape, link};
 
@@ -66,12 +66,10 @@ impl Host {
             if n.drivers.values().all(|d| d.protocol.is_none()) {
                 return Vec::new();
             }
-            let mut names = names_above(&b.values);
+            let mut names = names_due(&b.values);
             names.retain(|name| {
                 let key = name.to_uppercase();
-                !name.is_empty()
-                    && !bind.asked.contains(&key)
-                    && n.instances.get(&key).is_none_or(|i| !i.is_wanted())
+                !bind.asked.contains(&key) && n.instances.get(&key).is_none_or(|i| !i.is_wanted())
             });
             names
         });
