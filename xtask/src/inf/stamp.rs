@@ -56,6 +56,8 @@ pub struct StampContext {
     pub date: DriverDate,
     /// Architectures that one pair of INFs serves, in order.
     pub archs: Vec<Arch>,
+    /// Whether the package has the notify object that the data names.
+    pub notify: bool,
 }
 
 /// Which of the two INFs.
@@ -80,7 +82,10 @@ pub struct StampedInf {
 
 /// Renders the protocol INF and the miniport INF of `driver` from `inf_dir`.
 pub fn stamp(driver: &str, inf_dir: &Path, ctx: &StampContext) -> anyhow::Result<Vec<StampedInf>> {
-    let data = DriverData::read(driver, inf_dir)?;
+    let mut data = DriverData::read(driver, inf_dir)?;
+    if !ctx.notify {
+        data.notify_object = None;
+    }
     let template = |name: &str| {
         let path = inf_dir.join(name);
         std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))

@@ -30,6 +30,7 @@ fn context(archs: &[Arch]) -> StampContext {
         version: "0.1.0".parse().unwrap(),
         date: "11/22/2026".parse().unwrap(),
         archs: archs.to_vec(),
+        notify: true,
     }
 }
 

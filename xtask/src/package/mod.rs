@@ -213,6 +213,7 @@ fn stamp(cx: &Context, driver: &Driver, archs: &[Arch]) -> Result<Vec<inf::Stamp
         version: inf::DriverVersion([major, minor, patch, 0]),
         date: inf::DriverDate::of_source(&cx.root)?,
         archs: archs.to_vec(),
+        notify: false,
     };
     inf::stamp(&driver.name, &cx.root.join("inf"), &context)
 }

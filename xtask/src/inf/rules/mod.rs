@@ -40,6 +40,7 @@ pub const ALL: &[fn(&Package, &mut Findings)] = &[
     services::service_values,
     services::service_sections,
     services::removal,
+    services::one_image,
     services::registered_name,
 ];
 

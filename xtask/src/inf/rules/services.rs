@@ -99,6 +99,37 @@ pub fn service_sections(package: &Package, out: &mut Findings) {
     }
 }
 
+/// INF-L19: the protocol's service is never started, so that there is one image however
+/// many paths lead to it: it is started on demand, belongs to no group, waits for nothing.
+pub fn one_image(package: &Package, out: &mut Findings) {
+    for file in package.of_class(Class::NetTrans) {
+        for (_, install) in graph::installs(&file.inf) {
+            for service in graph::services(&file.inf, &install) {
+                let start = file.inf.entry(&service.section, "StartType");
+                // Starts that no driver may have are INF-L11's.
+                if let Some(start) = start
+                    && matches!(graph::number(start.value(0)), Some(0..=2))
+                {
+                    let message = format!(
+                        "{} would be started beside the adapter's service, which loads the image",
+                        service.name
+                    );
+                    out.error("INF-L19", &file.name, start.line, message);
+                }
+                for key in ["LoadOrderGroup", "Dependencies", "StartName"] {
+                    if let Some(entry) = file.inf.entry(&service.section, key) {
+                        let message = format!(
+                            "{key} is for a service that starts; {} never does",
+                            service.name
+                        );
+                        out.error("INF-L19", &file.name, entry.line, message);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// PTR-3: the image registers its protocol under the name of the service. What can be
 /// seen from outside is that the name, in UTF-16, is in an image that registers one.
 pub fn registered_name(package: &Package, out: &mut Findings) {

@@ -297,6 +297,20 @@ const BAD: &[Bad] = &[
         "[StoreX64.Remove.Services]\r\nDelService = ImFullMp\r\n[StoreX64.Service]",
         "DelService",
     ),
+    bad(
+        "INF-L19",
+        P,
+        "StartType     = 3",
+        "StartType     = 1",
+        "StartType",
+    ),
+    bad(
+        "INF-L19",
+        P,
+        "StartType     = 3",
+        "LoadOrderGroup = NDIS\r\nStartType     = 3",
+        "LoadOrderGroup",
+    ),
     bad("PTR-3", P, "", "", "AddService"),
     // Text.
     bad(

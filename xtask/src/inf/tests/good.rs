@@ -1,6 +1,6 @@
 //! What the templates make is what the linter accepts, and what was approved.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use super::*;
 use crate::inf::{DriverVersion, lint::lint};
@@ -94,16 +94,41 @@ fn every_branch_of_the_templates_makes_a_fit_package() {
 
 #[test]
 fn a_missing_notify_object_is_noted_and_no_more() {
-    let findings = lint_files(&Package::of(files("passthrough", PASSTHROUGH, &BOTH[..1])));
+    let without = without_notify_object(PASSTHROUGH);
+    let findings = lint_files(&Package::of(files("passthrough", &without, &BOTH[..1])));
     let notes: Vec<_> = findings
         .iter()
         .map(|finding| (finding.rule, finding.severity))
         .collect();
     assert_eq!(notes, [("INF-6", Severity::Note)]);
-    assert_eq!(
-        lint_files(&Package::of(files("full", FULL, &BOTH[..1]))),
-        []
-    );
+    assert_eq!(lint_files(&Package::of(files("full", FULL, &BOTH))), []);
+}
+
+fn without_notify_object(data: &str) -> String {
+    let mut data: toml::Table = data.parse().unwrap();
+    data.remove("notify_object").unwrap();
+    data.to_string()
+}
+
+/// Windows knows a notify object by its class id, and the DLL in System32 by its name.
+#[test]
+fn no_two_drivers_share_a_notify_object() {
+    let all = [PASSTHROUGH, MUX, LBFO].map(|data| DriverData::parse(data).unwrap());
+    let (mut ids, mut files) = (BTreeSet::new(), BTreeSet::new());
+    for data in all {
+        let notify = data.notify_object.unwrap();
+        assert!(
+            ids.insert(notify.clsid.to_ascii_lowercase()),
+            "{}",
+            notify.clsid
+        );
+        assert!(
+            files.insert(notify.file.to_ascii_lowercase()),
+            "{}",
+            notify.file
+        );
+        assert!(!notify.property_page, "none of them has a page");
+    }
 }
 
 #[test]
@@ -121,7 +146,7 @@ fn a_package_on_disk_is_read() {
         lint(&folder).is_err(),
         "a directory without an INF is no package"
     );
-    for (name, contents) in files("passthrough", PASSTHROUGH, &BOTH) {
+    for (name, contents) in files("passthrough", &without_notify_object(PASSTHROUGH), &BOTH) {
         let path = folder.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, contents).unwrap();
