@@ -266,7 +266,7 @@ fn unknown_section_and_key() {
             "5:1: unknown key `mtuu` in [[adapter]]; did you mean `mtu`? (allowed: name, mac, mtu, \
              link_speed_mbps, latency_us, queue_depth, pend_ratio, resources_ratio, out_of_order, \
              capabilities, wire, vlan_offload, refuse_promiscuous, medium, read_only_ratio, \
-             split_headers, paced)"
+             split_headers, paced, driver)"
         ]
     );
     assert_eq!(
