@@ -148,6 +148,9 @@ pub struct PackageArgs {
     /// The package's folder [default: target/package/<driver>].
     #[arg(long)]
     pub out: Option<PathBuf>,
+    /// Print manifests and sizes as JSON instead of folders and sizes as text.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Which driver, built how.

@@ -1,11 +1,13 @@
 //! The drivers of the workspace: folders of `drivers/` with a `Cargo.toml`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum as _;
 use fs_err as fs;
 use serde::Deserialize;
 
+use crate::chain::Arch;
 use crate::context::Context;
 
 /// A driver crate.
@@ -17,6 +19,31 @@ pub struct Driver {
     pub version: [u16; 3],
     /// The package's one-line description.
     pub description: String,
+    /// How it is packaged.
+    pub options: Options,
+}
+
+/// `[package.metadata.ndis]` of a driver's `Cargo.toml`: what is particular to its package
+/// and is no data of its INFs, which have theirs in `inf/`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Options {
+    /// What it can be packaged for.
+    pub architectures: Vec<Arch>,
+    /// The lab's topology that goes along, a file beside `Cargo.toml`.
+    pub topology: String,
+    /// Bytes that a release image must not exceed, for each architecture; none if absent.
+    pub image_budget: BTreeMap<Arch, u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            architectures: Arch::value_variants().to_vec(),
+            topology: "lab.toml".to_owned(),
+            image_budget: BTreeMap::new(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -29,6 +56,14 @@ struct Package {
     name: String,
     description: String,
     version: Version,
+    #[serde(default)]
+    metadata: PackageMetadata,
+}
+
+#[derive(Default, Deserialize)]
+struct PackageMetadata {
+    #[serde(default)]
+    ndis: Options,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +118,7 @@ fn inside(cx: &Context, folder: &str) -> Result<Vec<Driver>> {
                 .with_context(|| format!("{}: version {version}", path.display()))?,
             name: manifest.package.name,
             description: manifest.package.description,
+            options: manifest.package.metadata.ndis,
         });
     }
     drivers.sort_by(|a, b| a.name.cmp(&b.name));
@@ -200,6 +236,23 @@ mod tests {
         let metadata = serde_json::from_str(json).unwrap();
         let found = made_of(&metadata, ["mux".to_owned()].into_iter());
         assert_eq!(found.iter().collect::<Vec<_>>(), ["core", "sys"]);
+    }
+
+    #[test]
+    fn options_have_defaults_and_no_others() {
+        let options: Options = toml::from_str("").unwrap();
+        assert_eq!(options, Options::default());
+        let options: Options =
+            toml::from_str("architectures = ['arm64']\nimage-budget = { arm64 = 9 }").unwrap();
+        assert_eq!(options.architectures, [Arch::Arm64]);
+        assert_eq!(options.image_budget[&Arch::Arm64], 9);
+        for bad in [
+            "architecture = ['x64']",
+            "architectures = ['x86']",
+            "image-budget = 9",
+        ] {
+            assert!(toml::from_str::<Options>(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

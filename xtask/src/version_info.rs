@@ -171,6 +171,7 @@ mod tests {
             name: "x".into(),
             version: [1, 2, 3],
             description: "d".into(),
+            options: crate::drivers::Options::default(),
         };
         let res = resource_file(&driver).unwrap();
         assert_eq!(res.len() % 4, 0);

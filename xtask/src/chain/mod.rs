@@ -18,12 +18,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::ValueEnum;
+use serde::Deserialize;
 
 use crate::context::Context;
 use crate::proc::Cmd;
 
 /// Processor architecture of a driver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Arch {
     /// x86-64, the architecture the lab runs.
     X64,

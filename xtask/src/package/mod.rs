@@ -1,7 +1,11 @@
 //! Packages: a folder with the image, its symbols, both INFs, the topology that the
 //! lab runs by default, and a manifest that lists them with their hashes.
 
+mod licences;
 mod manifest;
+mod parts;
+mod sbom;
+mod sizes;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 use serde::Deserialize;
+use serde_json::json;
 
 pub use manifest::{Architecture, FORMAT, File, MANIFEST, Manifest};
 
@@ -68,10 +73,40 @@ pub fn command(cx: &Context, args: PackageArgs) -> Result<()> {
         out: args.out,
         sign: Sign::None,
     };
+    let mut made = Vec::new();
     for driver in drivers {
-        println!("{}", package(cx, &driver, &request)?.display());
+        let done = package(cx, &driver, &request)?;
+        if !args.json {
+            println!("{}", done.display());
+            for size in sizes_of(&done)? {
+                println!("  {size}");
+            }
+        }
+        made.push(done);
+    }
+    if args.json {
+        let documents: Vec<_> = made
+            .iter()
+            .map(|dir| {
+                let manifest: Manifest = serde_json::from_slice(&fs::read(dir.join(MANIFEST))?)?;
+                Ok(json!({ "directory": dir, "manifest": manifest, "sizes": sizes_of(dir)? }))
+            })
+            .collect::<Result<_>>()?;
+        println!("{}", serde_json::to_string_pretty(&documents)?);
     }
     Ok(())
+}
+
+/// The sizes of a package's binaries.
+fn sizes_of(dir: &Path) -> Result<Vec<sizes::Size>> {
+    let manifest: Manifest = serde_json::from_slice(&fs::read(dir.join(MANIFEST))?)?;
+    let binaries = manifest
+        .files
+        .iter()
+        .filter(|file| ["image", "notify"].contains(&file.role.as_str()));
+    binaries
+        .map(|file| sizes::measure(&file.path, &fs::read(dir.join(&file.path))?))
+        .collect()
 }
 
 /// A package under way: its files are in the staging folder, and in the list.
@@ -101,6 +136,15 @@ pub fn package(cx: &Context, driver: &Driver, request: &Request) -> Result<PathB
     };
     // Looked at before the build, which takes longer.
     check_replaceable(&out)?;
+    for arch in &request.archs {
+        if !driver.options.architectures.contains(arch) {
+            bail!(
+                "{} is not packaged for {}: [package.metadata.ndis] of its Cargo.toml says for what it is",
+                driver.name,
+                arch.name()
+            );
+        }
+    }
     let (service, protocol) = services(cx, driver)?;
     let mut built = Vec::new();
     for arch in &request.archs {
@@ -130,6 +174,7 @@ pub fn package(cx: &Context, driver: &Driver, request: &Request) -> Result<PathB
     for (arch, _, files) in &built {
         let folder = arch.name();
         let image = fs::read(&files.image)?;
+        check_budget(driver, *arch, request.profile, image.len() as u64)?;
         stage.add(
             "image",
             &format!("{folder}/{name}.sys"),
@@ -140,10 +185,16 @@ pub fn package(cx: &Context, driver: &Driver, request: &Request) -> Result<PathB
         let path = format!("{SYMBOLS}/{folder}/{name}.pdb");
         stage.add("pdb", &path, Some(*arch), &pdb)?;
     }
-    let topology = cx.root.join("drivers").join(name).join("lab.toml");
+    let topology = cx
+        .root
+        .join("drivers")
+        .join(name)
+        .join(&driver.options.topology);
     if topology.is_file() {
         stage.add("topology", "lab.toml", None, &fs::read(topology)?)?;
     }
+    let architectures: Vec<_> = built.into_iter().map(|(_, what, _)| what).collect();
+    add_papers(cx, driver, &architectures, &mut stage)?;
     // Judged before it is signed: a signature says that somebody stands for the package.
     judge(stage.staging.path())?;
     // Signing goes here: it changes images, adds catalogs (role "catalog") and
@@ -160,7 +211,7 @@ pub fn package(cx: &Context, driver: &Driver, request: &Request) -> Result<PathB
         profile: request.profile.name().to_owned(),
         service,
         protocol,
-        architectures: built.into_iter().map(|(_, what, _)| what).collect(),
+        architectures,
         signing: None,
         files: stage.files,
     };
@@ -171,6 +222,37 @@ pub fn package(cx: &Context, driver: &Driver, request: &Request) -> Result<PathB
     }
     stage.staging.replace(&out)?;
     Ok(out)
+}
+
+/// Licences and bill of materials. Every architecture links the same crates.
+fn add_papers(
+    cx: &Context,
+    driver: &Driver,
+    architectures: &[Architecture],
+    stage: &mut Stage,
+) -> Result<()> {
+    let target = &architectures.first().context("no architecture")?.target;
+    let folder = format!("drivers/{}", driver.name);
+    let parts = parts::linked(cx, &folder, &["kernel"], target)?;
+    for (path, text) in licences::files(cx, &parts)? {
+        stage.add("licence", &format!("licences/{path}"), None, &text)?;
+    }
+    let sbom = sbom::document(&parts, &cx.rustc.release, architectures)?;
+    stage.add("sbom", sbom::FILE, None, &sbom)
+}
+
+/// A release image that has outgrown what its `Cargo.toml` allows is refused.
+fn check_budget(driver: &Driver, arch: Arch, profile: Profile, size: u64) -> Result<()> {
+    let budget = driver.options.image_budget.get(&arch);
+    if profile == Profile::Release && budget.is_some_and(|budget| size > *budget) {
+        bail!(
+            "{} for {} has {size} bytes, more than image-budget in its Cargo.toml allows ({})",
+            driver.name,
+            arch.name(),
+            budget.copied().unwrap_or_default()
+        );
+    }
+    Ok(())
 }
 
 /// `target/package/<driver>`; other architectures and profiles have a suffix.
