@@ -4,7 +4,6 @@
 //! version 2): every file is listed by its SHA-256, with its name and the digest as an
 //! Authenticode structure, and by its SHA-1, bare, for programs that look it up so.
 
-use cms::content_info::ContentInfo;
 use der::asn1::{Any, BmpString, Null, ObjectIdentifier, OctetString, SetOfVec};
 use der::{Choice, Encode as _, Sequence};
 use sha1::Sha1;
@@ -19,7 +18,7 @@ use crate::moment::Moment;
 use crate::oid;
 use crate::pe::{Image, is_pe};
 use crate::signed::{Content, Signed, Signer};
-use crate::spc::SpcIndirectDataContent;
+use crate::spc::{PeImageFlags, SpcIndirectDataContent};
 
 /// `CRYPTCAT_ATTR_AUTHENTICATED | CRYPTCAT_ATTR_NAMEASCII | CRYPTCAT_ATTR_DATAASCII`.
 const ATTRIBUTE_FLAGS: i32 = 0x1001_0001;
@@ -126,7 +125,7 @@ fn entries_of(member: &Member<'_>) -> Result<[Entry; 2]> {
         (
             MemberInfo2::Image(Null),
             image.digest::<Sha1>().to_vec(),
-            SpcIndirectDataContent::of_image(&image)?,
+            SpcIndirectDataContent::of_image(&image, PeImageFlags::Catalog)?,
         )
     } else {
         (
@@ -154,10 +153,7 @@ fn entry(tag: &[u8], attributes: Vec<Attribute>) -> Result<Entry> {
     })
 }
 
-fn attribute(
-    oid: ObjectIdentifier,
-    value: &(impl der::Encode + der::Tagged),
-) -> Result<Attribute> {
+fn attribute(oid: ObjectIdentifier, value: &(impl der::Encode + der::Tagged)) -> Result<Attribute> {
     let bad = Error::malformed("catalog attribute");
     let der = value.to_der().map_err(&bad)?;
     let any = <Any as der::Decode>::from_der(&der).map_err(&bad)?;
@@ -227,7 +223,7 @@ struct Listed {
 impl Catalog {
     /// Reads and checks one, except for whom it is by.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
-        let signed = Signed::read(bytes, None)?;
+        let signed = Signed::read(bytes, None).map_err(|e| e.to_string())?;
         if signed.kind != oid::CTL {
             return Err("it is no catalog".to_owned());
         }
@@ -264,7 +260,9 @@ impl Catalog {
 
     /// Names of the files that it lists.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.members.iter().filter_map(|member| member.name.as_deref())
+        self.members
+            .iter()
+            .filter_map(|member| member.name.as_deref())
     }
 
     /// Whether the file is in the catalog, under its name and as it is.
@@ -279,7 +277,9 @@ impl Catalog {
             |image| image.digest::<Sha256>().to_vec(),
         );
         let Some(member) = self.members.iter().find(|member| member.tag == tag) else {
-            let known = self.names().any(|name| name.eq_ignore_ascii_case(file.name));
+            let known = self
+                .names()
+                .any(|name| name.eq_ignore_ascii_case(file.name));
             return Err(if known {
                 "the catalog lists a file of this name with another content".to_owned()
             } else {
@@ -318,10 +318,4 @@ impl Listed {
             data,
         })
     }
-}
-
-/// Whether `bytes` look like a catalog or another signed message.
-pub fn is_signed_message(bytes: &[u8]) -> bool {
-    <ContentInfo as der::Decode>::from_der(bytes)
-        .is_ok_and(|info| info.content_type == oid::SIGNED_DATA)
 }

@@ -2,10 +2,10 @@
 
 use der::asn1::ObjectIdentifier;
 use der::{Decode as _, DecodePem as _, Encode as _};
+use rsa::RsaPublicKey;
 use rsa::pkcs1v15::{Signature, VerifyingKey};
 use rsa::pkcs8::DecodePublicKey as _;
 use rsa::signature::Verifier as _;
-use rsa::RsaPublicKey;
 use sha2::digest::Digest as _;
 use sha2::{Sha256, Sha384, Sha512};
 use x509_cert::Certificate;
@@ -95,7 +95,10 @@ impl Cert {
     pub fn key(&self) -> Result<RsaPublicKey> {
         let info = &self.parsed.tbs_certificate.subject_public_key_info;
         let bad = |why: &dyn std::fmt::Display| {
-            Error::Certificate(format!("the key of {} cannot be used: {why}", self.subject()))
+            Error::Certificate(format!(
+                "the key of {} cannot be used: {why}",
+                self.subject()
+            ))
         };
         if info.algorithm.oid != oid::RSA_ENCRYPTION {
             return Err(bad(&"it is no RSA key"));
@@ -112,7 +115,9 @@ impl Cert {
             return Err(format!("the certificate of {subject} expired on {to}"));
         }
         if when < from {
-            return Err(format!("the certificate of {subject} is valid only from {from}"));
+            return Err(format!(
+                "the certificate of {subject} is valid only from {from}"
+            ));
         }
         let tbs = &self.parsed.tbs_certificate;
         let usage = tbs.get::<ExtendedKeyUsage>().map_err(|e| e.to_string())?;
@@ -144,7 +149,9 @@ impl Cert {
         let tbs = &issuer.parsed.tbs_certificate;
         let constraints = tbs.get::<BasicConstraints>().map_err(|e| e.to_string())?;
         if !constraints.is_some_and(|(_, constraints)| constraints.ca) {
-            return Err(format!("{name} may issue no certificates (its basic constraints)"));
+            return Err(format!(
+                "{name} may issue no certificates (its basic constraints)"
+            ));
         }
         let usage = tbs.get::<KeyUsage>().map_err(|e| e.to_string())?;
         if usage.is_some_and(|(_, usage)| !usage.key_cert_sign()) {
@@ -171,11 +178,20 @@ impl Cert {
             oid::SHA_256_WITH_RSA => Hash::Sha256,
             oid::SHA_384_WITH_RSA => Hash::Sha384,
             oid::SHA_512_WITH_RSA => Hash::Sha512,
-            other => return Err(format!("{}: signatures by {other} are not known here", self.subject())),
+            other => {
+                return Err(format!(
+                    "{}: signatures by {other} are not known here",
+                    self.subject()
+                ));
+            }
         };
         let key = issuer.key().map_err(|e| e.to_string())?;
-        verify(key, hash, &signed, signature.raw_bytes())
-            .map_err(|()| format!("the signature on the certificate of {} is wrong", self.subject()))
+        verify(key, hash, &signed, signature.raw_bytes()).map_err(|()| {
+            format!(
+                "the signature on the certificate of {} is wrong",
+                self.subject()
+            )
+        })
     }
 }
 

@@ -59,8 +59,12 @@ impl Identity {
         let signer_public = signer.to_public_key();
         // The name has a part of the key's hash, so that roots of two machines differ.
         let tag = &fingerprint(&root.to_public_key())?[..8];
-        let root_name = name(&format!("CN=NDIS driver test root {tag},O=Test signing only"))?;
-        let signer_name = name(&format!("CN=NDIS driver test signer {tag},O=Test signing only"))?;
+        let root_name = name(&format!(
+            "CN=NDIS driver test root {tag},O=Test signing only"
+        ))?;
+        let signer_name = name(&format!(
+            "CN=NDIS driver test signer {tag},O=Test signing only"
+        ))?;
         let leaf = Profile::Leaf {
             issuer: root_name.clone(),
             enable_key_agreement: false,
@@ -196,10 +200,8 @@ fn issue(
         Error::Certificate(format!("no certificate could be made: {why}"))
     };
     // Positive, and different for different keys.
-    let mut serial = Sha256::digest(
-        key.to_public_key_der().map_err(|e| bad(&e))?.as_bytes(),
-    )[..16]
-        .to_vec();
+    let mut serial =
+        Sha256::digest(key.to_public_key_der().map_err(|e| bad(&e))?.as_bytes())[..16].to_vec();
     serial[0] = serial[0] & 0x7F | 0x40;
     let mut builder = CertificateBuilder::new(
         profile,

@@ -9,19 +9,27 @@ mod catalog;
 mod certificate;
 mod error;
 mod identity;
+mod inf;
 mod moment;
 mod oid;
+mod package;
 mod pe;
 mod signed;
 mod spc;
 mod stamp;
+mod verify;
 
 pub use authenticode::{judge as judge_image, sign as sign_image};
 pub use catalog::{Catalog, Header, Member, build as build_catalog};
 pub use certificate::{Anchor, Cert, hex};
 pub use error::{Error, Result};
 pub use identity::Identity;
+pub use inf::Inf;
 pub use moment::Moment;
+pub use package::{
+    MANIFEST, MANIFEST_SIGNATURE, NewFile, Output, PUBLISHER, Signing, sign_manifest, sign_package,
+};
 pub use pe::{Image, is_pe};
-pub use signed::{Content, Signed, Signer};
+pub use signed::{Content, Fault, Signed, Signer};
 pub use stamp::Stamper;
+pub use verify::{Finding, Package, Report, Trust};

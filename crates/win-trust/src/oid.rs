@@ -42,8 +42,6 @@ pub const MESSAGE_DIGEST: Oid = const_oid::db::rfc5911::ID_MESSAGE_DIGEST;
 pub const SIGNING_TIME: Oid = const_oid::db::rfc5911::ID_SIGNING_TIME;
 /// `id-ct-TSTInfo`.
 pub const TST_INFO: Oid = Oid::new_unwrap("1.2.840.113549.1.9.16.1.4");
-/// SHA-1.
-pub const SHA_1: Oid = const_oid::db::rfc5912::ID_SHA_1;
 /// SHA-256.
 pub const SHA_256: Oid = const_oid::db::rfc5912::ID_SHA_256;
 /// SHA-384.

@@ -45,8 +45,7 @@ impl<'a> Image<'a> {
         let dos = ImageDosHeader::parse(bytes).map_err(|e| bad(&e))?;
         let mut offset = dos.nt_headers_offset().into();
         let start = usize::try_from(offset).map_err(|e| bad(&e))?;
-        let (nt, directories) =
-            ImageNtHeaders64::parse(bytes, &mut offset).map_err(|e| bad(&e))?;
+        let (nt, directories) = ImageNtHeaders64::parse(bytes, &mut offset).map_err(|e| bad(&e))?;
         let sections = nt.sections(bytes, offset).map_err(|e| bad(&e))?;
         let optional = nt.optional_header();
         // Signature (4), file header (20), then `CheckSum` at 64 and the directories at 112.

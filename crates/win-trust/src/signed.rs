@@ -168,6 +168,17 @@ fn attribute(oid: ObjectIdentifier, value: Any) -> Result<Attribute> {
     Ok(Attribute { oid, values })
 }
 
+/// What is wrong with a signature.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The signature itself.
+    #[error("{0}")]
+    Signature(String),
+    /// It holds, but what was signed is not this content.
+    #[error("it is not what was signed: it has changed since")]
+    Content,
+}
+
 /// A signature that was read and holds, except for whom it is by.
 #[derive(Debug)]
 pub struct Signed {
@@ -189,27 +200,27 @@ pub struct Signed {
 impl Signed {
     /// Reads a `ContentInfo` and checks the signature; `detached` is what it is about
     /// if that is not inside.
-    pub fn read(bytes: &[u8], detached: Option<&[u8]>) -> Result<Self, String> {
-        let unreadable = |why: der::Error| format!("the signature cannot be read: {why}");
+    pub fn read(bytes: &[u8], detached: Option<&[u8]>) -> Result<Self, Fault> {
+        let unreadable =
+            |why: der::Error| Fault::Signature(format!("the signature cannot be read: {why}"));
+        let broken = |why: &str| Fault::Signature(why.to_owned());
         let info = ContentInfo::from_der(bytes).map_err(unreadable)?;
         if info.content_type != oid::SIGNED_DATA {
-            return Err("it is no signature".to_owned());
+            return Err(broken("it is no signature"));
         }
         let data: SignedData = info.content.decode_as().map_err(unreadable)?;
         let [signer] = data.signer_infos.0.as_slice() else {
-            return Err(format!(
-                "it has {} signers and not one",
-                data.signer_infos.0.len()
-            ));
+            return Err(broken("it has not one signer"));
         };
-        let certificates = certificates(&data)?;
-        let leaf = signer_of(signer, &certificates).ok_or("the signer's certificate is missing")?;
+        let certificates = certificates(&data).map_err(Fault::Signature)?;
+        let leaf = signer_of(signer, &certificates)
+            .ok_or_else(|| broken("the signer's certificate is missing"))?;
         let content = data.encap_content_info.econtent;
         let octets = match (&content, detached) {
             (Some(any), None) => any.value(),
             (None, Some(bytes)) => bytes,
-            (None, None) => return Err("there is nothing that was signed".to_owned()),
-            (Some(_), Some(_)) => return Err("it signs something else".to_owned()),
+            (None, None) => return Err(broken("there is nothing that was signed")),
+            (Some(_), Some(_)) => return Err(broken("it signs something else")),
         };
         let attributes = judge_signer(
             signer,
@@ -227,7 +238,7 @@ impl Signed {
             .as_ref()
             .and_then(|set| find(set, oid::RFC3161_COUNTER_SIGN))
         {
-            Some(token) => Some(stamp::Stamp::read(token, &signature)?),
+            Some(token) => Some(stamp::Stamp::read(token, &signature).map_err(Fault::Signature)?),
             None => None,
         };
         let leaf = leaf.clone();
@@ -311,10 +322,19 @@ pub(crate) fn judge_signer(
     kind: ObjectIdentifier,
     octets: &[u8],
     hashes: &[Hash],
-) -> Result<Attributes, String> {
+) -> Result<Attributes, Fault> {
     let hash = Hash::of(signer.digest_alg.oid)
-        .filter(|hash| hashes.iter().any(|h| std::mem::discriminant(h) == std::mem::discriminant(hash)))
-        .ok_or_else(|| format!("digests by {} are not taken here", signer.digest_alg.oid))?;
+        .filter(|hash| {
+            hashes
+                .iter()
+                .any(|h| std::mem::discriminant(h) == std::mem::discriminant(hash))
+        })
+        .ok_or_else(|| {
+            Fault::Signature(format!(
+                "digests by {} are not taken here",
+                signer.digest_alg.oid
+            ))
+        })?;
     let rsa = [
         oid::RSA_ENCRYPTION,
         oid::SHA_256_WITH_RSA,
@@ -322,27 +342,32 @@ pub(crate) fn judge_signer(
         oid::SHA_512_WITH_RSA,
     ];
     if !rsa.contains(&signer.signature_algorithm.oid) {
-        return Err(format!(
+        return Err(Fault::Signature(format!(
             "signatures by {} are not known here",
             signer.signature_algorithm.oid
-        ));
+        )));
     }
     let attributes = signer
         .signed_attrs
         .clone()
-        .ok_or("it has no signed attributes")?;
+        .ok_or_else(|| Fault::Signature("it has no signed attributes".to_owned()))?;
+    // The attributes first: where they hold, a wrong digest means another content.
+    let signed = attributes
+        .to_der()
+        .map_err(|e| Fault::Signature(e.to_string()))?;
+    let key = leaf.key().map_err(|e| Fault::Signature(e.to_string()))?;
+    verify(key, hash, &signed, signer.signature.as_bytes())
+        .map_err(|()| Fault::Signature(format!("the signature is not by {}", leaf.subject())))?;
     if find(&attributes, oid::CONTENT_TYPE).and_then(|any| any.decode_as().ok()) != Some(kind) {
-        return Err("the signed attributes name another type of content".to_owned());
+        return Err(Fault::Signature(
+            "the signed attributes name another type of content".to_owned(),
+        ));
     }
     let digest: Option<OctetString> =
         find(&attributes, oid::MESSAGE_DIGEST).and_then(|any| any.decode_as().ok());
     if digest.is_none_or(|digest| digest.as_bytes() != hash.digest(octets)) {
-        return Err("what was signed has changed since".to_owned());
+        return Err(Fault::Content);
     }
-    let signed = attributes.to_der().map_err(|e| e.to_string())?;
-    let key = leaf.key().map_err(|e| e.to_string())?;
-    verify(key, hash, &signed, signer.signature.as_bytes())
-        .map_err(|()| format!("the signature is not by {}", leaf.subject()))?;
     Ok(attributes)
 }
 

@@ -11,6 +11,15 @@ use crate::error::{Error, Result};
 use crate::oid;
 use crate::pe::Image;
 
+/// Where the structure stands.
+#[derive(Clone, Copy, Debug)]
+pub enum PeImageFlags {
+    /// In the image.
+    Embedded,
+    /// In a catalog.
+    Catalog,
+}
+
 /// Class id of the serialized object that holds page hashes.
 const PAGE_HASHES_CLASS: [u8; 16] = [
     0xA6, 0xB5, 0x86, 0xD5, 0xB4, 0xA1, 0x24, 0x66, 0xAE, 0x05, 0xA2, 0x17, 0xDA, 0x8E, 0x60, 0xD6,
@@ -107,8 +116,9 @@ pub struct SpcSpOpusInfo {
 }
 
 impl SpcIndirectDataContent {
-    /// For a PE image, with the hashes of its pages.
-    pub fn of_image(image: &Image<'_>) -> Result<Self> {
+    /// For a PE image, with the hashes of its pages. `flags` are `SpcPeImageFlags`:
+    /// signtool writes none, and MakeCat two that nothing reads.
+    pub fn of_image(image: &Image<'_>, flags: PeImageFlags) -> Result<Self> {
         let bad = Error::malformed("SpcPeImageData");
         let hashes = PageHashes {
             version: oid::SPC_PAGE_HASHES_V2,
@@ -127,7 +137,11 @@ impl SpcIndirectDataContent {
             .map_err(&bad)?,
         };
         let data = SpcPeImageData {
-            flags: BitString::from_bytes(&[]).map_err(&bad)?,
+            flags: match flags {
+                PeImageFlags::Embedded => BitString::from_bytes(&[]),
+                PeImageFlags::Catalog => BitString::new(5, [0xA0]),
+            }
+            .map_err(&bad)?,
             file: SpcLink::Moniker(object),
         };
         Ok(Self {
@@ -207,7 +221,10 @@ impl DigestInfo {
 
     fn judge(&self, digest: &[u8]) -> Result<(), String> {
         if self.algorithm.oid != oid::SHA_256 {
-            return Err(format!("the digest is by {}, not SHA-256", self.algorithm.oid));
+            return Err(format!(
+                "the digest is by {}, not SHA-256",
+                self.algorithm.oid
+            ));
         }
         if self.digest.as_bytes() != digest {
             return Err("it is not the file that was signed: its digest is another".to_owned());

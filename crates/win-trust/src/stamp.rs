@@ -37,13 +37,19 @@ impl Stamper {
         if !url.starts_with("http://") {
             return Err(Error::TimeStamp {
                 url: url.to_owned(),
-                why: "the address has to begin with http:// (the stamp is signed, so no TLS is used)"
-                    .to_owned(),
+                why:
+                    "the address has to begin with http:// (the stamp is signed, so no TLS is used)"
+                        .to_owned(),
             });
         }
         Ok(Self {
             url: url.to_owned(),
         })
+    }
+
+    /// The authority's address.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// A token about `signature`, checked.
