@@ -22,6 +22,7 @@ use crate::chain::Arch;
                   Environment:\n  WDKContentRoot      a Windows Driver Kit; without one the project's own headers serve\n  \
                   LIBCLANG_PATH       folder of the libclang to use\n  CARGO_TARGET_DIR    where everything that is built goes\n  \
                   XTASK_CACHE_DIR     where fetched things are kept (default: ~/.cache/ndis-im-xtask)\n  \
+                  XTASK_PFX_PASSWORD  password of the file of `package --sign pfx FILE`\n  \
                   XTASK_CLANG         the clang to compile drivers in C with\n  \
                   XTASK_STD           force one way to core and alloc: installed, rustup, sysroot, debian-src, debian-pair\n\n\
                   Exit codes: 0 done, 1 failed, 2 wrong command line, 130 interrupted; `lab` ends with the lab's own."
@@ -54,6 +55,8 @@ pub enum Command {
     Build(DriverArgs),
     /// Build a driver and make its package: image, symbols, INFs, manifest.
     Package(PackageArgs),
+    /// Judge a package from its files alone: manifest, signatures, catalogs, INFs.
+    Verify(VerifyArgs),
     /// Compile the drivers in C of tests/c-drivers, with SSE and without, and package them.
     CDrivers {
         /// Processor architecture.
@@ -151,6 +154,67 @@ pub struct PackageArgs {
     /// Print manifests and sizes as JSON instead of folders and sizes as text.
     #[arg(long)]
     pub json: bool,
+    /// Who signs it.
+    #[command(flatten)]
+    pub sign: SignArgs,
+}
+
+/// By whom a package is signed, and when.
+#[derive(Debug, Args)]
+pub struct SignArgs {
+    /// `none`, `test` (a certificate of this machine), or `pfx FILE` (a certificate of
+    /// yours; its password is taken from XTASK_PFX_PASSWORD, or asked for).
+    #[arg(
+        long,
+        value_name = "none|test|pfx FILE",
+        value_delimiter = '\n',
+        default_value = "none"
+    )]
+    pub sign: Vec<String>,
+    /// The file, in another place than behind `--sign pfx`.
+    #[arg(long, value_name = "FILE")]
+    pub pfx: Option<PathBuf>,
+    /// Have an authority stamp the signatures' time (RFC 3161); the address begins with
+    /// http://.
+    #[arg(long, value_name = "URL")]
+    pub timestamp: Option<String>,
+    /// The time in the signatures, in seconds since 1970 [default: SOURCE_DATE_EPOCH, or the
+    /// commit's].
+    #[arg(long, value_name = "SECONDS")]
+    pub time: Option<u64>,
+}
+
+/// Which package, and whom to trust.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The package's folder.
+    pub dir: PathBuf,
+    /// Machine-readable output.
+    #[arg(long)]
+    pub json: bool,
+    /// A root certificate to trust, DER or PEM, in place of the package's own.
+    #[arg(long, value_name = "CER")]
+    pub root: Vec<PathBuf>,
+}
+
+/// `--sign pfx FILE` are two words for one option: joined here by a line break, because
+/// otherwise `--sign test mux` would take the driver's name for a file's.
+pub fn join_pfx(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
+    let mut args = args.into_iter().peekable();
+    while let Some(mut arg) = args.next() {
+        let before = joined.last().and_then(|last| last.to_str());
+        let is_pfx = arg == "--sign=pfx" || arg == "pfx" && before == Some("--sign");
+        if is_pfx
+            && let Some(file) =
+                args.next_if(|next| !next.to_str().is_some_and(|text| text.starts_with('-')))
+        {
+            arg.push("\n");
+            arg.push(file);
+        }
+        joined.push(arg);
+    }
+    joined
 }
 
 /// Which driver, built how.
@@ -194,6 +258,28 @@ mod tests {
         assert!(package(&["--all", "--out", "x"]).is_err());
         let both = package(&["mux", "--arch", "arm64,x64,x64"]).unwrap().arch;
         assert_eq!(Arch::in_order(&both), [Arch::X64, Arch::Arm64]);
+    }
+
+    #[test]
+    fn pfx_takes_a_file_and_the_others_do_not() {
+        let sign = |args: &str| {
+            let words = ["xtask", "package"].into_iter().chain(args.split(' '));
+            let words = join_pfx(words.map(OsString::from));
+            match Cli::try_parse_from(words).unwrap().command {
+                Command::Package(args) => (args.driver.unwrap(), args.sign.sign),
+                other => panic!("{other:?}"),
+            }
+        };
+        let is = |args: &str, words: &[&str]| {
+            let (driver, sign) = sign(args);
+            assert_eq!(driver, "mux", "{args}");
+            assert_eq!(sign, words, "{args}");
+        };
+        is("mux", &["none"]);
+        is("--sign test mux", &["test"]);
+        is("--sign pfx a.pfx mux", &["pfx", "a.pfx"]);
+        is("mux --sign=pfx a.pfx", &["pfx", "a.pfx"]);
+        is("mux --sign pfx --pfx a.pfx", &["pfx"]);
     }
 
     #[test]

@@ -18,8 +18,10 @@ mod package;
 mod partners;
 mod proc;
 mod setup;
+mod sign;
 mod test;
 mod ui;
+mod verify;
 mod version_info;
 
 use std::process::ExitCode;
@@ -50,7 +52,7 @@ fn main() -> ExitCode {
 
 /// Does what the command line says and returns the exit code.
 fn run() -> Result<i32> {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(cli::join_pfx(std::env::args_os()));
     dirs::clean_up_on_signals()?;
     let cx = Context::find(cli.offline)?;
     match cli.command {
@@ -63,6 +65,7 @@ fn run() -> Result<i32> {
             Ok(0)
         }
         Command::Package(args) => package::command(&cx, args).map(|()| 0),
+        Command::Verify(args) => verify::verify(&args),
         Command::CDrivers { arch } => {
             for package in c_drivers::build_all(&cx, arch)? {
                 println!("{}", package.display());

@@ -47,11 +47,11 @@ impl Identity {
                 .map_err(|why| Error::Certificate(format!("no key could be made: {why}")))
         };
         let (root, signer) = (key()?, key()?);
-        Self::test_with(root, signer, when)
+        Self::test_with(&root, signer, when)
     }
 
     /// The same certificates for the same keys and time.
-    pub fn test_with(root: RsaPrivateKey, signer: RsaPrivateKey, when: Moment) -> Result<Self> {
+    pub fn test_with(root: &RsaPrivateKey, signer: RsaPrivateKey, when: Moment) -> Result<Self> {
         // From the day before, for machines in other time zones and slow clocks.
         let start = Moment((when.0 / DAY).saturating_sub(1) * DAY);
         let end = Moment(start.0 + (YEARS * 365 + YEARS / 4 + 2) * DAY);

@@ -4,6 +4,9 @@
 //! Nothing here needs Windows, a network (but for time stamps) or a program beside it,
 //! and the same key, time and files give the same bytes.
 
+// What `der`'s derive for CHOICE writes.
+#![allow(clippy::unnested_or_patterns)]
+
 mod authenticode;
 mod catalog;
 mod certificate;

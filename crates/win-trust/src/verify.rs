@@ -441,14 +441,11 @@ impl Package {
                     Ok(signed) => by(path, &signed, report),
                     Err(why) => report.find(path, why),
                 }
-            } else if has_extension(path, "inf") {
-                match self.catalog_of(path, &entry.bytes, report) {
-                    Some((name, catalog)) => {
-                        by(&name, &catalog.signed, report);
-                        catalogs.insert(name);
-                    }
-                    None => continue,
-                }
+            } else if has_extension(path, "inf")
+                && let Some((name, catalog)) = self.catalog_of(path, &entry.bytes, report)
+            {
+                by(&name, &catalog.signed, report);
+                catalogs.insert(name);
             }
         }
         for path in self.paths() {

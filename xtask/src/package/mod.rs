@@ -24,6 +24,7 @@ use crate::context::Context;
 use crate::dirs::Staging;
 use crate::drivers::{self, Driver};
 use crate::inf;
+use crate::sign::Key;
 use crate::ui::say;
 
 /// Folder of what no driver package contains: symbols.
@@ -38,15 +39,8 @@ pub struct Request {
     pub profile: Profile,
     /// The package's folder, when it is not the usual one.
     pub out: Option<PathBuf>,
-    /// By whom it is signed.
-    pub sign: Sign,
-}
-
-/// By whom a package is signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sign {
-    /// Nobody: the package has neither signatures nor catalogs.
-    None,
+    /// By whom it is signed; without a key it has neither signatures nor catalogs.
+    pub sign: Option<Key>,
 }
 
 impl Request {
@@ -56,7 +50,7 @@ impl Request {
             archs: vec![Arch::X64],
             profile,
             out: None,
-            sign: Sign::None,
+            sign: None,
         }
     }
 }
@@ -71,7 +65,8 @@ pub fn command(cx: &Context, args: PackageArgs) -> Result<()> {
         archs: Arch::in_order(&args.arch),
         profile: args.profile,
         out: args.out,
-        sign: Sign::None,
+        // Before anything is built, which takes longer than typing a password again.
+        sign: Key::of(cx, &args.sign)?,
     };
     let mut made = Vec::new();
     for driver in drivers {
@@ -125,6 +120,29 @@ impl Stage {
         self.files
             .push(File::of(role, path.to_owned(), arch, content));
         Ok(())
+    }
+
+    /// Signs what is there: images get signatures, INFs catalogs. Returns what the manifest
+    /// says of it.
+    fn sign(&mut self, key: &Key, title: &str) -> Result<serde_json::Value> {
+        let mut all = BTreeMap::new();
+        for file in &self.files {
+            let bytes = fs::read(self.staging.path().join(&file.path))?;
+            all.insert(file.path.clone(), bytes);
+        }
+        let output = key.package(&all, title)?;
+        for new in output.files {
+            if let Some(role) = new.role {
+                self.add(role, &new.path, None, &new.bytes)?;
+                continue;
+            }
+            let file = self.files.iter_mut().find(|file| file.path == new.path);
+            let file = file.context("a file that is not in the package was signed")?;
+            let arch = file.arch.take();
+            *file = File::of(&file.role, new.path.clone(), arch.as_deref(), &new.bytes);
+            fs::write(self.staging.path().join(&new.path), &new.bytes)?;
+        }
+        Ok(serde_json::to_value(output.signing)?)
     }
 }
 
@@ -197,25 +215,29 @@ pub fn package(cx: &Context, driver: &Driver, request: &Request) -> Result<PathB
     add_papers(cx, driver, &architectures, &mut stage)?;
     // Judged before it is signed: a signature says that somebody stands for the package.
     judge(stage.staging.path())?;
-    // Signing goes here: it changes images, adds catalogs (role "catalog") and
-    // certificates, and says so in the manifest.
-    match request.sign {
-        Sign::None => {}
-    }
-
     let [major, minor, patch] = driver.version;
+    let version = format!("{major}.{minor}.{patch}.0");
+    let signing = match &request.sign {
+        Some(key) => Some(stage.sign(key, &format!("{name} {version}"))?),
+        None => None,
+    };
     let manifest = Manifest {
         format: FORMAT,
         driver: name.clone(),
-        version: format!("{major}.{minor}.{patch}.0"),
+        version,
         profile: request.profile.name().to_owned(),
         service,
         protocol,
         architectures,
-        signing: None,
+        signing,
         files: stage.files,
     };
-    fs::write(stage.staging.path().join(MANIFEST), manifest.to_bytes()?)?;
+    let manifest = manifest.to_bytes()?;
+    fs::write(stage.staging.path().join(MANIFEST), &manifest)?;
+    if let Some(key) = &request.sign {
+        let path = stage.staging.path().join(win_trust::MANIFEST_SIGNATURE);
+        fs::write(path, key.manifest(&manifest)?)?;
+    }
 
     if content(stage.staging.path())? == content(&out)? {
         return Ok(out);
