@@ -63,6 +63,16 @@ pub enum Command {
         #[arg(long, value_enum, default_value = "x64")]
         arch: Arch,
     },
+    /// Judge the INFs of a package, or of any folder with INFs, by the linter's rules.
+    ///
+    /// `package` does the same before it writes the manifest. Ends with 1 if there is an error.
+    Lint {
+        /// The package's folder.
+        package: PathBuf,
+        /// Print the findings, and what was read of the INFs, as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Write the kit for drivers in C: headers made of ndis-sys, and import libraries.
     Headers {
         /// The kit's folder [default: target/chain/c-kit].

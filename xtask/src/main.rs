@@ -66,6 +66,7 @@ fn run() -> Result<i32> {
         }
         Command::Package(args) => package::command(&cx, args).map(|()| 0),
         Command::Verify(args) => verify::verify(&args),
+        Command::Lint { package, json } => inf::command(&package, json),
         Command::CDrivers { arch } => {
             for package in c_drivers::build_all(&cx, arch)? {
                 println!("{}", package.display());

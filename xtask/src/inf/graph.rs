@@ -3,10 +3,15 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 use super::parse::{Entry, Inf};
 
 /// Sections that Windows looks for by name.
-const ROOTS: [&str; 6] = [
+const ROOTS: [&str; 9] = [
+    "DefaultInstall",
+    "DefaultUninstall",
+    "ClassInstall32",
     "Version",
     "Manufacturer",
     "ControlFlags",
@@ -246,7 +251,7 @@ impl Walk<'_> {
 }
 
 /// A line of an add-registry section.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct RegistryValue {
     /// Where it stands.
     pub line: usize,
@@ -298,6 +303,39 @@ pub fn registry(inf: &Inf, section: &str) -> Vec<RegistryValue> {
         .flat_map(|(_, list)| inf.entries(list))
         .map(|entry| RegistryValue::of(inf, entry))
         .collect()
+}
+
+/// What a section with `AddReg` directives writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// The key of the component.
+    Component,
+    /// The key of a service.
+    Service,
+    /// The key of a source of events.
+    EventLog,
+}
+
+/// Every section whose `AddReg` directives count, each once.
+pub fn registry_sections(inf: &Inf) -> Vec<(String, Target)> {
+    let mut found = Vec::new();
+    let mut add = |section: String, target: Target| {
+        let pair = (section, target);
+        if !pair.0.is_empty() && !found.contains(&pair) {
+            found.push(pair);
+        }
+    };
+    for (_, install) in installs(inf) {
+        add(install.clone(), Target::Component);
+        for entry in inf.entries(&format!("{install}.Services")) {
+            if entry.has_key("AddService") {
+                add(inf.expand(entry.value(2)), Target::Service);
+                add(inf.expand(entry.value(3)), Target::EventLog);
+            }
+        }
+    }
+    found
 }
 
 /// A file that a section copies.

@@ -4,11 +4,13 @@
 use std::{collections::BTreeMap, fmt, path::Path};
 
 use anyhow::{Context, ensure};
+use serde::Serialize;
 
 use super::{parse::Inf, rules};
 
 /// How much a finding weighs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// The package is not fit for use.
     Error,
@@ -26,7 +28,7 @@ impl fmt::Display for Severity {
 }
 
 /// A broken rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// `INF-…` as in the contract, `INF-L…` for our own.
     pub rule: &'static str,
@@ -110,6 +112,15 @@ impl Package {
         Self { files, infs }
     }
 
+    /// The package in a directory.
+    pub fn open(folder: &Path) -> anyhow::Result<Self> {
+        let mut files = BTreeMap::new();
+        read(folder, "", &mut files)?;
+        let package = Self::of(files);
+        ensure!(!package.infs.is_empty(), "{} has no INF", folder.display());
+        Ok(package)
+    }
+
     /// Whether the package has this file; case counts for nothing on Windows.
     pub fn has(&self, path: &str) -> bool {
         self.get(path).is_some()
@@ -181,15 +192,7 @@ impl Findings {
 
 /// Judges the package in a directory. It is fit when no finding is an error.
 pub fn lint(package: &Path) -> anyhow::Result<Vec<Finding>> {
-    let mut files = BTreeMap::new();
-    read(package, "", &mut files)?;
-    let package_of_files = Package::of(files);
-    ensure!(
-        !package_of_files.infs.is_empty(),
-        "{} has no INF",
-        package.display()
-    );
-    Ok(lint_files(&package_of_files))
+    Ok(lint_files(&Package::open(package)?))
 }
 
 /// Reads every file below a folder.

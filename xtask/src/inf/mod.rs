@@ -5,7 +5,7 @@
 //! one driver from the shared templates; [`lint`] judges the INFs of a finished
 //! package directory against the rules INF-1 to INF-10 and some of our own
 //! (`INF-L…`), and needs nothing but the files. The rules are listed in
-//! `docs/windows.md`.
+//! `docs/packaging.md`.
 
 mod data;
 mod date;
@@ -13,6 +13,7 @@ mod graph;
 mod lint;
 mod parameters;
 mod parse;
+mod read;
 mod rules;
 mod stamp;
 
@@ -21,4 +22,5 @@ mod tests;
 
 pub use date::DriverDate;
 pub use lint::{Severity, lint};
+pub use read::command;
 pub use stamp::{DriverVersion, InfRole, StampContext, StampedInf, stamp};

@@ -135,16 +135,19 @@ pub fn store(package: &Package, out: &mut Findings) {
         let inf = &file.inf;
         let installs = graph::installs(inf);
         let sources = graph::sources(inf);
-        for (wanted, name) in [
-            (true, "with a build number (DIRID 13)"),
-            (false, "without one (DIRID 12)"),
-        ] {
+        let platforms: BTreeSet<_> = installs.iter().map(|(m, _)| m.platform()).collect();
+        for (platform, (wanted, name)) in platforms.iter().flat_map(|platform| {
+            [
+                (true, "with a build number (DIRID 13)"),
+                (false, "without one (DIRID 12)"),
+            ]
+            .map(|wanted| (platform, wanted))
+        }) {
             let line = inf.line_of("Manufacturer");
-            if !installs
-                .iter()
-                .any(|(models, _)| models.build.is_some() == wanted)
-            {
-                let message = format!("there is no models section {name}");
+            if !installs.iter().any(|(models, _)| {
+                models.platform() == *platform && models.build.is_some() == wanted
+            }) {
+                let message = format!("there is no models section for {platform} {name}");
                 out.error("INF-9", &file.name, line, message);
             }
         }

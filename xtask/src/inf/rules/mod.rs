@@ -1,6 +1,7 @@
 //! The rules, by subject. Each looks at the whole package and reports under its
 //! own id only, so that one fault is one finding.
 
+mod declarative;
 mod files;
 mod network;
 mod parameters;
@@ -42,6 +43,12 @@ pub const ALL: &[fn(&Package, &mut Findings)] = &[
     services::removal,
     services::one_image,
     services::registered_name,
+    declarative::legacy,
+    declarative::provider,
+    declarative::shared,
+    declarative::outside,
+    declarative::values,
+    declarative::needs,
 ];
 
 /// The class id of the notify object, with its line.

@@ -252,28 +252,15 @@ pub fn registry(package: &Package, out: &mut Findings) {
         0, 0x1, 0x2, 0x8, 0x1_0000, 0x1_0001, 0x1_0008, 0x2_0000, 0x2_0002,
     ];
     for file in &package.infs {
-        for (_, install) in graph::installs(&file.inf) {
-            let services = graph::services(&file.inf, &install);
-            let mut sections = vec![install.clone()];
-            for service in &services {
-                sections.push(service.section.clone());
-            }
-            let log = format!("{install}.Services");
-            sections.extend(
-                file.inf
-                    .entries(&log)
-                    .map(|entry| file.inf.expand(entry.value(3))),
-            );
-            for section in sections {
-                for value in graph::registry(&file.inf, &section) {
-                    if !value.root.eq_ignore_ascii_case("HKR") {
-                        let message = format!("{} is written to outside the component", value.root);
-                        out.error("INF-L15", &file.name, value.line, message);
-                    }
-                    if !graph::number(&value.flags).is_some_and(|flags| TYPES.contains(&flags)) {
-                        let message = format!("{:?} is not a known value type", value.flags);
-                        out.error("INF-L15", &file.name, value.line, message);
-                    }
+        for (section, _) in graph::registry_sections(&file.inf) {
+            for value in graph::registry(&file.inf, &section) {
+                if !value.root.eq_ignore_ascii_case("HKR") {
+                    let message = format!("{} is written to outside the component", value.root);
+                    out.error("INF-L15", &file.name, value.line, message);
+                }
+                if !graph::number(&value.flags).is_some_and(|flags| TYPES.contains(&flags)) {
+                    let message = format!("{:?} is not a known value type", value.flags);
+                    out.error("INF-L15", &file.name, value.line, message);
                 }
             }
         }

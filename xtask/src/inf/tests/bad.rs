@@ -312,6 +312,71 @@ const BAD: &[Bad] = &[
         "LoadOrderGroup",
     ),
     bad("PTR-3", P, "", "", "AddService"),
+    // What is declared, not done.
+    bad("IV-1204", P, "RustIM", "Microsoft", "Provider "),
+    bad(
+        "IV-1205",
+        P,
+        "CopyINF         =",
+        "BitReg = Protocol.AddReg\r\nCopyINF         =",
+        "BitReg",
+    ),
+    bad(
+        "IV-1212",
+        P,
+        "[Strings]",
+        "[DefaultInstall]\r\n[Strings]",
+        "[DefaultInstall]",
+    ),
+    bad(
+        "IV-1285",
+        M,
+        "[Strings]",
+        "[ClassInstall32]\r\n[Strings]",
+        "[ClassInstall32]",
+    ),
+    bad(
+        "IV-1300",
+        P,
+        "CopyINF         =",
+        "RegisterDlls = Notify\r\nCopyINF         =",
+        "RegisterDlls",
+    ),
+    bad(
+        "IV-1302",
+        M,
+        "CopyFiles          =|[Strings]",
+        "DelReg = Gone\r\nCopyFiles          =|[Gone]\r\nHKR,,Old\r\n[Strings]",
+        "DelReg",
+    ),
+    bad(
+        "IV-1302",
+        P,
+        "AddService = ImFull,",
+        "DelService = ImOld\r\nAddService = ImFull,",
+        "DelService = ImOld",
+    ),
+    bad(
+        "IV-1303",
+        M,
+        "HKR,Ndi,HelpText",
+        "HKR,,CoInstallers32,0x00010000,\"im.dll,Entry\"\r\nHKR,Ndi,HelpText",
+        "CoInstallers32",
+    ),
+    bad(
+        "IV-1305",
+        M,
+        "HKR,,TypesSupported",
+        "HKR,,List,0x00010008,\"x\"\r\nHKR,,TypesSupported",
+        "List",
+    ),
+    bad(
+        "IV-1313",
+        P,
+        "CopyINF         =",
+        "Needs = Other\r\nCopyINF         =",
+        "Needs",
+    ),
     // Text.
     bad(
         "INF-L1",
@@ -507,7 +572,7 @@ const BAD: &[Bad] = &[
         "HKLM,,TypesSupported",
         "HKLM",
     ),
-    bad("INF-L15", P, "HelpText,0,", "HelpText,7,", "HelpText"),
+    bad("INF-L15", P, "HelpText,0,", "HelpText,3,", "HelpText"),
 ];
 
 fn broken(case: &Bad) -> BTreeMap<String, Vec<u8>> {
@@ -518,7 +583,7 @@ fn broken(case: &Bad) -> BTreeMap<String, Vec<u8>> {
         assert!(text.contains(from), "{from} is not in {}", case.file);
         // A name that a file uses in several places changes in all of them, so that
         // nothing but the rule at hand is broken.
-        let everywhere = ["NTamd64", "Files.amd64", "25341"].contains(&from);
+        let everywhere = ["NTamd64", "Files.amd64", "25341", "RustIM"].contains(&from);
         text = text.replacen(from, to, if everywhere { usize::MAX } else { 1 });
     }
     *contents = text.into_bytes();
@@ -570,6 +635,7 @@ fn each_bad_package_breaks_its_rule_and_no_other() {
 #[test]
 fn every_rule_has_a_bad_package() {
     let sources = [
+        include_str!("../rules/declarative.rs"),
         include_str!("../rules/files.rs"),
         include_str!("../rules/network.rs"),
         include_str!("../rules/parameters.rs"),
@@ -579,10 +645,12 @@ fn every_rule_has_a_bad_package() {
     ];
     let mut ids = std::collections::BTreeSet::new();
     for source in sources {
-        let found = source
-            .match_indices("\"INF-")
-            .filter_map(|(at, _)| source[at + 1..].split('"').next());
-        ids.extend(found);
+        for start in ["\"INF-", "\"IV-"] {
+            let found = source
+                .match_indices(start)
+                .filter_map(|(at, _)| source[at + 1..].split('"').next());
+            ids.extend(found);
+        }
     }
     assert!(ids.len() >= 20, "{ids:?}");
     for id in ids {
@@ -610,6 +678,26 @@ fn a_package_has_one_protocol_and_one_miniport() {
         errors(two)
             .iter()
             .any(|finding| finding.rule == "INF-1" && finding.file.is_empty())
+    );
+}
+
+/// Each architecture has both ways to be installed.
+#[test]
+fn a_way_that_one_architecture_lacks_is_found() {
+    let mut files = files("full", FULL, &[Arch::X64, Arch::Arm64]);
+    let text = String::from_utf8(files[P].clone()).unwrap();
+    let section = "[Models.NTarm64]\r\n%Protocol% = System,RustIM_Full\r\n";
+    let less = text
+        .replace("25341,NTarm64\r\n", "25341\r\n")
+        .replace(section, "");
+    assert_eq!(text.len() - less.len(), section.len() + ",NTarm64".len());
+    files.insert(P.to_owned(), less.into_bytes());
+    let found = errors(files);
+    assert!(
+        found
+            .iter()
+            .any(|f| f.rule == "INF-9" && f.message.contains("arm64 without one")),
+        "{found:#?}"
     );
 }
 
