@@ -343,6 +343,17 @@ pub(crate) struct UpperCore {
     pub state: UpperState,
 }
 
+/// The link as protocols above know it (STS-4).
+#[derive(Default)]
+pub(crate) struct ShownLink {
+    /// What was shown last.
+    pub last: Option<Link>,
+    /// Somebody is showing it.
+    pub busy: bool,
+    /// It may have changed since he looked.
+    pub again: bool,
+}
+
 /// A virtual miniport. Its address is the DeviceContext that NDIS hands out
 /// (VMI-4) and the MiniportAdapterContext (ATR-3).
 pub struct Upper<T: Topology> {
@@ -379,7 +390,7 @@ pub struct Upper<T: Topology> {
     /// Requests that are answered by a status (OID-27).
     pub(crate) awaited: SpinLock<ArrayVec<Awaited, 8>>,
     /// The link as it was shown last (STS-4).
-    pub(crate) shown_link: SpinLock<Option<Link>>,
+    pub(crate) shown_link: SpinLock<ShownLink>,
     /// Interface index of the miniport; zero before it is known.
     pub(crate) if_index: AtomicU32,
     /// The lower index that was entered into the interface stack (IFS-2).
@@ -434,7 +445,7 @@ impl<T: Topology> Upper<T> {
             direct: SpinLock::new(DirectTable::new()),
             oid_idle: Event::new(),
             awaited: SpinLock::new(ArrayVec::new_const()),
-            shown_link: SpinLock::new(None),
+            shown_link: SpinLock::new(ShownLink::default()),
             if_index: AtomicU32::new(0),
             stacked_on: AtomicU32::new(0),
             oids: SpinLock::new(None),

@@ -290,7 +290,7 @@ fn bring_up<T: Topology>(upper: &Upper<T>, handle: MiniportHandle) -> Result<()>
         check(unsafe { NdisIfAddIfStackEntry(above, facts.if_index) })?;
         upper.stacked_on.store(facts.if_index, Ordering::Relaxed);
     }
-    *upper.shown_link.lock() = Some(shown.link);
+    upper.shown_link.lock().last = Some(shown.link);
     upper.lookahead.store(shown.lookahead, Ordering::Relaxed);
     *upper.choice.lock() = Choice::default();
     *upper.shown.lock() = Some(shown);

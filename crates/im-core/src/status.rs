@@ -178,25 +178,37 @@ fn power_capabilities<T: Topology>(lower: &Lower<T>, below: &NDIS_STATUS_INDICAT
 /// Shows the link below, if it differs from what was shown last (STS-4) and the
 /// miniport may indicate; else it is shown later (STS-5).
 /// IRQL <= DISPATCH_LEVEL.
+///
+/// One thread at a time shows it, so that two changes do not overtake each other on
+/// their way up; who comes meanwhile leaves it to that one.
 pub(crate) fn show_link<T: Topology>(upper: &Upper<T>) {
     let Some(_inside) = upper.indications.enter() else {
         return;
     };
-    let mut link = link_of(upper);
-    let last = upper.shown_link.lock().replace(link);
-    if last == Some(link) {
-        return;
-    }
-    // Two changes may overtake each other on their way up: whoever indicated one
-    // that is not the latest any more indicates the latest too.
-    for _ in 0..MOST_ROUNDS {
-        indicate_link(upper, link);
-        let now = link_of(upper);
-        if now == link {
+    {
+        let mut shown = upper.shown_link.lock();
+        shown.again = true;
+        if core::mem::replace(&mut shown.busy, true) {
             return;
         }
-        link = now;
-        *upper.shown_link.lock() = Some(now);
+    }
+    for round in 1.. {
+        // Looked at after the word is taken back: what changes later sets it again.
+        upper.shown_link.lock().again = false;
+        let link = link_of(upper);
+        {
+            let mut shown = upper.shown_link.lock();
+            let told = shown.last == Some(link);
+            if (told && !shown.again) || round > MOST_ROUNDS {
+                shown.busy = false;
+                return;
+            }
+            if told {
+                continue;
+            }
+            shown.last = Some(link);
+        }
+        indicate_link(upper, link);
     }
 }
 

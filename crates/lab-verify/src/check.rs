@@ -63,6 +63,7 @@ const SHAPE: &[Key] = &[
     ("adapter", Tables, true),
     ("miniport", Tables, true),
     ("ask", Tables, false),
+    ("partner", Text, false),
 ];
 const ADAPTER: &[Key] = &[
     ("upper", List, true),
@@ -83,6 +84,7 @@ const MINIPORT: &[Key] = &[
     ("keeps", Number, false),
     ("silent", Flag, false),
     ("large-sends", Flag, false),
+    ("frames", Text, false),
 ];
 const ASK: &[Key] = &[
     ("code", Number, true),
@@ -94,6 +96,7 @@ const KNOBS: &[Key] = &[
     ("guarded", Flag, false),
     ("manner", Text, false),
     ("frame", Number, false),
+    ("rough", Flag, false),
     ("schedule", Table, false),
     ("fail", Tables, false),
 ];

@@ -4,11 +4,13 @@
 //! overtaking and changed bytes are told apart without a hash. One lock; every endpoint of a
 //! play shares it. Frames that are not the ledger's (those a driver makes itself) are ignored.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use lab_net::{Endpoint, Frame, lock};
 use serde::{Deserialize, Serialize};
+
+use crate::shape::Frames;
 
 /// EtherType of the ledger's frames (local experiments).
 const TYPE: [u8; 2] = [0x88, 0xb5];
@@ -21,8 +23,18 @@ const LEAST: usize = 14 + 8;
 pub enum Way {
     /// From the protocol above this miniport to any wire.
     Down(usize),
-    /// From a wire to the protocol above this miniport.
-    Up(usize),
+    /// From this adapter's wire to the protocol above this miniport. What comes in by several
+    /// adapters are several flows: nothing keeps order between them.
+    Up(usize, usize),
+}
+
+/// A place where frames arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// The far end of this adapter's wire.
+    Wire(usize),
+    /// The protocol above this miniport.
+    Upper(usize),
 }
 
 /// What became of the frames of a play.
@@ -50,9 +62,11 @@ pub struct Tally {
 
 struct Flow {
     way: Way,
-    /// Arrived, by number.
-    arrived: Vec<bool>,
-    last: Option<u32>,
+    frames: Frames,
+    /// Where each arrived, by number: a bit for each wire, or one for the protocol.
+    arrived: Vec<u64>,
+    /// The last that arrived, at each place.
+    last: BTreeMap<u32, u32>,
     /// Numbers below were judged, or may be lost.
     judged: usize,
 }
@@ -77,6 +91,12 @@ fn fill(flow: u16, number: u32, at: usize) -> u8 {
 }
 
 impl Ledger {
+    /// Says what becomes of the frames of a way; else they are kept in order.
+    pub fn expect(&mut self, way: Way, frames: Frames) {
+        let at = self.flow(way);
+        self.flows[at].frames = frames;
+    }
+
     /// The flow of a way, made when it is new.
     fn flow(&mut self, way: Way) -> usize {
         if let Some(at) = self.flows.iter().position(|f| f.way == way) {
@@ -84,8 +104,9 @@ impl Ledger {
         }
         self.flows.push(Flow {
             way,
+            frames: Frames::Kept,
             arrived: Vec::new(),
-            last: None,
+            last: BTreeMap::new(),
             judged: 0,
         });
         self.flows.len() - 1
@@ -96,10 +117,10 @@ impl Ledger {
         let at = self.flow(way);
         let flow = &mut self.flows[at];
         let number = flow.arrived.len() as u32;
-        flow.arrived.push(false);
+        flow.arrived.push(0);
         match way {
             Way::Down(_) => self.tally.sent += 1,
-            Way::Up(_) => self.tally.sent_up += 1,
+            Way::Up(..) => self.tally.sent_up += 1,
         }
         let mut frame = Vec::with_capacity(bytes.max(LEAST) + 4);
         frame.extend_from_slice(&to);
@@ -119,8 +140,8 @@ impl Ledger {
         frame
     }
 
-    /// A frame arrives at a wire (`None`) or at the protocol above a miniport.
-    fn arrive(&mut self, at: Option<usize>, frame: &[u8]) {
+    /// A frame arrives somewhere.
+    fn arrive(&mut self, at: At, frame: &[u8]) {
         let Some(kind) = frame.get(12..14) else {
             return;
         };
@@ -155,25 +176,32 @@ impl Ledger {
             self.tally.damaged += 1;
             return;
         };
-        let here = match flow.way {
-            Way::Down(_) => at.is_none(),
-            Way::Up(upper) => at == Some(upper),
+        let place = match (flow.way, at) {
+            // Whichever wire a driver takes; only copies arrive at several.
+            (Way::Down(_), At::Wire(wire)) if flow.frames == Frames::Copies => wire as u32 % 64,
+            (Way::Down(_), At::Wire(_)) => 0,
+            (Way::Up(_, upper), At::Upper(at)) if at == upper => 0,
+            _ => {
+                self.tally.astray += 1;
+                return;
+            }
         };
-        if !here {
-            self.tally.astray += 1;
-            return;
-        }
-        if std::mem::replace(seen, true) {
+        let before = std::mem::replace(seen, *seen | 1 << place);
+        if before & 1 << place != 0 {
             self.tally.doubled += 1;
             return;
         }
-        if !self.rough && flow.last.is_some_and(|last| last > number) {
+        let last = flow.last.entry(place).or_default();
+        if !self.rough && flow.frames != Frames::Free && *last > number {
             self.tally.overtaken += 1;
         }
-        flow.last = flow.last.max(Some(number));
+        *last = number.max(*last);
+        if before != 0 {
+            return; // another copy
+        }
         match flow.way {
             Way::Down(_) => self.tally.arrived += 1,
-            Way::Up(_) => self.tally.received += 1,
+            Way::Up(..) => self.tally.received += 1,
         }
     }
 
@@ -181,7 +209,9 @@ impl Ledger {
     pub fn judge(&mut self, calm: bool) {
         for flow in &mut self.flows {
             if calm {
-                let missing = flow.arrived[flow.judged..].iter().filter(|seen| !**seen);
+                let missing = flow.arrived[flow.judged..]
+                    .iter()
+                    .filter(|seen| **seen == 0);
                 self.tally.lost += missing.count() as u64;
             }
             flow.judged = flow.arrived.len();
@@ -206,18 +236,17 @@ pub type Outbox = Arc<Mutex<VecDeque<Frame>>>;
 pub struct Post {
     ledger: Shared,
     outbox: Outbox,
-    /// The miniport it is above of; at a wire none.
-    upper: Option<usize>,
+    at: At,
 }
 
 impl Post {
     /// An endpoint and the box that it sends from.
-    pub fn new(ledger: &Shared, upper: Option<usize>) -> (Self, Outbox) {
+    pub fn new(ledger: &Shared, at: At) -> (Self, Outbox) {
         let outbox = Outbox::default();
         let post = Self {
             ledger: Arc::clone(ledger),
             outbox: Arc::clone(&outbox),
-            upper,
+            at,
         };
         (post, outbox)
     }
@@ -225,7 +254,7 @@ impl Post {
 
 impl Endpoint for Post {
     fn on_frame(&mut self, _: u64, frame: &[u8]) {
-        lock(&self.ledger).arrive(self.upper, frame);
+        lock(&self.ledger).arrive(self.at, frame);
     }
 
     fn poll(&mut self, _: u64, out: &mut dyn FnMut(Frame) -> bool) {
@@ -255,13 +284,13 @@ mod tests {
     fn what_happens_to_a_frame_is_told_apart() {
         let mut ledger = Ledger::default();
         let mut all = frames(&mut ledger, 6);
-        ledger.arrive(None, &all[0]);
-        ledger.arrive(None, &all[0]);
-        ledger.arrive(None, &all[2]);
-        ledger.arrive(None, &all[1]);
+        ledger.arrive(At::Wire(0), &all[0]);
+        ledger.arrive(At::Wire(0), &all[0]);
+        ledger.arrive(At::Wire(0), &all[2]);
+        ledger.arrive(At::Wire(0), &all[1]);
         all[3][40] ^= 1;
-        ledger.arrive(None, &all[3]);
-        ledger.arrive(Some(0), &all[4]);
+        ledger.arrive(At::Wire(0), &all[3]);
+        ledger.arrive(At::Upper(0), &all[4]);
         ledger.judge(true);
         let expected = Tally {
             sent: 6,
@@ -290,11 +319,51 @@ mod tests {
     #[test]
     fn a_tagged_frame_is_the_same_frame() {
         let mut ledger = Ledger::default();
-        let frame = ledger.make(Way::Up(3), [2; 6], [4; 6], 7, 64);
+        let frame = ledger.make(Way::Up(0, 3), [2; 6], [4; 6], 7, 64);
         assert_eq!(frame[12..16], [0x81, 0, 0, 7]);
         let mut bare = frame[..12].to_vec();
         bare.extend_from_slice(&frame[16..]);
-        ledger.arrive(Some(3), &bare);
+        ledger.arrive(At::Upper(3), &bare);
         assert_eq!(ledger.tally().received, 1);
+    }
+
+    #[test]
+    fn a_mode_that_takes_turns_keeps_no_order_and_loses_nothing() {
+        let mut ledger = Ledger::default();
+        ledger.expect(Way::Down(0), Frames::Free);
+        let all = frames(&mut ledger, 3);
+        ledger.arrive(At::Wire(1), &all[1]);
+        ledger.arrive(At::Wire(0), &all[0]);
+        ledger.arrive(At::Wire(1), &all[0]);
+        ledger.judge(true);
+        let tally = ledger.tally();
+        assert_eq!((tally.overtaken, tally.doubled, tally.lost), (0, 1, 1));
+    }
+
+    #[test]
+    fn copies_arrive_once_on_each_wire_in_order() {
+        let mut ledger = Ledger::default();
+        ledger.expect(Way::Down(0), Frames::Copies);
+        let all = frames(&mut ledger, 2);
+        for wire in 0..2 {
+            ledger.arrive(At::Wire(wire), &all[0]);
+        }
+        ledger.arrive(At::Wire(1), &all[1]);
+        assert_eq!(ledger.tally().arrived, 2);
+        assert_eq!((ledger.tally().doubled, ledger.tally().overtaken), (0, 0));
+        ledger.arrive(At::Wire(1), &all[1]);
+        ledger.arrive(At::Wire(1), &all[0]);
+        assert_eq!(ledger.tally().doubled, 2);
+    }
+
+    #[test]
+    fn wires_have_flows_of_their_own() {
+        let mut ledger = Ledger::default();
+        let mut make = |wire| ledger.make(Way::Up(wire, 0), [2; 6], [4; 6], 0, 64);
+        let (one, two, three) = (make(0), make(1), make(0));
+        for frame in [&two, &three, &one] {
+            ledger.arrive(At::Upper(0), frame);
+        }
+        assert_eq!(ledger.tally().overtaken, 1);
     }
 }

@@ -9,18 +9,22 @@
 //! judges. It knows no driver by name.
 
 pub mod check;
+mod convert;
 pub mod faults;
 pub mod fuzz;
 pub mod generate;
 pub mod ledger;
 pub mod misdeeds;
 pub mod number;
+pub mod partner;
 pub mod plan;
 pub mod plans;
 pub mod play;
 pub mod rules;
 pub mod search;
+pub mod shape;
 pub mod shrink;
+pub mod stage;
 pub mod suite;
 
 pub use ledger::Tally;

@@ -196,6 +196,20 @@ impl Ndis {
             .map(|(&binding, _)| binding)
     }
 
+    /// Whether a miniport lies on another open adapter by the interface stack, whatever the
+    /// registry says meanwhile of that adapter: a team may keep a member until its unbind.
+    pub(super) fn rests_on_others(&self, device: &str, binding: u64) -> bool {
+        let upper = self.instances.get(device).map_or(0, |i| i.if_index);
+        self.bindings.iter().any(|(&other, b)| {
+            let lower = self.nics[b.nic].config.if_index;
+            other != binding
+                && b.opened
+                && !b.closed
+                && !b.unbinding
+                && self.stack_entries.contains(&(upper, lower))
+        })
+    }
+
     /// Whether a device has an adapter below that is not closed.
     pub(super) fn is_open_below(&self, device: &str) -> bool {
         let mut all = self.bindings.values();
@@ -483,7 +497,8 @@ impl Host {
             );
         }
         for (device, miniport) in &served {
-            if unserved(device) && self.miniport(device) == Some(*miniport) {
+            let alone = !self.ndis(|n| n.rests_on_others(device, binding));
+            if alone && unserved(device) && self.miniport(device) == Some(*miniport) {
                 self.violate(
                     "UNB-7",
                     format!("{device} is still there when the unbind of its last adapter ends"),
@@ -708,7 +723,7 @@ api! { exports:
         let left = host.ndis(|n| {
             let above = n.above_of(binding);
             let mut names = above.iter().map(|m| n.miniports[m].name.clone());
-            names.find(|name| n.serving(name).next().is_none() && n.bindings[&binding].restarted)
+            names.find(|name| n.serving(name).next().is_none() && !n.rests_on_others(name, binding) && n.bindings[&binding].restarted)
         });
         if let Some(name) = left {
             host.violate("UNB-7", format!("the last adapter of {name} is closed before it is taken down"));

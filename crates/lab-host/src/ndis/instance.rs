@@ -54,6 +54,8 @@ pub(crate) struct Instance {
     start: InstanceStart,
     /// The machine has it.
     known: bool,
+    /// It is meant to lie on several adapters, however many there are now.
+    pub(crate) team: bool,
     request: Option<Request>,
     /// `MiniportInitializeEx` began; a cancel comes too late (CAN-3).
     starting: bool,
@@ -161,6 +163,17 @@ impl Ndis {
 const OID_LIMIT: u64 = 60_000_000_000;
 
 impl Host {
+    /// A device that [`Host::add_device`] has added is meant to lie on several adapters: its
+    /// driver is a team's, even while it has one member.
+    pub fn set_team(&self, name: &str) {
+        let key = name.to_uppercase();
+        self.ndis(|n| {
+            if let Some(i) = n.instances.get_mut(&key) {
+                i.team = true;
+            }
+        });
+    }
+
     /// Makes a virtual device known to the machine. If the driver has asked for it already, it
     /// starts as `start` says.
     pub fn add_device(

@@ -229,9 +229,10 @@ impl Host {
         let before = with_id(self);
         self.ndis(|n| {
             n.ledger.cancels.clear();
+            // What has copies below is not queued: how those end decides.
             n.ledger.aborting = before
                 .iter()
-                .filter(|(_, owner, _)| *owner == Owner::Driver)
+                .filter(|(list, owner, _)| *owner == Owner::Driver && !n.ledger.is_used(*list))
                 .map(|&(list, _, since)| (list, since))
                 .collect();
         });

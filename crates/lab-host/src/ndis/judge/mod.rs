@@ -63,12 +63,23 @@ impl Ndis {
             .map_or_else(Vec::new, |m| self.serving(&m.name).collect())
     }
 
+    /// Whether a virtual miniport is that of a team, even if it has one member now.
+    pub(crate) fn is_team(&self, miniport: u64) -> bool {
+        let Some(m) = self.miniports.get(&miniport) else {
+            return false;
+        };
+        m.team || self.instances.get(&m.name).is_some_and(|i| i.team)
+    }
+
     /// The one binding of a virtual miniport which is the only one on it.
     pub(crate) fn one_to_one(&self, miniport: u64) -> Option<u64> {
         let below = self.below_of(miniport);
         let &[one] = below.as_slice() else {
             return None;
         };
+        if self.is_team(miniport) {
+            return None;
+        }
         (names_above(&self.bindings[&one].values).len() == 1).then_some(one)
     }
 

@@ -378,9 +378,9 @@ impl Host {
                     ),
                 );
             }
-            // What cannot be asked while the adapter sleeps is judged with power.
-            let asleep = status == NDIS_STATUS_LOW_POWER_STATE.0;
-            if COUNTERS.contains(&oid) && !is_unknown(status) && !asleep {
+            // Out of power, memory or service comes before any length.
+            let refused = !fine && !is_length(status) && !is_unknown(status);
+            if COUNTERS.contains(&oid) && !is_unknown(status) && !refused {
                 let right = match call.output {
                     8.. => fine && reply.written == 8,
                     4..=7 => fine && reply.written == 4 && reply.needed == 8,
@@ -552,7 +552,12 @@ impl Host {
                         call.oid
                     ),
                 );
-            } else if !wakes && !is_unknown(status) && status != NDIS_STATUS_INVALID_LENGTH.0 {
+            } else if !wakes
+                // A removal says nothing but that it is done, or refused (OID-7).
+                && oid != OID_PM_REMOVE_WOL_PATTERN
+                && !is_unknown(status)
+                && status != NDIS_STATUS_INVALID_LENGTH.0
+            {
                 self.violate(
                     "OID-22",
                     format!(

@@ -125,6 +125,9 @@ impl Host {
                 let &[one] = below.as_slice() else {
                     return None;
                 };
+                if n.is_team(miniport) {
+                    return None; // its members and their partner decide
+                }
                 let m = n.miniports.get(&miniport)?;
                 let b = &n.bindings[&one];
                 let x = &n.nics[b.nic];

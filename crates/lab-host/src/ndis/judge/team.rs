@@ -78,6 +78,9 @@ impl Host {
     /// IFS-1, IFS-5: the interface stack is as the bindings are.
     pub(crate) fn stack_is_owed(&self) {
         self.owed(|host| {
+            if host.injected() > 0 {
+                return; // an adapter whose configuration cannot be read may stay outside
+            }
             let wrong = host.ndis(|n| {
                 for (&miniport, m) in &n.miniports {
                     let upper = n.instances.get(&m.name).map_or(0, |i| i.if_index);

@@ -2,7 +2,7 @@
 
 use ndis_sys::{
     Ieee8021QNetBufferListInfo, NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL, NDIS_STATUS_FAILURE,
-    NDIS_STATUS_SUCCESS, NetBufferListCancelId,
+    NDIS_STATUS_SEND_ABORTED, NDIS_STATUS_SUCCESS, NetBufferListCancelId,
 };
 
 use super::{Medium, Nic, NicConfig, Way};
@@ -305,7 +305,8 @@ impl Host {
         self.complete_later(nic);
     }
 
-    /// Completes what pends on a binding with a cancel id.
+    /// Completes what pends on a binding with a cancel id, as MiniportCancelSend of the adapter
+    /// does: with NDIS_STATUS_SEND_ABORTED.
     pub(crate) fn nic_cancel(&self, binding: u64, id: u64) {
         let Some(nic) = self.ndis(|n| n.bindings.get(&binding).map(|b| b.nic)) else {
             return;
@@ -322,13 +323,13 @@ impl Host {
                         .read::<u64>(info(p.list, NetBufferListCancelId))
                         .is_ok_and(|cancel| cancel == id);
                 if matches {
-                    due.push((p.list, true));
+                    due.push((p.list, NDIS_STATUS_SEND_ABORTED.0));
                 }
                 !matches
             });
             due
         });
-        self.complete_sends(binding, &due);
+        self.complete_with(binding, &due);
     }
 }
 

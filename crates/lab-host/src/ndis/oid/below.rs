@@ -64,7 +64,10 @@ impl Host {
                 "OID_PNP_CAPABILITIES is asked of the adapter below".into(),
             );
         }
-        if oid == OID_802_3_CURRENT_ADDRESS && r.RequestType == NdisRequestSetInformation {
+        // A request from above goes through a one-to-one driver whatever it asks for; the adapter
+        // answers it.
+        let own = self.ndis(|n| !n.oids.clones.contains_key(&request));
+        if own && oid == OID_802_3_CURRENT_ADDRESS && r.RequestType == NdisRequestSetInformation {
             self.violate(
                 "LBF-5",
                 "the current address of the adapter below is set by a request".into(),
