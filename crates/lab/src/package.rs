@@ -97,6 +97,8 @@ pub enum Role {
     MiniportInf,
     /// The lab topology that ships with the driver.
     Topology,
+    /// Why some of the driver's fault sites cannot be reached.
+    Unreached,
     /// Roles that later formats add; the lab does not read such files.
     #[serde(other)]
     Other,
@@ -110,6 +112,7 @@ impl Role {
             Self::ProtocolInf => "protocol-inf",
             Self::MiniportInf => "miniport-inf",
             Self::Topology => "topology",
+            Self::Unreached => "unreached",
             Self::Other => "other",
         }
     }

@@ -11,14 +11,14 @@ use lab_host::trace::{Block, Options};
 use lab_see::mermaid::Follow;
 use lab_see::story::MiniportPlace;
 use lab_see::{Coverage, Map, Places, Story, capture, mermaid, perfetto, table};
-use lab_verify::{Adapter, Miniport, Plan, Setting, Shape};
+use lab_verify::{Plan, Shape};
 use serde::Serialize;
 
 use crate::cli::{Cli, Command, CoverageArgs, Run, TraceArgs};
 use crate::exit::Verdict;
 use crate::package::{Package, Role};
 use crate::see::See;
-use crate::topology::{ConfigValue, Miniport as Miniports, Topology};
+use crate::topology::{Miniport as Miniports, Topology};
 use crate::trouble::Trouble;
 
 /// `lab trace`.
@@ -63,7 +63,7 @@ pub(crate) fn read_plan(path: &Path) -> Result<Plan, Trouble> {
 pub(crate) fn shape_of(run: &Run) -> Result<Shape, Trouble> {
     let package = Package::open(&run.package)?;
     let topology: Topology = crate::run::topology(run, &package)?;
-    Ok(shape(&topology))
+    Ok(crate::verify::shape(&topology))
 }
 
 fn folder(path: &Path) -> Result<(), Trouble> {
@@ -346,63 +346,4 @@ fn blocks(file: &File, name: &str) -> Result<Vec<(Block, bool)>, Trouble> {
         Trouble::host(format!("`{name}` ended before its coverage was written"))
             .hint("what a driver reached that crashed or hung is not known; the real-time engine has no coverage")
     })
-}
-
-/// Most miniports and adapters of a plan: enough for what drivers do, little enough for many
-/// plans in little time.
-const MOST: usize = 4;
-
-fn setting(value: &ConfigValue) -> Setting {
-    match value {
-        ConfigValue::Text(text) => Setting::Text(text.clone()),
-        ConfigValue::Number(number) => Setting::Integer(*number),
-        ConfigValue::List(list) => Setting::List(list.clone()),
-    }
-}
-
-fn settings(values: &BTreeMap<String, ConfigValue>) -> BTreeMap<String, Setting> {
-    let each = values.iter();
-    each.map(|(name, value)| (name.clone(), setting(value)))
-        .collect()
-}
-
-/// A topology's adapters, miniports and bindings as a plan's shape.
-fn shape(topology: &Topology) -> Shape {
-    let names: Vec<&str> = topology
-        .miniports
-        .iter()
-        .map(|m| m.name.as_str())
-        .take(MOST)
-        .collect();
-    let miniports = topology
-        .miniports
-        .iter()
-        .take(MOST)
-        .map(|m| Miniport {
-            properties: settings(&m.properties),
-            vlan: Some(m.vlan()).filter(|&vlan| vlan != 0),
-            ..Miniport::default()
-        })
-        .collect();
-    let adapters = topology
-        .bindings
-        .iter()
-        .map(|binding| {
-            let upper = binding.upper.iter();
-            Adapter {
-                upper: upper
-                    .filter_map(|u| names.iter().position(|n| n == u))
-                    .collect(),
-                values: settings(&binding.values),
-                ..Adapter::default()
-            }
-        })
-        .filter(|adapter| !adapter.upper.is_empty())
-        .take(MOST)
-        .collect();
-    Shape {
-        adapters,
-        miniports,
-        ..Shape::default()
-    }
 }

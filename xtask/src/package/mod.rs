@@ -211,6 +211,10 @@ pub fn package(cx: &Context, driver: &Driver, request: &Request) -> Result<PathB
     if topology.is_file() {
         stage.add("topology", "lab.toml", None, &fs::read(topology)?)?;
     }
+    let unreached = cx.root.join("drivers").join(name).join("unreached.toml");
+    if unreached.is_file() {
+        stage.add("unreached", "unreached.toml", None, &fs::read(unreached)?)?;
+    }
     let architectures: Vec<_> = built.into_iter().map(|(_, what, _)| what).collect();
     add_papers(cx, driver, &architectures, &mut stage)?;
     // Judged before it is signed: a signature says that somebody stands for the package.

@@ -410,6 +410,8 @@ pub(super) fn check(file: &Path, mut raw: File, report: &mut Report) -> Topology
                 name: variant.name.into_inner(),
                 properties: values(variant.properties),
                 values: values(variant.values),
+                bond: variant.bond,
+                frames: variant.frames,
             })
             .collect(),
         file: file.to_owned(),

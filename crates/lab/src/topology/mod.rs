@@ -131,6 +131,10 @@ pub struct Variant {
     pub properties: BTreeMap<String, ConfigValue>,
     /// Values that every binding has.
     pub values: BTreeMap<String, ConfigValue>,
+    /// What the ports of the switch are to it, if not what the switch says.
+    pub bond: Option<Bond>,
+    /// What becomes of frames in this configuration.
+    pub frames: lab_verify::shape::Frames,
 }
 
 /// `[lab]`: settings of the run. The command line overrides each.

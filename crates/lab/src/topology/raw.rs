@@ -247,6 +247,10 @@ pub(super) struct Variant {
     pub properties: BTreeMap<String, ConfigValueText>,
     #[serde(default)]
     pub values: BTreeMap<String, ConfigValueText>,
+    #[serde(default)]
+    pub bond: Option<super::Bond>,
+    #[serde(default)]
+    pub frames: lab_verify::shape::Frames,
 }
 
 /// The whole file.

@@ -53,6 +53,7 @@ pub const MOST_MEMBERS: usize = 32;
 
 /// What the ports of a switch are to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Bond {
     /// Ports like any other: it learns and floods.
     Bridge,

@@ -27,7 +27,7 @@ use crate::exit::Verdict;
 use crate::process::{self, Ended, FileUse, Launch, Message, Work, describe};
 use crate::trouble::Trouble;
 
-pub use subject::Subject;
+pub use subject::{Subject, shape};
 
 /// Deaths of a suite's child after which it is given up.
 const DEATHS: u32 = 8;
@@ -366,11 +366,24 @@ fn judge(
     let known = subject.sites()?;
     let hit: BTreeSet<Site> = total.hit.intersection(&known).cloned().collect();
     let all = options.suites.is_empty();
-    let missed: Vec<Place> = known
-        .difference(&hit)
-        .map(|site| subject.place(site))
-        .collect();
-    let mut failures = Vec::new();
+    let (mut missed, mut failures) = (Vec::new(), Vec::new());
+    let mut unexplained = 0;
+    for place in subject.places(&known) {
+        let reached = hit.contains(&place.site);
+        match &place.reason {
+            Some(reason) if reached => failures.push(format!(
+                "{} in {} is reached, and unreached.toml says why not: {reason}",
+                place.site.call, place.place
+            )),
+            None if !reached => unexplained += 1,
+            _ => {}
+        }
+        if !reached {
+            missed.push(place);
+        }
+    }
+    let idle = subject.idle_reasons(&known).into_iter();
+    failures.extend(idle.map(|entry| format!("unreached.toml has {entry}, which does not exist")));
     for part in &parts {
         for failure in &part.report.failures {
             let file = keep(options, failure)?;
@@ -394,10 +407,7 @@ fn judge(
         .any(|f| f.ids.contains(lab_verify::play::CRASH) || f.ids.contains(lab_verify::play::HANG));
     let verdict = if crashed || parts.iter().any(|part| !part.deaths.is_empty()) {
         Verdict::DriverFailed
-    } else if !failures.is_empty()
-        || total.wrong > 0
-        || (all && missed.iter().any(|place| place.reason.is_none()))
-    {
+    } else if !failures.is_empty() || total.wrong > 0 || (all && unexplained > 0) {
         Verdict::Violations
     } else {
         Verdict::Clean

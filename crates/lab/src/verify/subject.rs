@@ -7,15 +7,16 @@ use std::path::Path;
 use im_control::{IOCTL_QUERY, Kind, Request};
 use lab_host::report::StackSnapshot;
 use lab_verify::faults::Site;
+use lab_verify::shape::Partner;
 use lab_verify::{Adapter, Ask, Miniport, Setting, Shape};
 use serde::Deserialize;
 
 use super::Place;
 use crate::crash::stack::{Pointer, Symbols};
-use crate::package::{Package, Role, sha256};
+use crate::package::{Package, Role, Verified, sha256};
 use crate::process::memory_file;
 use crate::run::bad_topology;
-use crate::topology::{self, ConfigValue, Topology};
+use crate::topology::{self, Bond, ConfigValue, Topology};
 use crate::trouble::Trouble;
 
 /// Ports above an adapter that take part; the scenarios with thousands are `lab run`'s.
@@ -39,14 +40,16 @@ pub struct Subject {
     reasons: Vec<Reason>,
 }
 
-/// Why a fault site cannot be reached: an entry of `unreached.toml` beside the topology.
+/// Why a fault site cannot be reached: an entry of `unreached.toml`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Reason {
     /// The function that is called.
     call: String,
-    /// The driver's function that calls it: the end of its name.
+    /// The driver's function that calls it: a part of its name.
     within: String,
+    /// Which of its calls, in the order of the code, from 1; without it all of them.
+    nth: Option<usize>,
     /// Why.
     #[allow(clippy::struct_field_names, reason = "the key in the file")]
     reason: String,
@@ -71,9 +74,21 @@ fn settings(values: &BTreeMap<String, ConfigValue>) -> BTreeMap<String, Setting>
     values.iter().map(one).collect()
 }
 
-/// The shape of a topology: its adapters with a binding, and at most [`PORTS`] miniports on
-/// each.
-fn shape(topology: &Topology) -> Shape {
+/// The shape of a topology: its adapters with a binding, at most [`PORTS`] miniports on each, and
+/// the switch, if their wires lead to one that speaks LACP.
+pub fn shape(topology: &Topology) -> Shape {
+    shape_with(topology, None)
+}
+
+fn shape_with(topology: &Topology, bond: Option<Bond>) -> Shape {
+    let bound: Vec<&str> = (topology.bindings.iter())
+        .map(|b| b.adapter.as_str())
+        .collect();
+    let mut below = (topology.adapters.iter()).filter(|a| bound.contains(&&*a.name));
+    let aggregated = below.all(|a| {
+        let switch = a.wire.as_deref().and_then(|wire| topology.switch_of(wire));
+        switch.is_some_and(|switch| bond.unwrap_or(switch.bond) == Bond::Lacp)
+    });
     let mut names: Vec<&str> = Vec::new();
     let mut adapters = Vec::new();
     for binding in &topology.bindings {
@@ -109,6 +124,7 @@ fn shape(topology: &Topology) -> Shape {
         miniports: names.iter().map(miniport).collect(),
         adapters,
         asks: asks(),
+        partner: (aggregated && !bound.is_empty()).then_some(Partner::Lacp),
     }
 }
 
@@ -149,7 +165,7 @@ impl Subject {
         topology: Option<&Path>,
     ) -> Result<Self, Trouble> {
         let bare = target.is_file();
-        let mut own = None;
+        let (mut own, mut unreached) = (None, None);
         let (name, registered, image, sha, pdb) = if bare {
             let bytes = std::fs::read(target).map_err(|error| {
                 Trouble::input(format!("cannot read the image: {error}")).at(target.display())
@@ -163,6 +179,7 @@ impl Subject {
             let package = Package::open(target)?;
             let image = package.required(Role::Image)?;
             own = package.optional(Role::Topology)?;
+            unreached = package.optional(Role::Unreached)?;
             let pdb = package.optional(Role::Pdb)?.map(|pdb| pdb.bytes);
             let manifest = package.manifest();
             (
@@ -196,7 +213,7 @@ impl Subject {
         Ok(Self {
             symbols: Symbols::new(&image, pdb),
             service: service.map_or(registered, str::to_owned),
-            reasons: reasons(read.as_ref())?,
+            reasons: reasons(topology, unreached)?,
             sha256: sha,
             name,
             image,
@@ -216,22 +233,58 @@ impl Subject {
         super::child::book(&self.image).map(|book| book.known())
     }
 
-    /// Where a site is, and why nothing reaches it.
-    pub fn place(&mut self, site: &Site) -> Place {
+    /// Where sites are, in the order of the code, and why nothing reaches them.
+    pub fn places<'a>(&mut self, sites: impl IntoIterator<Item = &'a Site>) -> Vec<Place> {
+        let mut counts = vec![0; self.reasons.len()];
+        let mut all = Vec::new();
+        for site in sites {
+            let (place, named) = self.place(site);
+            let mut reason = None;
+            for (entry, count) in self.reasons.iter().zip(&mut counts) {
+                let fits = entry.call == site.call
+                    && named.iter().any(|name| name.contains(&entry.within));
+                if !fits {
+                    continue;
+                }
+                *count += 1;
+                if entry.nth.is_none_or(|nth| nth == *count) && reason.is_none() {
+                    reason = Some(entry.reason.clone());
+                }
+            }
+            all.push(Place {
+                site: site.clone(),
+                place,
+                reason,
+            });
+        }
+        all
+    }
+
+    /// Entries of `unreached.toml` that are about no call of the image.
+    pub fn idle_reasons(&mut self, sites: &BTreeSet<Site>) -> Vec<String> {
+        let named: Vec<(&Site, Vec<String>)> = sites
+            .iter()
+            .map(|site| (site, self.place(site).1))
+            .collect();
+        let about = |entry: &Reason| {
+            let fits = named.iter().filter(|(site, names)| {
+                entry.call == site.call && names.iter().any(|n| n.contains(&entry.within))
+            });
+            fits.count() >= entry.nth.unwrap_or(1)
+        };
+        let idle = self.reasons.iter().filter(|entry| !about(entry));
+        idle.map(|entry| format!("{} in {}", entry.call, entry.within))
+            .collect()
+    }
+
+    /// Where a site is, and the functions that it lies in.
+    fn place(&mut self, site: &Site) -> (String, Vec<String>) {
         let snapshot = StackSnapshot {
             rip: u64::from(site.at),
             image_size: u64::from(u32::MAX),
             ..StackSnapshot::default()
         };
         let frames = self.symbols.frames(&snapshot, Pointer::Instruction);
-        let named: Vec<&str> = frames
-            .iter()
-            .filter_map(|f| f.function.as_deref())
-            .collect();
-        let reason = self.reasons.iter().find(|reason| {
-            reason.call == site.call && named.iter().any(|name| name.ends_with(&reason.within))
-        });
-        let reason = reason.map(|reason| reason.reason.clone());
         let place = frames.iter().find_map(|frame| {
             let file = frame.file.as_deref()?;
             // What a driver calls through is rarely what is of interest.
@@ -241,21 +294,21 @@ impl Subject {
                 format!("{function} at {file}:{}", frame.line.unwrap_or(0))
             })
         });
-        Place {
-            place: place.unwrap_or_else(|| format!("image+{:#x}", site.at)),
-            site: site.clone(),
-            reason,
-        }
+        let named = frames.into_iter().filter_map(|f| f.function);
+        (
+            place.unwrap_or_else(|| format!("image+{:#x}", site.at)),
+            named.collect(),
+        )
     }
 }
 
 /// The configurations of a topology.
 fn shapes(topology: &Topology) -> Vec<(String, Shape)> {
-    let own = shape(topology);
-    let mut all = vec![(String::new(), own.clone())];
+    let mut all = vec![(String::new(), shape(topology))];
     for variant in &topology.variants {
-        let mut shape = own.clone();
+        let mut shape = shape_with(topology, variant.bond);
         for miniport in &mut shape.miniports {
+            miniport.frames = variant.frames;
             miniport.properties.extend(settings(&variant.properties));
         }
         for adapter in &mut shape.adapters {
@@ -266,13 +319,21 @@ fn shapes(topology: &Topology) -> Vec<(String, Shape)> {
     all
 }
 
-/// `unreached.toml` beside the topology, if there is one.
-fn reasons(topology: Option<&Topology>) -> Result<Vec<Reason>, Trouble> {
-    let Some(path) = topology.map(|topology| topology.path(Path::new("unreached.toml"))) else {
-        return Ok(Vec::new());
-    };
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        return Ok(Vec::new());
+/// The package's `unreached.toml`, or the one beside the topology file that was named.
+fn reasons(named: Option<&Path>, own: Option<Verified>) -> Result<Vec<Reason>, Trouble> {
+    let beside = named.map(|topology| topology.with_file_name("unreached.toml"));
+    let (path, text) = match (beside.filter(|path| path.is_file()), own) {
+        (Some(path), _) => {
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                Trouble::input(format!("cannot read the reasons: {error}")).at(path.display())
+            })?;
+            (path, text)
+        }
+        (None, Some(own)) => {
+            let text = String::from_utf8_lossy(&own.bytes).into_owned();
+            (own.path, text)
+        }
+        (None, None) => return Ok(Vec::new()),
     };
     toml::from_str::<Reasons>(&text)
         .map(|reasons| reasons.site)
