@@ -170,7 +170,7 @@ pub struct PackageArgs {
 }
 
 /// By whom a package is signed, and when.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct SignArgs {
     /// `none`, `test` (a certificate of this machine), or `pfx FILE` (a certificate of
     /// yours; its password is taken from XTASK_PFX_PASSWORD, or asked for).

@@ -167,6 +167,7 @@ fn commands_that_are_shown_are_understood() {
                 .replace("<driver>", "mux");
             let line = line.replace("[driver]", "mux");
             let arguments = ["cargo xtask"].into_iter().chain(line.split(' '));
+            let arguments = crate::cli::join_pfx(arguments.map(Into::into));
             match Cli::try_parse_from(arguments) {
                 Ok(_) => drop(seen.insert(words[0].to_owned())),
                 Err(error) => {

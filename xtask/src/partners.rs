@@ -21,7 +21,7 @@ pub struct Partner {
 }
 
 /// All of them.
-pub const PARTNERS: [Partner; 13] = [
+pub const PARTNERS: [Partner; 15] = [
     Partner {
         program: "ip",
         package: "iproute2",
@@ -81,6 +81,16 @@ pub const PARTNERS: [Partner; 13] = [
         program: "ansible-playbook",
         package: "ansible-core",
         purpose: "checks and runs the playbook that deploys to many machines",
+    },
+    Partner {
+        program: "osslsigncode",
+        package: "osslsigncode",
+        purpose: "judges signatures and catalogs",
+    },
+    Partner {
+        program: "openssl",
+        package: "openssl",
+        purpose: "makes certificates and time stamps for the tests of signing",
     },
     // Its loader for 64-bit programs alone: no 32-bit libraries, no browser, no runtime.
     Partner {

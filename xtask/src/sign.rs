@@ -58,6 +58,15 @@ impl Key {
                 bail!("--sign {other} is not known; it is none, test, or pfx with a file")
             }
         };
+        Self::with(cx, identity, kind, args).map(Some)
+    }
+
+    /// The test certificate, with the time of the source.
+    pub fn test(cx: &Context) -> Result<Self> {
+        Self::with(cx, test(cx)?, "test", &SignArgs::default())
+    }
+
+    fn with(cx: &Context, identity: Identity, kind: &'static str, args: &SignArgs) -> Result<Self> {
         let time = match args.time {
             Some(time) => Moment(time),
             None => source_time(&cx.root)?,
@@ -72,12 +81,12 @@ impl Key {
             );
         }
         let stamper = args.timestamp.as_deref().map(Stamper::new).transpose()?;
-        Ok(Some(Self {
+        Ok(Self {
             identity,
             kind,
             time,
             stamper,
-        }))
+        })
     }
 
     fn signer(&self) -> Signer<'_> {

@@ -17,7 +17,7 @@ use crate::chain::{Arch, clang};
 use crate::context::Context;
 use crate::proc::Cmd;
 use crate::ui::say;
-use crate::{c_drivers, drivers, package, partners};
+use crate::{c_drivers, drivers, package, partners, sign};
 
 /// Cargo's profile for tests: optimised, with assertions (see the workspace's `Cargo.toml`).
 const PROFILE: &str = "checked";
@@ -101,6 +101,7 @@ pub fn test(cx: &Context, fast: bool) -> Result<i32> {
             }
         }
     }
+    env.push(("IM_SIGNED_DIR", signed_packages(cx)?));
     for driver in drivers::subjects(cx)? {
         if driver.name == "misdeed" {
             let built = build::build(cx, &driver, Arch::X64, Profile::Release)?;
@@ -137,6 +138,23 @@ pub fn test(cx: &Context, fast: bool) -> Result<i32> {
     counts[Group::Unit as usize].add(result);
 
     Ok(summary(&counts, &failures, started.elapsed().as_secs_f32()))
+}
+
+/// Packages of all drivers and architectures, signed by the test certificate; returns their
+/// folder.
+fn signed_packages(cx: &Context) -> Result<PathBuf> {
+    let folder = cx.target.join("signed");
+    let key = sign::Key::test(cx)?;
+    for driver in drivers::all(cx)? {
+        let request = package::Request {
+            archs: vec![Arch::X64, Arch::Arm64],
+            profile: Profile::Release,
+            out: Some(folder.join(&driver.name)),
+            sign: Some(key.clone()),
+        };
+        package::package(cx, &driver, &request)?;
+    }
+    Ok(folder)
 }
 
 /// Drivers in C and what compiles them; without a clang their tests skip themselves.
