@@ -55,6 +55,11 @@ pub(crate) struct Bare {
 unsafe impl Sync for Bare {}
 
 impl Bare {
+    /// Whether an image uses them, so that the ledger sees nothing of its lists.
+    pub(crate) fn in_use(&self) -> bool {
+        !self.contexts.borrow().is_empty()
+    }
+
     /// A context area in front of one without room. No list of a measurement needs that, but
     /// what a protocol sends while it is bound may.
     fn grow(

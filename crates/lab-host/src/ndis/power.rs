@@ -19,12 +19,13 @@ impl Host {
         } else {
             NdisDeviceStateD3
         };
-        if !up {
-            let no_pause = self.ndis(|n| {
+        let no_pause = !up
+            && self.ndis(|n| {
                 n.miniports.get(&miniport).is_some_and(|m| {
                     m.facts.flags & NDIS_MINIPORT_ATTRIBUTES_NO_PAUSE_ON_SUSPEND != 0
                 })
             });
+        if !up {
             if no_pause {
                 // Nobody pauses it: what is out is out, and what comes now is too late (PWR-6).
                 self.hush_uppers(miniport);
@@ -51,7 +52,8 @@ impl Host {
             asleep(true);
         }
         let out = self.ndis(|n| n.miniports.get(&miniport).map_or(0, |m| m.sends));
-        if !up && out > 0 {
+        // What NDIS pauses is judged by the pause (MPS-3).
+        if no_pause && out > 0 {
             self.violate(
                 "PWR-6",
                 format!(

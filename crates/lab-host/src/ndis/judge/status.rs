@@ -139,7 +139,9 @@ impl Host {
                     && !x.gone;
                 let says = m.facts.connect_state;
                 let is = x.config.connect_state().0;
-                if !plain || says == is {
+                // A team may be down on a good adapter: its table may have no member (LACP).
+                let down = m.team && says == ndis_sys::MediaConnectStateDisconnected.0;
+                if !plain || says == is || down {
                     n.judge.stale_links.remove(&miniport);
                     return None;
                 }

@@ -43,6 +43,8 @@ impl Host {
             let (major, minor) = n.version_of(miniport);
             let m = n.miniports.get_mut(&miniport)?;
             m.shown = (m.facts.pm, m.facts.offload);
+            m.team |= below.len() > 1;
+            let mut late = false;
             let f = m.facts.clone();
             let mut found: Vec<(&'static str, String)> = Vec::new();
             if common.0 && !f.pm && (major, minor) >= (6, 20) {
@@ -63,15 +65,21 @@ impl Host {
                     if f.mtu > c.mtu && c.mtu != b.told.0 {
                         found.push(("PBS-4", format!("MTU {} is shown, the adapter's was {} and is {} since its binding was restarted", f.mtu, b.told.0, c.mtu)));
                     }
-                    if f.connect_state != c.connect_state().0 && c.connected != b.told.2 {
-                        found.push(("STS-5", format!("connect state {} is shown, the adapter's became {} before", f.connect_state, c.connect_state().0)));
-                    }
+                    // Its status may still be on the way.
+                    late |= f.connect_state != c.connect_state().0 && c.connected != b.told.2;
                 }
             }
-            Some(found)
+            if late {
+                n.judge.stale_links.insert(miniport);
+            }
+            Some((found, late))
         });
-        for (rule, text) in found.unwrap_or_default() {
+        let Some((found, late)) = found else { return };
+        for (rule, text) in found {
             self.violate(rule, text);
+        }
+        if late {
+            self.link_owed_by(miniport);
         }
     }
 

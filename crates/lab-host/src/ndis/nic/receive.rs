@@ -285,7 +285,7 @@ impl Host {
         let Some((nic, context, handler, mac)) = found else {
             return;
         };
-        if cfg!(test) || !self.engine().is_virtual() || !self.every_other() {
+        if cfg!(test) || self.bare.in_use() || !self.engine().is_virtual() || !self.every_other() {
             return;
         }
         let mut frame = vec![0_u8; 60];
