@@ -100,7 +100,7 @@ fn near_misses_are_not_solutions() {
         (
             "passthrough-3",
             "answer.toml",
-            answer.replace("SND-20", "SND-2"),
+            answer.replace("SND-21", "SND-2"),
             1,
         ),
         ("passthrough-2", "answer.toml", shortened, 1),
