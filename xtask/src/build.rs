@@ -22,7 +22,7 @@ pub enum Profile {
 
 impl Profile {
     /// Cargo's profile (see the workspace's `Cargo.toml`).
-    fn cargo(self) -> &'static str {
+    pub fn cargo(self) -> &'static str {
         match self {
             Self::Debug => "kernel-debug",
             Self::Release => "kernel-release",

@@ -50,6 +50,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Build a driver's notify object alone and print its path.
+    #[command(hide = true)]
+    NotifyObject(DriverArgs),
     /// Build a driver image (a step of `package`).
     #[command(hide = true)]
     Build(DriverArgs),

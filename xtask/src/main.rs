@@ -14,6 +14,7 @@ mod doctor;
 mod drivers;
 mod inf;
 mod lab;
+mod notify;
 mod package;
 mod partners;
 mod proc;
@@ -62,6 +63,14 @@ fn run() -> Result<i32> {
             let driver = drivers::find_or_subject(&cx, &args.driver)?;
             let built = build::build(&cx, &driver, args.arch, args.profile)?;
             println!("{}", built.image.display());
+            Ok(0)
+        }
+        Command::NotifyObject(args) => {
+            let driver = drivers::find(&cx, &args.driver)?;
+            let chain = chain::Chain::ready(&cx, args.arch)?;
+            if let Some(built) = notify::build(&cx, &chain, &driver, args.arch, args.profile)? {
+                println!("{}", built.dll.display());
+            }
             Ok(0)
         }
         Command::Package(args) => package::command(&cx, args).map(|()| 0),

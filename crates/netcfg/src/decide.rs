@@ -200,7 +200,7 @@ fn usable(state: &State, driver: &Driver<'_>, adapter: &Adapter) -> bool {
 
 /// Whether bindings of `component` move from an adapter below to the miniport above it.
 fn movable(state: &State, driver: &Driver<'_>, component: &str) -> bool {
-    let known = state.components.iter().find(|c| c.id == component);
+    let known = state.components.iter().find(|c| is(&c.id, component));
     !is(component, driver.protocol) && known.is_some_and(|c| !c.filter)
 }
 

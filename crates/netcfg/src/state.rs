@@ -208,9 +208,11 @@ impl State {
         self.adapters.iter().find(|a| a.guid == guid)
     }
 
-    /// Whether `component` has a binding to `adapter`, and whether that is in use.
+    /// Whether `component` has a binding to `adapter`, and whether that is in use. Ids know
+    /// no case.
     pub fn binding(&self, component: &str, adapter: Guid) -> Option<bool> {
-        let of = |b: &&Binding| b.adapter == adapter && b.component == component;
+        let of =
+            |b: &&Binding| b.adapter == adapter && b.component.eq_ignore_ascii_case(component);
         // A component may have several paths to one adapter.
         let mut all = self.bindings.iter().filter(of).map(|b| b.enabled);
         all.next().map(|first| first || all.any(|e| e))

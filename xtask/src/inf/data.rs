@@ -103,6 +103,11 @@ impl DriverData {
         Self::parse(&text).with_context(|| format!("in {}", path.display()))
     }
 
+    /// The component id with that part after the underscore.
+    pub fn id(&self, part: &str) -> String {
+        format!("{}_{part}", self.id_prefix)
+    }
+
     /// Reads the text of a data file and checks what a type cannot say.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let data: Self = toml::from_str(text)?;

@@ -20,6 +20,7 @@ mod stamp;
 #[cfg(test)]
 mod tests;
 
+pub use data::DriverData;
 pub use date::DriverDate;
 pub use lint::{Severity, lint};
 pub use read::command;

@@ -12,11 +12,11 @@ pub const DRIVERS: [Driver<'static>; 3] = [
     driver(
         "passthrough",
         Topology::OneToOne,
-        "rustim_passthrough",
+        "RustIM_Passthrough",
         "rustim_passthroughmp",
     ),
-    driver("mux", Topology::OneToMany, "rustim_mux", "rustim_muxmp"),
-    driver("lbfo", Topology::ManyToOne, "rustim_lbfo", "rustim_lbfomp"),
+    driver("mux", Topology::OneToMany, "RustIM_Mux", "rustim_muxmp"),
+    driver("lbfo", Topology::ManyToOne, "RustIM_Lbfo", "rustim_lbfomp"),
 ];
 
 const fn driver(
@@ -73,7 +73,7 @@ impl Machine {
             ("ms_tcpip", Class::Protocol, false),
             ("ms_tcpip6", Class::Protocol, false),
             ("ms_pacer", Class::Service, true),
-            (own.protocol, Class::Protocol, false),
+            (&own.protocol.to_lowercase(), Class::Protocol, false),
         ] {
             state.components.push(Component {
                 id: id.to_owned(),
@@ -85,7 +85,7 @@ impl Machine {
             let adapter = adapter(number, Kind::Ethernet);
             for component in &state.components {
                 let enabled =
-                    component.id != own.protocol && (component.id != "ms_tcpip6" || number != 2);
+                    !component.id.eq_ignore_ascii_case(own.protocol) && (component.id != "ms_tcpip6" || number != 2);
                 state.bindings.push(Binding {
                     component: component.id.clone(),
                     adapter: adapter.guid,
@@ -216,7 +216,7 @@ impl NetCfg for Machine {
     fn set_binding(&mut self, component: &str, adapter: Guid, enabled: bool) -> Result<(), String> {
         self.call()?;
         let mut all = self.state.bindings.iter_mut();
-        let found = all.find(|b| b.component == component && b.adapter == adapter);
+        let found = all.find(|b| b.component.eq_ignore_ascii_case(component) && b.adapter == adapter);
         found.ok_or("no such binding")?.enabled = enabled;
         Ok(())
     }
