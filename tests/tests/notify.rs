@@ -76,14 +76,20 @@ fn notify_objects_under_wine() {
         let said = String::from_utf8_lossy(&run.stdout);
         println!("{driver}:\n{said}");
         let counted = said.lines().last().unwrap_or_default();
-        let passed = counted.split(' ').next().and_then(|n| n.parse::<u32>().ok());
+        let passed = counted
+            .split(' ')
+            .next()
+            .and_then(|n| n.parse::<u32>().ok());
         // As many as there are: a program that ends early has not passed.
         let complete = passed.is_some_and(|n| n >= 150) && counted.ends_with(", 0 failed");
         if !run.status.success() || !complete {
             failed.push(driver);
         }
     }
-    let _ = Command::new("wineserver").env("WINEPREFIX", &prefix).arg("-k").status();
+    let _ = Command::new("wineserver")
+        .env("WINEPREFIX", &prefix)
+        .arg("-k")
+        .status();
     assert!(failed.is_empty(), "{failed:?}");
 }
 
@@ -110,11 +116,22 @@ fn notify_objects_as_files() {
             .collect();
         exports.sort();
         let wanted = [
-            "ApplyW", "CompareW", "ConfirmW", "DllCanUnloadNow", "DllGetClassObject", "DllMain",
-            "DllRegisterServer", "DllUnregisterServer", "RestoreW", "StateW",
+            "ApplyW",
+            "CompareW",
+            "ConfirmW",
+            "DllCanUnloadNow",
+            "DllGetClassObject",
+            "DllMain",
+            "DllRegisterServer",
+            "DllUnregisterServer",
+            "RestoreW",
+            "StateW",
         ];
         for name in wanted {
-            assert!(exports.iter().any(|e| e == name), "{driver}: {name} of {exports:?}");
+            assert!(
+                exports.iter().any(|e| e == name),
+                "{driver}: {name} of {exports:?}"
+            );
         }
         let table = file.import_table().unwrap().unwrap();
         let mut descriptors = table.descriptors().unwrap();
@@ -122,17 +139,34 @@ fn notify_objects_as_files() {
             let name = descriptor.name.get(object::LittleEndian);
             let library = String::from_utf8_lossy(table.name(name).unwrap()).to_ascii_lowercase();
             let known = [
-                "advapi32.dll", "cfgmgr32.dll", "combase.dll", "iphlpapi.dll", "kernel32.dll", "ntdll.dll",
-                "ole32.dll", "oleaut32.dll", "rpcrt4.dll",
+                "advapi32.dll",
+                "cfgmgr32.dll",
+                "combase.dll",
+                "iphlpapi.dll",
+                "kernel32.dll",
+                "ntdll.dll",
+                "ole32.dll",
+                "oleaut32.dll",
+                "rpcrt4.dll",
             ];
-            let known = known.contains(&library.as_str()) || library.starts_with("api-ms-win-core-");
+            let known =
+                known.contains(&library.as_str()) || library.starts_with("api-ms-win-core-");
             assert!(known, "{driver} imports {library}");
         }
         // The checksum, and no bond to signatures that only drivers have.
         let headers = file.nt_headers();
-        assert_ne!(headers.optional_header.check_sum.get(object::LittleEndian), 0);
-        let flags = headers.optional_header.dll_characteristics.get(object::LittleEndian);
-        assert_eq!(flags & object::pe::IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY, 0);
+        assert_ne!(
+            headers.optional_header.check_sum.get(object::LittleEndian),
+            0
+        );
+        let flags = headers
+            .optional_header
+            .dll_characteristics
+            .get(object::LittleEndian);
+        assert_eq!(
+            flags & object::pe::IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY,
+            0
+        );
         let _ = headers.is_type_64();
     }
 }

@@ -53,6 +53,9 @@ pub enum Command {
     /// Build a driver's notify object alone and print its path.
     #[command(hide = true)]
     NotifyObject(DriverArgs),
+    /// Build all that tests of the notify objects take and print its folder.
+    #[command(hide = true)]
+    NotifyTests,
     /// Build a driver image (a step of `package`).
     #[command(hide = true)]
     Build(DriverArgs),

@@ -65,6 +65,10 @@ fn run() -> Result<i32> {
             println!("{}", built.image.display());
             Ok(0)
         }
+        Command::NotifyTests => {
+            println!("{}", notify::for_tests(&cx)?.display());
+            Ok(0)
+        }
         Command::NotifyObject(args) => {
             let driver = drivers::find(&cx, &args.driver)?;
             let chain = chain::Chain::ready(&cx, args.arch)?;

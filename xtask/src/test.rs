@@ -17,7 +17,7 @@ use crate::chain::{Arch, clang};
 use crate::context::Context;
 use crate::proc::Cmd;
 use crate::ui::say;
-use crate::{c_drivers, drivers, package, partners, sign};
+use crate::{c_drivers, drivers, notify, package, partners, sign};
 
 /// Cargo's profile for tests: optimised, with assertions (see the workspace's `Cargo.toml`).
 const PROFILE: &str = "checked";
@@ -108,6 +108,7 @@ pub fn test(cx: &Context, fast: bool) -> Result<i32> {
             env.push(("IM_MISDEED_IMAGE", built.image));
         }
     }
+    env.push(("IM_NOTIFY_DIR", notify::for_tests(cx)?));
     env.extend(drivers_in_c(cx));
     env.push(("IM_READERS", partners::readers::place(cx)));
     env.push(("IM_XTASK", std::env::current_exe()?));

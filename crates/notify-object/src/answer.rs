@@ -26,7 +26,9 @@ impl Answer {
 
     /// Nothing was done, for reasons.
     pub fn refused(export: &str, result: &str, reasons: &[Reason]) -> Self {
-        Self::new(export, result).with("reasons", json!(reasons)).with("rolled_back", json!(true))
+        Self::new(export, result)
+            .with("reasons", json!(reasons))
+            .with("rolled_back", json!(true))
     }
 
     /// A call failed before anything was changed.
@@ -38,7 +40,10 @@ impl Answer {
     pub fn broken(export: &str, text: &str, left: &[String]) -> Self {
         let mut reasons = Vec::new();
         reasons.push(Reason::new(Code::Failed, text));
-        reasons.extend(left.iter().map(|l| Reason::new(Code::Failed, format!("not undone: {l}"))));
+        reasons.extend(
+            left.iter()
+                .map(|l| Reason::new(Code::Failed, format!("not undone: {l}"))),
+        );
         Self::refused(export, "failed", &reasons).with("rolled_back", json!(left.is_empty()))
     }
 
@@ -58,9 +63,12 @@ impl Answer {
     pub fn with_miniports(self, journal: &Journal, plan: &netcfg::Plan, state: &State) -> Self {
         let mut list = Vec::new();
         for miniport in &plan.miniports {
-            let Some(guid) = journal.miniports().get(&miniport.name) else { continue };
+            let Some(guid) = journal.miniports().get(&miniport.name) else {
+                continue;
+            };
             let below = state.adapters.iter().filter(|a| {
-                plan.lower(a).is_some_and(|l| l.miniports.contains(&miniport.name))
+                plan.lower(a)
+                    .is_some_and(|l| l.miniports.contains(&miniport.name))
             });
             let below: Vec<_> = below.map(|a| a.guid).collect();
             list.push(json!({ "name": miniport.name, "guid": guid, "adapters": below }));
@@ -77,7 +85,10 @@ impl Answer {
 
     /// Its result, for the log.
     pub fn result(&self) -> String {
-        self.0.get("result").map(ToString::to_string).unwrap_or_default()
+        self.0
+            .get("result")
+            .map(ToString::to_string)
+            .unwrap_or_default()
     }
 }
 

@@ -8,7 +8,9 @@ use core::sync::atomic::Ordering;
 use netcfg::{Journal, Mode, Plan, State, decide, differences};
 use serde_json::{Value, json};
 use windows::Win32::Foundation::{HINSTANCE, HWND};
-use windows::Win32::System::Com::{COINIT_APARTMENTTHREADED, CoCreateGuid, CoInitializeEx, CoUninitialize};
+use windows::Win32::System::Com::{
+    COINIT_APARTMENTTHREADED, CoCreateGuid, CoInitializeEx, CoUninitialize,
+};
 use windows::Win32::System::SystemInformation::GetTickCount64;
 use windows::Win32::System::Threading::Sleep;
 use windows::core::PCWSTR;
@@ -54,13 +56,20 @@ struct Call {
 
 impl Call {
     fn log(&self, text: &str) {
-        files::log(Some(&format!("{}.log", self.output)), &format!("{}: {text}", self.export));
+        files::log(
+            Some(&format!("{}.log", self.output)),
+            &format!("{}: {text}", self.export),
+        );
     }
 
     fn answer(&self, answer: &Answer) {
         match files::replace(&self.output, &answer.text()) {
             Ok(()) => self.log(&answer.result()),
-            Err(error) => self.log(&format!("{} cannot be written: {:#010X}", self.output, error.code().0)),
+            Err(error) => self.log(&format!(
+                "{} cannot be written: {:#010X}",
+                self.output,
+                error.code().0
+            )),
         }
     }
 
@@ -69,7 +78,8 @@ impl Call {
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, Answer> {
-        files::read(path).map_err(|e| self.failed(format!("{path} cannot be read: {:#010X}", e.code().0)))
+        files::read(path)
+            .map_err(|e| self.failed(format!("{path} cannot be read: {:#010X}", e.code().0)))
     }
 
     fn json(&self) -> Result<Value, Answer> {
@@ -108,7 +118,11 @@ fn run(export: &'static str, line: PCWSTR, does: fn(&Call) -> Result<Answer, Ans
         files::log(None, &format!("{export}: two paths are wanted"));
         return;
     };
-    let call = Call { export, input, output };
+    let call = Call {
+        export,
+        input,
+        output,
+    };
     // SAFETY: paired with the end of this function where it succeeds.
     let entered = unsafe { CoInitializeEx(None, COINIT_APARTMENTTHREADED) }.is_ok();
     let answer = does(&call).unwrap_or_else(|answer| answer);
@@ -151,7 +165,11 @@ fn compare(call: &Call) -> Result<Answer, Answer> {
         None => call.present(&mut call.open(false)?)?,
     };
     let found = differences(&before, &after);
-    let result = if found.is_empty() { "same" } else { "different" };
+    let result = if found.is_empty() {
+        "same"
+    } else {
+        "different"
+    };
     Ok(Answer::new(call.export, result).with("differences", json!(found)))
 }
 
@@ -184,7 +202,9 @@ fn apply(call: &Call) -> Result<Answer, Answer> {
     let before = call.present(&mut session)?;
     let ops = decide::plan(&before, &plan, &OWN, Mode::Strict).map_err(refused)?;
     if ops.is_empty() {
-        return Ok(Answer::new(call.export, "unchanged").with("before", json!(before)).with_operations(&ops));
+        return Ok(Answer::new(call.export, "unchanged")
+            .with("before", json!(before))
+            .with_operations(&ops));
     }
     let mut journal = match session.carry_out(&Session::made(&before), &ops) {
         Ok(journal) => journal,
@@ -220,7 +240,12 @@ fn apply(call: &Call) -> Result<Answer, Answer> {
     Ok(if left.is_empty() {
         done
     } else {
-        Answer::broken(call.export, "no confirmation came, and the roll-back failed", &left).with("before", json!(before))
+        Answer::broken(
+            call.export,
+            "no confirmation came, and the roll-back failed",
+            &left,
+        )
+        .with("before", json!(before))
     })
 }
 
@@ -283,12 +308,27 @@ fn confirm(call: &Call) -> Result<Answer, Answer> {
         found.ok_or_else(|| call.failed(format!("`{name}` is wanted")))
     };
     let (token, path) = (text("token")?, text("answer")?);
-    let pending = files::read(path).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
-    let field = |name: &str| pending.as_ref().and_then(|p| p.get(name)).and_then(Value::as_str);
-    if field("result") != Some("pending") || field("token") != Some(token) || field("driver") != Some(own::DRIVER) {
+    let pending = files::read(path)
+        .ok()
+        .and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+    let field = |name: &str| {
+        pending
+            .as_ref()
+            .and_then(|p| p.get(name))
+            .and_then(Value::as_str)
+    };
+    if field("result") != Some("pending")
+        || field("token") != Some(token)
+        || field("driver") != Some(own::DRIVER)
+    {
         return Err(call.failed(format!("nothing waits for that confirmation in {path}")));
     }
     let written = files::replace(&confirmation(path), token.as_bytes());
-    written.map_err(|e| call.failed(format!("{path}.confirmed cannot be written: {:#010X}", e.code().0)))?;
+    written.map_err(|e| {
+        call.failed(format!(
+            "{path}.confirmed cannot be written: {:#010X}",
+            e.code().0
+        ))
+    })?;
     Ok(Answer::new(call.export, "confirmed"))
 }

@@ -7,9 +7,10 @@ use alloc::vec::Vec;
 
 use windows::Win32::Foundation::{CloseHandle, GENERIC_READ, GENERIC_WRITE, HANDLE};
 use windows::Win32::Storage::FileSystem::{
-    CREATE_ALWAYS, CreateFileW, DeleteFileW, FILE_APPEND_DATA, FILE_ATTRIBUTE_NORMAL, FILE_CREATION_DISPOSITION,
-    FILE_SHARE_DELETE, FILE_SHARE_READ, FlushFileBuffers, GetFileSizeEx, MOVEFILE_REPLACE_EXISTING,
-    MOVEFILE_WRITE_THROUGH, MoveFileExW, OPEN_ALWAYS, OPEN_EXISTING, ReadFile, WriteFile,
+    CREATE_ALWAYS, CreateFileW, DeleteFileW, FILE_APPEND_DATA, FILE_ATTRIBUTE_NORMAL,
+    FILE_CREATION_DISPOSITION, FILE_SHARE_DELETE, FILE_SHARE_READ, FlushFileBuffers, GetFileSizeEx,
+    MOVEFILE_REPLACE_EXISTING, MOVEFILE_WRITE_THROUGH, MoveFileExW, OPEN_ALWAYS, OPEN_EXISTING,
+    ReadFile, WriteFile,
 };
 use windows::Win32::System::Diagnostics::Debug::OutputDebugStringW;
 use windows::core::Result;
@@ -33,7 +34,18 @@ fn open(path: &str, access: u32, how: FILE_CREATION_DISPOSITION) -> Result<File>
     let path = Wide::new(path);
     let share = FILE_SHARE_READ | FILE_SHARE_DELETE;
     // SAFETY: a text that ends with NUL.
-    unsafe { CreateFileW(path.as_ptr(), access, share, None, how, FILE_ATTRIBUTE_NORMAL, None) }.map(File)
+    unsafe {
+        CreateFileW(
+            path.as_ptr(),
+            access,
+            share,
+            None,
+            how,
+            FILE_ATTRIBUTE_NORMAL,
+            None,
+        )
+    }
+    .map(File)
 }
 
 /// The content of a file.
@@ -62,7 +74,13 @@ pub fn replace(path: &str, content: &[u8]) -> Result<()> {
     drop(file);
     let (new, path) = (Wide::new(&new), Wide::new(path));
     // SAFETY: texts that end with NUL.
-    unsafe { MoveFileExW(new.as_ptr(), path.as_ptr(), MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH) }
+    unsafe {
+        MoveFileExW(
+            new.as_ptr(),
+            path.as_ptr(),
+            MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH,
+        )
+    }
 }
 
 /// Deletes a file, if it is there.

@@ -9,8 +9,8 @@ use core::fmt;
 
 use netcfg::Guid;
 use windows::Win32::NetworkManagement::NetManagement::{
-    IEnumNetCfgBindingInterface, IEnumNetCfgBindingPath, IEnumNetCfgComponent, INetCfg, INetCfgBindingInterface,
-    INetCfgBindingPath, INetCfgComponent, INetCfgComponentBindings,
+    IEnumNetCfgBindingInterface, IEnumNetCfgBindingPath, IEnumNetCfgComponent, INetCfg,
+    INetCfgBindingInterface, INetCfgBindingPath, INetCfgComponent, INetCfgComponentBindings,
 };
 use windows::core::{GUID, HRESULT, Interface};
 
@@ -37,7 +37,10 @@ impl fmt::Display for Problem {
 impl Problem {
     /// Says `code` of `call`.
     pub fn new(call: impl Into<String>, code: HRESULT) -> Self {
-        Self { call: call.into(), code }
+        Self {
+            call: call.into(),
+            code,
+        }
     }
 }
 
@@ -55,7 +58,11 @@ impl<T> Of<T> for windows::core::Result<T> {
 
 impl Of<HRESULT> for HRESULT {
     fn of(self, call: &str) -> Result<HRESULT, Problem> {
-        if self.is_ok() { Ok(self) } else { Err(Problem::new(call, self)) }
+        if self.is_ok() {
+            Ok(self)
+        } else {
+            Err(Problem::new(call, self))
+        }
     }
 }
 
@@ -75,7 +82,12 @@ macro_rules! collect {
                 // method is called through the table since its success code tells the end.
                 let code = unsafe {
                     let next = Interface::vtable(&list).Next;
-                    next(Interface::as_raw(&list), 1, (&raw mut item).cast::<*mut c_void>(), &raw mut count)
+                    next(
+                        Interface::as_raw(&list),
+                        1,
+                        (&raw mut item).cast::<*mut c_void>(),
+                        &raw mut count,
+                    )
                 };
                 code.of($call).map(drop)?;
                 match item {
@@ -88,10 +100,23 @@ macro_rules! collect {
     };
 }
 
-collect!(all_components, IEnumNetCfgComponent, INetCfgComponent, "IEnumNetCfgComponent::Next");
-collect!(all_paths, IEnumNetCfgBindingPath, INetCfgBindingPath, "IEnumNetCfgBindingPath::Next");
 collect!(
-    all_interfaces, IEnumNetCfgBindingInterface, INetCfgBindingInterface, "IEnumNetCfgBindingInterface::Next"
+    all_components,
+    IEnumNetCfgComponent,
+    INetCfgComponent,
+    "IEnumNetCfgComponent::Next"
+);
+collect!(
+    all_paths,
+    IEnumNetCfgBindingPath,
+    INetCfgBindingPath,
+    "IEnumNetCfgBindingPath::Next"
+);
+collect!(
+    all_interfaces,
+    IEnumNetCfgBindingInterface,
+    INetCfgBindingInterface,
+    "IEnumNetCfgBindingInterface::Next"
 );
 
 /// The components of a class.
@@ -111,14 +136,16 @@ pub fn components(cfg: &INetCfg, class: &GUID) -> Result<Vec<INetCfgComponent>, 
 pub fn id(component: &INetCfgComponent) -> Result<String, Problem> {
     // SAFETY: the pointer is to a place of ours.
     let id = taken(|text| unsafe { component.GetId(Some(text)) });
-    id.of("INetCfgComponent::GetId").map(|id| id.to_ascii_lowercase())
+    id.of("INetCfgComponent::GetId")
+        .map(|id| id.to_ascii_lowercase())
 }
 
 /// A component's instance.
 pub fn instance(component: &INetCfgComponent) -> Result<Guid, Problem> {
     let mut guid = GUID::zeroed();
     // SAFETY: the pointer is to a place of ours.
-    unsafe { component.GetInstanceGuid(Some(&raw mut guid)) }.of("INetCfgComponent::GetInstanceGuid")?;
+    unsafe { component.GetInstanceGuid(Some(&raw mut guid)) }
+        .of("INetCfgComponent::GetInstanceGuid")?;
     Ok(of_guid(guid))
 }
 
@@ -144,17 +171,24 @@ pub struct Direct {
 pub fn direct(path: &INetCfgBindingPath) -> Result<Option<Direct>, Problem> {
     let mut list = None;
     // SAFETY: the pointer is to a place of ours.
-    unsafe { path.EnumBindingInterfaces(Some(&raw mut list)) }.of("INetCfgBindingPath::EnumBindingInterfaces")?;
+    unsafe { path.EnumBindingInterfaces(Some(&raw mut list)) }
+        .of("INetCfgBindingPath::EnumBindingInterfaces")?;
     let interfaces = all_interfaces(list)?;
-    let [one] = &interfaces[..] else { return Ok(None) };
+    let [one] = &interfaces[..] else {
+        return Ok(None);
+    };
     let (mut upper, mut lower) = (None, None);
     // SAFETY: the pointers are to places of ours.
     unsafe {
-        one.GetUpperComponent(Some(&raw mut upper)).of("INetCfgBindingInterface::GetUpperComponent")?;
-        one.GetLowerComponent(Some(&raw mut lower)).of("INetCfgBindingInterface::GetLowerComponent")?;
+        one.GetUpperComponent(Some(&raw mut upper))
+            .of("INetCfgBindingInterface::GetUpperComponent")?;
+        one.GetLowerComponent(Some(&raw mut lower))
+            .of("INetCfgBindingInterface::GetLowerComponent")?;
     }
     let path = path.clone();
-    Ok(upper.zip(lower).map(|(upper, lower)| Direct { path, upper, lower }))
+    Ok(upper
+        .zip(lower)
+        .map(|(upper, lower)| Direct { path, upper, lower }))
 }
 
 /// The direct bindings below `component`.
@@ -165,9 +199,14 @@ pub fn bindings(component: &INetCfgComponent) -> Result<Vec<Direct>, Problem> {
     // SAFETY: the pointer is to a place of ours. Through the table, as for components.
     let code = unsafe {
         let list = (&raw mut list).cast::<*mut c_void>();
-        (Interface::vtable(&bindings).EnumBindingPaths)(Interface::as_raw(&bindings), EBP_BELOW, list)
+        (Interface::vtable(&bindings).EnumBindingPaths)(
+            Interface::as_raw(&bindings),
+            EBP_BELOW,
+            list,
+        )
     };
-    code.of("INetCfgComponentBindings::EnumBindingPaths").map(drop)?;
+    code.of("INetCfgComponentBindings::EnumBindingPaths")
+        .map(drop)?;
     let mut found = Vec::new();
     for path in all_paths(list)? {
         found.extend(direct(&path)?);

@@ -10,20 +10,21 @@ use core::sync::atomic::Ordering;
 use netcfg::{Answer, Journal, Made, Mode, Moved, NetCfg as _, Op, carry_out, decide};
 use windows::Win32::Foundation::E_UNEXPECTED;
 use windows::Win32::NetworkManagement::NetManagement::{
-    INetCfg, INetCfgBindingPath, INetCfgComponent, INetCfgComponentControl, INetCfgComponentControl_Impl,
-    INetCfgComponentNotifyBinding, INetCfgComponentNotifyBinding_Impl, INetCfgComponentNotifyGlobal,
+    INetCfg, INetCfgBindingPath, INetCfgComponent, INetCfgComponentControl,
+    INetCfgComponentControl_Impl, INetCfgComponentNotifyBinding,
+    INetCfgComponentNotifyBinding_Impl, INetCfgComponentNotifyGlobal,
     INetCfgComponentNotifyGlobal_Impl, INetCfgComponentSetup, INetCfgComponentSetup_Impl,
-    INetCfgPnpReconfigCallback, NCN_ADD, NCN_BINDING_PATH, NCN_ENABLE, NCN_NETCLIENT, NCN_NETSERVICE, NCN_NETTRANS,
-    NCN_REMOVE, NCRL_NDIS, NETCFG_S_DISABLE_QUERY,
+    INetCfgPnpReconfigCallback, NCN_ADD, NCN_BINDING_PATH, NCN_ENABLE, NCN_NETCLIENT,
+    NCN_NETSERVICE, NCN_NETTRANS, NCN_REMOVE, NCRL_NDIS, NETCFG_S_DISABLE_QUERY,
 };
 use windows::core::{BOOL, Error, PCWSTR, Ref, Result};
 use windows_core::implement;
 
+use crate::files;
 use crate::interfaces::{self, Direct, Problem};
 use crate::own::{AT_WORK, Alive, OWN, SERVICE};
 use crate::system::System;
 use crate::wide::Wide;
-use crate::files;
 
 const ADD: u32 = NCN_ADD.0 as u32;
 const ENABLE: u32 = NCN_ENABLE.0 as u32;
@@ -52,17 +53,28 @@ pub struct NotifyObject {
 impl NotifyObject {
     /// One that knows nothing yet.
     pub fn new() -> Self {
-        Self { work: RefCell::new(None), _alive: Alive::new() }
+        Self {
+            work: RefCell::new(None),
+            _alive: Alive::new(),
+        }
     }
 
     /// Does `what`, unless the object is at work already or a function of this DLL is: then
     /// the call reports our own doing.
-    fn with(&self, name: &str, what: impl FnOnce(&mut Work) -> core::result::Result<(), Problem>) -> Result<()> {
-        let Ok(mut work) = self.work.try_borrow_mut() else { return Ok(()) };
+    fn with(
+        &self,
+        name: &str,
+        what: impl FnOnce(&mut Work) -> core::result::Result<(), Problem>,
+    ) -> Result<()> {
+        let Ok(mut work) = self.work.try_borrow_mut() else {
+            return Ok(());
+        };
         if AT_WORK.load(Ordering::Acquire) {
             return Ok(());
         }
-        let work = work.as_mut().ok_or_else(|| Error::from_hresult(E_UNEXPECTED))?;
+        let work = work
+            .as_mut()
+            .ok_or_else(|| Error::from_hresult(E_UNEXPECTED))?;
         what(work).map_err(|problem| {
             files::log(None, &format!("{name}: {problem}"));
             Error::from_hresult(problem.code)
@@ -101,21 +113,31 @@ impl Work {
                 for left in &failure.left {
                     files::log(None, &format!("not undone: {left}"));
                 }
-                Err(Problem::new(failure.text, windows::Win32::Foundation::E_FAIL))
+                Err(Problem::new(
+                    failure.text,
+                    windows::Win32::Foundation::E_FAIL,
+                ))
             }
         }
     }
 
     /// What the plan in force says of a path, which is noted if it is another's.
     fn ask(&mut self, path: &INetCfgBindingPath) -> core::result::Result<Answer, Problem> {
-        let Some(Direct { upper, lower, .. }) = interfaces::direct(path)? else { return Ok(Answer::Keep) };
-        let Some(adapter) = self.system.adapter(&lower)? else { return Ok(Answer::Keep) };
+        let Some(Direct { upper, lower, .. }) = interfaces::direct(path)? else {
+            return Ok(Answer::Keep);
+        };
+        let Some(adapter) = self.system.adapter(&lower)? else {
+            return Ok(Answer::Keep);
+        };
         let (component, record) = (interfaces::id(&upper)?, self.system.record()?);
         let filter = crate::system::is_filter(&upper)?;
         let answer = decide::asked(&OWN, record.as_ref(), &component, filter, &adapter);
         let ours = component.eq_ignore_ascii_case(OWN.protocol);
         if let (Answer::Disable, false, Some(mut record)) = (answer, ours, record) {
-            let note = Moved { component, adapter: adapter.guid };
+            let note = Moved {
+                component,
+                adapter: adapter.guid,
+            };
             if !record.moved.contains(&note) {
                 record.moved.push(note);
                 let made = record.miniports.clone();
@@ -130,11 +152,18 @@ impl Work {
         if flags & (ADD | ENABLE | REMOVE) == 0 {
             return Ok(());
         }
-        let Some(Direct { path, lower, .. }) = interfaces::direct(path)? else { return Ok(()) };
-        let Some(adapter) = self.system.adapter(&lower)? else { return Ok(()) };
+        let Some(Direct { path, lower, .. }) = interfaces::direct(path)? else {
+            return Ok(());
+        };
+        let Some(adapter) = self.system.adapter(&lower)? else {
+            return Ok(());
+        };
         let record = self.system.record()?;
         let gone = flags & REMOVE != 0;
-        if !gone && decide::asked(&OWN, record.as_ref(), OWN.protocol, false, &adapter) == Answer::Disable {
+        if !gone
+            && decide::asked(&OWN, record.as_ref(), OWN.protocol, false, &adapter)
+                == Answer::Disable
+        {
             // Enabled all the same: that is taken back.
             return self.disable(&path);
         }
@@ -177,13 +206,26 @@ impl Work {
 }
 
 impl INetCfgComponentControl_Impl for NotifyObject_Impl {
-    fn Initialize(&self, component: Ref<'_, INetCfgComponent>, cfg: Ref<'_, INetCfg>, _: BOOL) -> Result<()> {
+    fn Initialize(
+        &self,
+        component: Ref<'_, INetCfgComponent>,
+        cfg: Ref<'_, INetCfg>,
+        _: BOOL,
+    ) -> Result<()> {
         let cfg = cfg.ok()?.clone();
         if let Some(component) = component.as_ref() {
-            files::log(None, &format!("initialised for {}", interfaces::describe(component)));
+            files::log(
+                None,
+                &format!("initialised for {}", interfaces::describe(component)),
+            );
         }
-        let Ok(mut work) = self.work.try_borrow_mut() else { return Ok(()) };
-        *work = Some(Work { system: System::new(cfg, true), journal: Journal::default() });
+        let Ok(mut work) = self.work.try_borrow_mut() else {
+            return Ok(());
+        };
+        *work = Some(Work {
+            system: System::new(cfg, true),
+            journal: Journal::default(),
+        });
         Ok(())
     }
 
@@ -196,18 +238,29 @@ impl INetCfgComponentControl_Impl for NotifyObject_Impl {
     }
 
     fn ApplyPnpChanges(&self, callback: Ref<'_, INetCfgPnpReconfigCallback>) -> Result<()> {
-        let Some(callback) = callback.as_ref() else { return Ok(()) };
+        let Some(callback) = callback.as_ref() else {
+            return Ok(());
+        };
         self.with("ApplyPnpChanges", |work| {
             let service = Wide::new(SERVICE);
             for adapter in core::mem::take(&mut work.system.changed) {
                 let device = Wide::new(&netcfg::device_name(adapter));
                 // SAFETY: texts that end with NUL; no data.
                 let sent = unsafe {
-                    callback.SendPnpReconfig(NCRL_NDIS, service.as_ptr(), device.as_ptr(), core::ptr::null(), 0)
+                    callback.SendPnpReconfig(
+                        NCRL_NDIS,
+                        service.as_ptr(),
+                        device.as_ptr(),
+                        core::ptr::null(),
+                        0,
+                    )
                 };
                 // A driver that is not loaded yet reads its keys when it is.
                 if let Err(error) = sent {
-                    files::log(None, &format!("SendPnpReconfig for {adapter}: {:#010X}", error.code().0));
+                    files::log(
+                        None,
+                        &format!("SendPnpReconfig for {adapter}: {:#010X}", error.code().0),
+                    );
                 }
             }
             Ok(())
@@ -251,7 +304,9 @@ impl INetCfgComponentNotifyBinding_Impl for NotifyObject_Impl {
     }
 
     fn NotifyBindingPath(&self, flags: u32, path: Ref<'_, INetCfgBindingPath>) -> Result<()> {
-        let Some(path) = path.as_ref() else { return Ok(()) };
+        let Some(path) = path.as_ref() else {
+            return Ok(());
+        };
         self.with("NotifyBindingPath", |work| work.told(flags, path))
     }
 }

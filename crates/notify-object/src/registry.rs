@@ -9,8 +9,9 @@ use windows::Win32::Foundation::{
     ERROR_FILE_NOT_FOUND, ERROR_MORE_DATA, ERROR_NO_MORE_ITEMS, ERROR_SUCCESS, WIN32_ERROR,
 };
 use windows::Win32::System::Registry::{
-    HKEY, KEY_READ, KEY_WRITE, REG_DWORD, REG_MULTI_SZ, REG_OPTION_NON_VOLATILE, REG_SZ, REG_VALUE_TYPE, RegCloseKey,
-    RegCreateKeyExW, RegDeleteKeyW, RegDeleteValueW, RegEnumValueW, RegOpenKeyExW, RegQueryValueExW, RegSetValueExW,
+    HKEY, KEY_READ, KEY_WRITE, REG_DWORD, REG_MULTI_SZ, REG_OPTION_NON_VOLATILE, REG_SZ,
+    REG_VALUE_TYPE, RegCloseKey, RegCreateKeyExW, RegDeleteKeyW, RegDeleteValueW, RegEnumValueW,
+    RegOpenKeyExW, RegQueryValueExW, RegSetValueExW,
 };
 use windows::core::{PWSTR, Result};
 
@@ -50,7 +51,15 @@ impl Key {
         let mut key = HKEY::default();
         let path = Wide::new(path);
         // SAFETY: the text ends with NUL; the handle goes to a place of its own.
-        let error = unsafe { RegOpenKeyExW(parent, path.as_ptr(), None, KEY_READ | KEY_WRITE, &raw mut key) };
+        let error = unsafe {
+            RegOpenKeyExW(
+                parent,
+                path.as_ptr(),
+                None,
+                KEY_READ | KEY_WRITE,
+                &raw mut key,
+            )
+        };
         match error {
             ERROR_FILE_NOT_FOUND => Ok(None),
             error => check(error).map(|()| Some(Self(key))),
@@ -69,7 +78,15 @@ impl Key {
         // SAFETY: the text ends with NUL; the handle goes to a place of its own.
         check(unsafe {
             RegCreateKeyExW(
-                parent, path.as_ptr(), None, None, REG_OPTION_NON_VOLATILE, KEY_READ | KEY_WRITE, None, &raw mut key, None,
+                parent,
+                path.as_ptr(),
+                None,
+                None,
+                REG_OPTION_NON_VOLATILE,
+                KEY_READ | KEY_WRITE,
+                None,
+                &raw mut key,
+                None,
             )
         })?;
         Ok(Self(key))
@@ -104,7 +121,14 @@ impl Key {
             let data = (!units.is_empty()).then(|| units.as_mut_ptr().cast::<u8>());
             // SAFETY: the buffer has `size` bytes, or there is none and `size` is told.
             let error = unsafe {
-                RegQueryValueExW(self.0, name.as_ptr(), None, Some(&raw mut kind), data, Some(&raw mut size))
+                RegQueryValueExW(
+                    self.0,
+                    name.as_ptr(),
+                    None,
+                    Some(&raw mut kind),
+                    data,
+                    Some(&raw mut size),
+                )
             };
             match error {
                 ERROR_FILE_NOT_FOUND => return Ok(None),
@@ -122,7 +146,9 @@ impl Key {
                         _ => None,
                     });
                 }
-                ERROR_SUCCESS | ERROR_MORE_DATA if size <= MAX_VALUE => units = vec![0; size as usize / 2 + 2],
+                ERROR_SUCCESS | ERROR_MORE_DATA if size <= MAX_VALUE => {
+                    units = vec![0; size as usize / 2 + 2]
+                }
                 ERROR_SUCCESS => return Ok(None),
                 error => check(error)?,
             }
@@ -140,7 +166,16 @@ impl Key {
             // SAFETY: the buffer has `length` units; its end is told there.
             let error = unsafe {
                 let name = PWSTR(name.as_mut_ptr());
-                RegEnumValueW(self.0, index, Some(name), &raw mut length, None, None, None, None)
+                RegEnumValueW(
+                    self.0,
+                    index,
+                    Some(name),
+                    &raw mut length,
+                    None,
+                    None,
+                    None,
+                    None,
+                )
             };
             if error == ERROR_NO_MORE_ITEMS {
                 break;

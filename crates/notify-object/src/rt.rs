@@ -5,7 +5,9 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ffi::c_void;
 
 use windows::Win32::System::Diagnostics::Debug::OutputDebugStringA;
-use windows::Win32::System::Memory::{GetProcessHeap, HEAP_FLAGS, HeapAlloc, HeapFree, HeapReAlloc};
+use windows::Win32::System::Memory::{
+    GetProcessHeap, HEAP_FLAGS, HeapAlloc, HeapFree, HeapReAlloc,
+};
 use windows::Win32::System::Threading::{GetCurrentProcess, TerminateProcess};
 use windows::core::PCSTR;
 
@@ -44,7 +46,9 @@ unsafe impl GlobalAlloc for Heap {
         // SAFETY: the caller hands back a block of `alloc`; the alignment stays 16.
         unsafe {
             match GetProcessHeap() {
-                Ok(heap) => HeapReAlloc(heap, HEAP_FLAGS(0), Some(block.cast::<c_void>()), size).cast(),
+                Ok(heap) => {
+                    HeapReAlloc(heap, HEAP_FLAGS(0), Some(block.cast::<c_void>()), size).cast()
+                }
                 Err(_) => core::ptr::null_mut(),
             }
         }

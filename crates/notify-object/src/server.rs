@@ -6,7 +6,8 @@ use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use windows::Win32::Foundation::{
-    CLASS_E_CLASSNOTAVAILABLE, CLASS_E_NOAGGREGATION, E_FAIL, E_INVALIDARG, E_POINTER, HINSTANCE, HMODULE, S_FALSE, S_OK,
+    CLASS_E_CLASSNOTAVAILABLE, CLASS_E_NOAGGREGATION, E_FAIL, E_INVALIDARG, E_POINTER, HINSTANCE,
+    HMODULE, S_FALSE, S_OK,
 };
 use windows::Win32::System::Com::{IClassFactory, IClassFactory_Impl};
 use windows::Win32::System::LibraryLoader::{DisableThreadLibraryCalls, GetModuleFileNameW};
@@ -42,7 +43,12 @@ struct Factory {
 }
 
 impl IClassFactory_Impl for Factory_Impl {
-    fn CreateInstance(&self, outer: Ref<'_, IUnknown>, iid: *const GUID, object: *mut *mut c_void) -> Result<()> {
+    fn CreateInstance(
+        &self,
+        outer: Ref<'_, IUnknown>,
+        iid: *const GUID,
+        object: *mut *mut c_void,
+    ) -> Result<()> {
         if object.is_null() || iid.is_null() {
             return Err(Error::from_hresult(E_POINTER));
         }
@@ -68,7 +74,11 @@ impl IClassFactory_Impl for Factory_Impl {
 /// # Safety
 /// COM's: `class` and `iid` are readable, `object` is a place for a pointer.
 #[unsafe(no_mangle)]
-unsafe extern "system" fn DllGetClassObject(class: *const GUID, iid: *const GUID, object: *mut *mut c_void) -> HRESULT {
+unsafe extern "system" fn DllGetClassObject(
+    class: *const GUID,
+    iid: *const GUID,
+    object: *mut *mut c_void,
+) -> HRESULT {
     if class.is_null() || iid.is_null() || object.is_null() {
         return E_INVALIDARG;
     }
@@ -78,7 +88,10 @@ unsafe extern "system" fn DllGetClassObject(class: *const GUID, iid: *const GUID
         if *class != own::CLASS {
             return CLASS_E_CLASSNOTAVAILABLE;
         }
-        let factory: IUnknown = Factory { _alive: Alive::new() }.into();
+        let factory: IUnknown = Factory {
+            _alive: Alive::new(),
+        }
+        .into();
         factory.query(iid, object)
     }
 }
@@ -86,7 +99,11 @@ unsafe extern "system" fn DllGetClassObject(class: *const GUID, iid: *const GUID
 /// Whether no object and no lock keeps the DLL.
 #[unsafe(no_mangle)]
 extern "system" fn DllCanUnloadNow() -> HRESULT {
-    if ALIVE.load(Ordering::Acquire) == 0 { S_OK } else { S_FALSE }
+    if ALIVE.load(Ordering::Acquire) == 0 {
+        S_OK
+    } else {
+        S_FALSE
+    }
 }
 
 fn class_path() -> alloc::string::String {
@@ -123,7 +140,10 @@ fn register() -> Result<()> {
 }
 
 fn unregister() {
-    Key::delete(HKEY_LOCAL_MACHINE, &format!("{}\\InprocServer32", class_path()));
+    Key::delete(
+        HKEY_LOCAL_MACHINE,
+        &format!("{}\\InprocServer32", class_path()),
+    );
     Key::delete(HKEY_LOCAL_MACHINE, &class_path());
 }
 

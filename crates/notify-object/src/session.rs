@@ -29,7 +29,8 @@ impl Session {
     /// Opens it to be read, or with the lock to be changed.
     pub fn open(write: bool) -> Result<Self, Problem> {
         // SAFETY: the apartment is entered; no outer object.
-        let cfg: INetCfg = unsafe { CoCreateInstance(&NET_CFG, None, CLSCTX_INPROC_SERVER) }.of("CoCreateInstance")?;
+        let cfg: INetCfg = unsafe { CoCreateInstance(&NET_CFG, None, CLSCTX_INPROC_SERVER) }
+            .of("CoCreateInstance")?;
         // The lock comes before the initialisation.
         let lock = if write { Some(acquire(&cfg)?) } else { None };
         // SAFETY: the argument is reserved.
@@ -50,7 +51,10 @@ impl Session {
                 Err(problem) => {
                     let mut left = journal.undo(&mut self.system);
                     self.settle(&mut left);
-                    Err(netcfg::Failure { text: format!("{problem}"), left })
+                    Err(netcfg::Failure {
+                        text: format!("{problem}"),
+                        left,
+                    })
                 }
             },
             Err(mut failure) => {

@@ -7,7 +7,8 @@ use core::ffi::c_void;
 use core::ptr;
 
 use netcfg::{
-    Adapter, Binding, Class, Component, Guid, Key as NetKey, Kind, Location, Mac, NetCfg, Record, State, Value,
+    Adapter, Binding, Class, Component, Guid, Key as NetKey, Kind, Location, Mac, NetCfg, Record,
+    State, Value,
 };
 use windows::Win32::Devices::DeviceAndDriverInstallation::{
     CM_Get_DevNode_Registry_PropertyW, CM_LOCATE_DEVNODE_NORMAL, CM_Locate_DevNodeW, CR_SUCCESS,
@@ -15,8 +16,8 @@ use windows::Win32::Devices::DeviceAndDriverInstallation::{
 use windows::Win32::Foundation::E_FAIL;
 use windows::Win32::NetworkManagement::IpHelper::{FreeMibTable, GetIfTable2, MIB_IF_TABLE2};
 use windows::Win32::NetworkManagement::NetManagement::{
-    INetCfg, INetCfgClassSetup, INetCfgComponent, NCF_FILTER, NCF_LW_FILTER, NCF_PHYSICAL, NCF_VIRTUAL,
-    NETCFG_S_REBOOT, OBO_TOKEN, OBO_USER,
+    INetCfg, INetCfgClassSetup, INetCfgComponent, NCF_FILTER, NCF_LW_FILTER, NCF_PHYSICAL,
+    NCF_VIRTUAL, NETCFG_S_REBOOT, OBO_TOKEN, OBO_USER,
 };
 use windows::Win32::System::Registry::HKEY;
 use windows::core::{GUID, HRESULT, Interface};
@@ -59,7 +60,13 @@ impl System {
     /// Over `cfg`, whose lock someone holds. Values are written at once, or, for an object
     /// that is called by the network configuration, when that says so.
     pub fn new(cfg: INetCfg, defer: bool) -> Self {
-        Self { cfg, deferred: defer.then(Vec::new), restart: false, changed: Vec::new(), macs: None }
+        Self {
+            cfg,
+            deferred: defer.then(Vec::new),
+            restart: false,
+            changed: Vec::new(),
+            macs: None,
+        }
     }
 
     /// Reads everything.
@@ -89,10 +96,18 @@ impl System {
                     if interfaces::class(&direct.lower)? == NET {
                         let adapter = interfaces::instance(&direct.lower)?;
                         let enabled = interfaces::is_enabled(&direct.path)?;
-                        state.bindings.push(Binding { component: id.clone(), adapter, enabled });
+                        state.bindings.push(Binding {
+                            component: id.clone(),
+                            adapter,
+                            enabled,
+                        });
                     }
                 }
-                state.components.push(Component { id, class: kind, filter });
+                state.components.push(Component {
+                    id,
+                    class: kind,
+                    filter,
+                });
             }
         }
         state.record = self.record()?;
@@ -114,12 +129,18 @@ impl System {
     /// Tells the adapter at the lower end of a path.
     pub fn adapter(&mut self, component: &INetCfgComponent) -> Result<Option<Adapter>, Problem> {
         let macs = &*self.macs.get_or_insert_with(macs);
-        if interfaces::class(component)? == NET { adapter(component, macs).map(Some) } else { Ok(None) }
+        if interfaces::class(component)? == NET {
+            adapter(component, macs).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// Writes what waits; undoes it if one value fails.
     pub fn flush(&mut self) -> Result<(), Problem> {
-        let Some(writes) = self.deferred.take() else { return Ok(()) };
+        let Some(writes) = self.deferred.take() else {
+            return Ok(());
+        };
         let mut undo = Vec::new();
         let mut result = Ok(());
         for write in &writes {
@@ -175,7 +196,11 @@ impl System {
         // a component that is not there may be a success.
         let code = unsafe {
             let component = (&raw mut component).cast::<*mut c_void>();
-            (Interface::vtable(&self.cfg).FindComponent)(Interface::as_raw(&self.cfg), id.as_ptr(), component)
+            (Interface::vtable(&self.cfg).FindComponent)(
+                Interface::as_raw(&self.cfg),
+                id.as_ptr(),
+                component,
+            )
         };
         code.of("INetCfg::FindComponent").map(drop)?;
         Ok(component)
@@ -204,9 +229,13 @@ impl System {
     /// The paths of `component` directly to `adapter`.
     fn paths(&self, component: &str, adapter: Guid) -> Result<Vec<interfaces::Direct>, Problem> {
         let mut found = Vec::new();
-        let Some(upper) = self.component(component)? else { return Ok(found) };
+        let Some(upper) = self.component(component)? else {
+            return Ok(found);
+        };
         for direct in interfaces::bindings(&upper)? {
-            if interfaces::class(&direct.lower)? == NET && interfaces::instance(&direct.lower)? == adapter {
+            if interfaces::class(&direct.lower)? == NET
+                && interfaces::instance(&direct.lower)? == adapter
+            {
                 found.push(direct);
             }
         }
@@ -239,7 +268,12 @@ impl System {
         key.map_or(Ok(None), |k| k.value(name).of("RegQueryValueEx"))
     }
 
-    fn write(&mut self, key: Option<NetKey>, name: &str, value: Option<&Value>) -> Result<(), Problem> {
+    fn write(
+        &mut self,
+        key: Option<NetKey>,
+        name: &str,
+        value: Option<&Value>,
+    ) -> Result<(), Problem> {
         let set = |key: &Key| match value {
             Some(value) => key.set(name, value).of("RegSetValueEx"),
             None => key.unset(name).of("RegDeleteValue"),
@@ -248,8 +282,12 @@ impl System {
             Some(NetKey::Miniport(guid)) => set(&open(&self.find(guid)?)?),
             // At the end of a removal the key may be gone with its values.
             _ if value.is_none() => {
-                let Some(parameters) = self.parameters()? else { return Ok(()) };
-                let Some(NetKey::Below(guid)) = key else { return set(&parameters) };
+                let Some(parameters) = self.parameters()? else {
+                    return Ok(());
+                };
+                let Some(NetKey::Below(guid)) = key else {
+                    return set(&parameters);
+                };
                 let path = below_path(guid);
                 if let Some(key) = parameters.open(&path).of("RegOpenKeyEx")? {
                     set(&key)?;
@@ -260,7 +298,10 @@ impl System {
                 Ok(())
             }
             Some(NetKey::Below(guid)) => {
-                set(&self.own_parameters()?.create(&below_path(guid)).of("RegCreateKeyEx")?)?;
+                set(&self
+                    .own_parameters()?
+                    .create(&below_path(guid))
+                    .of("RegCreateKeyEx")?)?;
                 self.changed.push(guid);
                 Ok(())
             }
@@ -269,14 +310,28 @@ impl System {
     }
 
     fn get(&self, key: Option<NetKey>, name: &str) -> Result<Option<Value>, Problem> {
-        let waiting = self.deferred.iter().flatten().rev().find(|w| w.key == key && w.name == name);
+        let waiting = self
+            .deferred
+            .iter()
+            .flatten()
+            .rev()
+            .find(|w| w.key == key && w.name == name);
         waiting.map_or_else(|| self.read(key, name), |w| Ok(w.value.clone()))
     }
 
-    fn put(&mut self, key: Option<NetKey>, name: &str, value: Option<&Value>) -> Result<(), Problem> {
+    fn put(
+        &mut self,
+        key: Option<NetKey>,
+        name: &str,
+        value: Option<&Value>,
+    ) -> Result<(), Problem> {
         match &mut self.deferred {
             Some(writes) => {
-                writes.push(Write { key, name: name.into(), value: value.cloned() });
+                writes.push(Write {
+                    key,
+                    name: name.into(),
+                    value: value.cloned(),
+                });
                 Ok(())
             }
             None => self.write(key, name, value),
@@ -289,7 +344,13 @@ impl NetCfg for System {
 
     fn create_miniport(&mut self) -> Result<Guid, Problem> {
         let setup = self.setup()?;
-        let (id, token) = (Wide::new(own::MINIPORT), OBO_TOKEN { Type: OBO_USER, ..OBO_TOKEN::default() });
+        let (id, token) = (
+            Wide::new(own::MINIPORT),
+            OBO_TOKEN {
+                Type: OBO_USER,
+                ..OBO_TOKEN::default()
+            },
+        );
         let mut made = None;
         // SAFETY: texts end with NUL, the token says "on behalf of the user" and has no
         // pointers, and there is a place for the component.
@@ -332,7 +393,12 @@ impl NetCfg for System {
         Ok(known)
     }
 
-    fn set_binding(&mut self, component: &str, adapter: Guid, enabled: bool) -> Result<(), Problem> {
+    fn set_binding(
+        &mut self,
+        component: &str,
+        adapter: Guid,
+        enabled: bool,
+    ) -> Result<(), Problem> {
         let paths = self.paths(component, adapter)?;
         if paths.is_empty() {
             let text = format!("{component} has no binding to {adapter}");
@@ -354,21 +420,32 @@ impl NetCfg for System {
     }
 
     fn record(&mut self) -> Result<Option<Record>, Problem> {
-        let Some(Value::Text(text)) = self.get(None, RECORD)? else { return Ok(None) };
+        let Some(Value::Text(text)) = self.get(None, RECORD)? else {
+            return Ok(None);
+        };
         let unread = |e| Problem::new(format!("the value {RECORD}: {e}"), E_FAIL);
         serde_json::from_str(&text).map(Some).map_err(unread)
     }
 
     fn set_record(&mut self, record: Option<&Record>) -> Result<(), Problem> {
         let unwritten = |e| Problem::new(format!("the value {RECORD}: {e}"), E_FAIL);
-        let text = record.map(serde_json::to_string).transpose().map_err(unwritten)?;
+        let text = record
+            .map(serde_json::to_string)
+            .transpose()
+            .map_err(unwritten)?;
         self.put(None, RECORD, text.map(Value::Text).as_ref())
     }
 }
 
 impl System {
     fn deinstall(&mut self, component: &INetCfgComponent) -> Result<(), Problem> {
-        let (setup, token) = (self.setup()?, OBO_TOKEN { Type: OBO_USER, ..OBO_TOKEN::default() });
+        let (setup, token) = (
+            self.setup()?,
+            OBO_TOKEN {
+                Type: OBO_USER,
+                ..OBO_TOKEN::default()
+            },
+        );
         // SAFETY: a component of this configuration, a token as for the installation; what
         // still refers to the component is not asked for.
         let code = unsafe {
@@ -386,7 +463,8 @@ impl System {
 /// Whether a component filters: bindings of filters stay where they are.
 pub fn is_filter(component: &INetCfgComponent) -> Result<bool, Problem> {
     // SAFETY: a method without arguments.
-    let flags = unsafe { component.GetCharacteristics() }.of("INetCfgComponent::GetCharacteristics")?;
+    let flags =
+        unsafe { component.GetCharacteristics() }.of("INetCfgComponent::GetCharacteristics")?;
     Ok(flags & (NCF_FILTER.0 | NCF_LW_FILTER.0) as u32 != 0)
 }
 
@@ -411,7 +489,9 @@ fn adapter(component: &INetCfgComponent, macs: &[(Guid, Mac)]) -> Result<Adapter
     let (guid, id) = (interfaces::instance(component)?, interfaces::id(component)?);
     // SAFETY: methods without arguments. A device that is not there has no status.
     let (flags, problem) = unsafe {
-        let flags = component.GetCharacteristics().of("INetCfgComponent::GetCharacteristics")?;
+        let flags = component
+            .GetCharacteristics()
+            .of("INetCfgComponent::GetCharacteristics")?;
         (flags, component.GetDeviceStatus().unwrap_or(0))
     };
     let key = open(component).ok();
@@ -422,7 +502,11 @@ fn adapter(component: &INetCfgComponent, macs: &[(Guid, Mac)]) -> Result<Adapter
             Value::List(_) => None,
         }
     };
-    let (medium, physical, kind) = (number("*MediaType"), number("*PhysicalMediaType"), number("*IfType"));
+    let (medium, physical, kind) = (
+        number("*MediaType"),
+        number("*PhysicalMediaType"),
+        number("*IfType"),
+    );
     let virtual_only = flags & NCF_VIRTUAL.0 as u32 != 0 && flags & NCF_PHYSICAL.0 as u32 == 0;
     let kind = if id.starts_with("vms_") || id.starts_with("vmbus\\") {
         Kind::HyperV
@@ -431,7 +515,10 @@ fn adapter(component: &INetCfgComponent, macs: &[(Guid, Mac)]) -> Result<Adapter
         Kind::Wifi
     } else if virtual_only {
         Kind::Virtual
-    } else if medium.unwrap_or(0) == 0 && matches!(physical.unwrap_or(0), 0 | 14) && kind.unwrap_or(6) == 6 {
+    } else if medium.unwrap_or(0) == 0
+        && matches!(physical.unwrap_or(0), 0 | 14)
+        && kind.unwrap_or(6) == 6
+    {
         // NdisMedium802_3, NdisPhysicalMediumUnspecified or …802_3, IF_TYPE_ETHERNET_CSMACD:
         // what drivers that say nothing are.
         Kind::Ethernet
@@ -483,7 +570,8 @@ fn location(device: &str) -> Option<Location> {
     }
     let (name, mut node) = (Wide::new(device), 0);
     // SAFETY: a text that ends with NUL and a place of ours.
-    let found = unsafe { CM_Locate_DevNodeW(&raw mut node, name.as_ptr(), CM_LOCATE_DEVNODE_NORMAL) };
+    let found =
+        unsafe { CM_Locate_DevNodeW(&raw mut node, name.as_ptr(), CM_LOCATE_DEVNODE_NORMAL) };
     (found == CR_SUCCESS).then_some(())?;
     let property = |which| {
         let (mut number, mut size) = (0_u32, 4);
@@ -495,5 +583,9 @@ fn location(device: &str) -> Option<Location> {
         (got == CR_SUCCESS && size == 4).then_some(number)
     };
     let (bus, address) = (property(BUS_NUMBER)?, property(ADDRESS)?);
-    Some(Location { bus, device: (address >> 16) as u16, function: address as u16 })
+    Some(Location {
+        bus,
+        device: (address >> 16) as u16,
+        function: address as u16,
+    })
 }

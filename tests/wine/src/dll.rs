@@ -8,12 +8,12 @@ use core::ptr;
 
 use netcfg::{Guid, Value};
 use windows::Win32::Foundation::{
-    CLASS_E_CLASSNOTAVAILABLE, CLASS_E_NOAGGREGATION, E_NOINTERFACE, FreeLibrary, HINSTANCE, HMODULE, HWND,
-    S_OK,
+    CLASS_E_CLASSNOTAVAILABLE, CLASS_E_NOAGGREGATION, E_NOINTERFACE, FreeLibrary, HINSTANCE,
+    HMODULE, HWND, S_OK,
 };
 use windows::Win32::NetworkManagement::NetManagement::{
-    INetCfgComponentControl, INetCfgComponentNotifyBinding, INetCfgComponentNotifyGlobal, INetCfgComponentPropertyUi,
-    INetCfgComponentSetup,
+    INetCfgComponentControl, INetCfgComponentNotifyBinding, INetCfgComponentNotifyGlobal,
+    INetCfgComponentPropertyUi, INetCfgComponentSetup,
 };
 use windows::Win32::System::Com::{CLSCTX_INPROC_SERVER, CoCreateInstance, IClassFactory};
 use windows::Win32::System::LibraryLoader::{GetProcAddress, LoadLibraryW};
@@ -24,7 +24,8 @@ use crate::registry::Key;
 use crate::run::{Args, Tally};
 use crate::wide::Wide;
 
-type GetClassObject = unsafe extern "system" fn(*const GUID, *const GUID, *mut *mut c_void) -> HRESULT;
+type GetClassObject =
+    unsafe extern "system" fn(*const GUID, *const GUID, *mut *mut c_void) -> HRESULT;
 type Plain = unsafe extern "system" fn() -> HRESULT;
 /// A function for rundll32.
 pub type Export = unsafe extern "system" fn(HWND, HINSTANCE, PCWSTR, i32);
@@ -84,15 +85,23 @@ impl Dll {
         let mut object = ptr::null_mut();
         // SAFETY: the DLL is loaded; places of ours; what comes is of the interface asked for.
         unsafe {
-            (self.get_class_object)(class, &IClassFactory::IID, &raw mut object).ok().map_err(|e| e.code())?;
+            (self.get_class_object)(class, &IClassFactory::IID, &raw mut object)
+                .ok()
+                .map_err(|e| e.code())?;
             Ok(IClassFactory::from_raw(object))
         }
     }
 
     pub fn registration(&self, tally: &Tally) {
         tally.check(self.is_free(), "nothing holds a DLL that was just loaded");
-        tally.check(self.create().is_err(), "the class is not registered at first");
-        let path = format!("SOFTWARE\\Classes\\CLSID\\{}\\InprocServer32", Guid(self.class.to_u128()));
+        tally.check(
+            self.create().is_err(),
+            "the class is not registered at first",
+        );
+        let path = format!(
+            "SOFTWARE\\Classes\\CLSID\\{}\\InprocServer32",
+            Guid(self.class.to_u128())
+        );
         let key = || Key::open_at(HKEY_LOCAL_MACHINE, &path).ok().flatten();
         // SAFETY: the DLL is loaded.
         let registered = unsafe { (self.register)() };
@@ -102,8 +111,15 @@ impl Dll {
             Some(Value::Text(text)) => text,
             _ => String::new(),
         };
-        tally.check(server.eq_ignore_ascii_case(&self.path), "the registered path is that of the DLL");
-        tally.equal(&value("ThreadingModel"), &Some(Value::Text("Both".into())), "threading model");
+        tally.check(
+            server.eq_ignore_ascii_case(&self.path),
+            "the registered path is that of the DLL",
+        );
+        tally.equal(
+            &value("ThreadingModel"),
+            &Some(Value::Text("Both".into())),
+            "threading model",
+        );
 
         let Ok(object) = self.create() else {
             tally.check(false, "CoCreateInstance");
@@ -114,21 +130,37 @@ impl Dll {
         tally.equal(&count(object), &0, "the last reference to the object");
         tally.check(self.is_free(), "the object is gone");
 
-        tally.equal(&self.factory(&GUID::from_u128(1)).err(), &Some(CLASS_E_CLASSNOTAVAILABLE), "another class");
+        tally.equal(
+            &self.factory(&GUID::from_u128(1)).err(),
+            &Some(CLASS_E_CLASSNOTAVAILABLE),
+            "another class",
+        );
         let Ok(factory) = self.factory(&self.class) else {
             tally.check(false, "DllGetClassObject");
             return;
         };
         // SAFETY: methods of the class factory; an outer object that lives on.
         unsafe {
-            tally.check(factory.LockServer(true).is_ok() && !self.is_free(), "a lock holds the DLL");
+            tally.check(
+                factory.LockServer(true).is_ok() && !self.is_free(),
+                "a lock holds the DLL",
+            );
             tally.check(factory.LockServer(false).is_ok(), "the lock goes");
             let outer: IUnknown = factory.clone().into();
             let aggregated: windows::core::Result<IUnknown> = factory.CreateInstance(Some(&outer));
-            tally.equal(&aggregated.err().map(|e| e.code()), &Some(CLASS_E_NOAGGREGATION), "aggregation");
+            tally.equal(
+                &aggregated.err().map(|e| e.code()),
+                &Some(CLASS_E_NOAGGREGATION),
+                "aggregation",
+            );
             drop(outer);
-            let strange: windows::core::Result<INetCfgComponentPropertyUi> = factory.CreateInstance(None);
-            tally.equal(&strange.err().map(|e| e.code()), &Some(E_NOINTERFACE), "an interface that there is not");
+            let strange: windows::core::Result<INetCfgComponentPropertyUi> =
+                factory.CreateInstance(None);
+            tally.equal(
+                &strange.err().map(|e| e.code()),
+                &Some(E_NOINTERFACE),
+                "an interface that there is not",
+            );
             let made: windows::core::Result<INetCfgComponentControl> = factory.CreateInstance(None);
             tally.check(made.is_ok(), "the factory makes objects");
         }
@@ -148,14 +180,22 @@ impl Dll {
             let mut first = ptr::null_mut();
             // SAFETY: places of ours; each pointer that comes is released once.
             unsafe {
-                tally.equal(&object.query(&raw const from, &raw mut first), &S_OK, "QueryInterface");
+                tally.equal(
+                    &object.query(&raw const from, &raw mut first),
+                    &S_OK,
+                    "QueryInterface",
+                );
                 if first.is_null() {
                     continue;
                 }
                 let first = IUnknown::from_raw(first);
                 for to in ids.iter().chain([&IUnknown::IID]) {
                     let mut second = ptr::null_mut();
-                    tally.equal(&first.query(to, &raw mut second), &S_OK, "QueryInterface from an interface");
+                    tally.equal(
+                        &first.query(to, &raw mut second),
+                        &S_OK,
+                        "QueryInterface from an interface",
+                    );
                     if !second.is_null() {
                         if *to == IUnknown::IID {
                             tally.equal(&second, &object.as_raw(), "one identity");
@@ -166,7 +206,11 @@ impl Dll {
             }
         }
         let strange: windows::core::Result<INetCfgComponentPropertyUi> = object.cast();
-        tally.equal(&strange.err().map(|e| e.code()), &Some(E_NOINTERFACE), "no property page");
+        tally.equal(
+            &strange.err().map(|e| e.code()),
+            &Some(E_NOINTERFACE),
+            "no property page",
+        );
     }
 
     pub fn end(self, tally: &Tally) {
@@ -175,9 +219,15 @@ impl Dll {
         let result = unsafe { (self.unregister)() };
         tally.equal(&result, &S_OK, "DllUnregisterServer");
         let path = format!("SOFTWARE\\Classes\\CLSID\\{}", Guid(self.class.to_u128()));
-        let left = Key::open_at(HKEY_LOCAL_MACHINE, &path).ok().flatten().is_some();
+        let left = Key::open_at(HKEY_LOCAL_MACHINE, &path)
+            .ok()
+            .flatten()
+            .is_some();
         tally.check(!left, "no key is left of the registration");
-        tally.check(self.create().is_err(), "the class is not registered in the end");
+        tally.check(
+            self.create().is_err(),
+            "the class is not registered in the end",
+        );
         // SAFETY: loaded once; nothing of it is used after this.
         tally.check(unsafe { FreeLibrary(self.module) }.is_ok(), "FreeLibrary");
     }
@@ -193,4 +243,3 @@ pub fn count<T: Interface>(object: T) -> u32 {
         (Interface::vtable(&*unknown).Release)(raw)
     }
 }
-

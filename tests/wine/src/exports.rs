@@ -10,13 +10,15 @@ use core::sync::atomic::Ordering;
 use serde_json::{Value, json};
 use windows::Win32::Foundation::{CloseHandle, HINSTANCE, HWND};
 use windows::Win32::Storage::FileSystem::{
-    CREATE_ALWAYS, CreateFileW, FILE_ATTRIBUTE_NORMAL, FILE_GENERIC_READ, FILE_GENERIC_WRITE, FILE_SHARE_DELETE,
-    FILE_SHARE_READ, OPEN_EXISTING, ReadFile, WriteFile,
+    CREATE_ALWAYS, CreateFileW, FILE_ATTRIBUTE_NORMAL, FILE_GENERIC_READ, FILE_GENERIC_WRITE,
+    FILE_SHARE_DELETE, FILE_SHARE_READ, OPEN_EXISTING, ReadFile, WriteFile,
 };
 use windows::Win32::System::Com::{
     CLSCTX_INPROC_SERVER, CoRegisterClassObject, CoRevokeClassObject, REGCLS_MULTIPLEUSE,
 };
-use windows::Win32::System::Threading::{CreateThread, INFINITE, Sleep, THREAD_CREATION_FLAGS, WaitForSingleObject};
+use windows::Win32::System::Threading::{
+    CreateThread, INFINITE, Sleep, THREAD_CREATION_FLAGS, WaitForSingleObject,
+};
 use windows::core::GUID;
 
 use crate::dll::{Dll, Export};
@@ -33,7 +35,13 @@ fn write(path: &str, content: &[u8]) {
     // SAFETY: a text that ends with NUL; the length goes with the bytes.
     unsafe {
         let file = CreateFileW(
-            path.as_ptr(), FILE_GENERIC_WRITE.0, FILE_SHARE_READ, None, CREATE_ALWAYS, FILE_ATTRIBUTE_NORMAL, None,
+            path.as_ptr(),
+            FILE_GENERIC_WRITE.0,
+            FILE_SHARE_READ,
+            None,
+            CREATE_ALWAYS,
+            FILE_ATTRIBUTE_NORMAL,
+            None,
         );
         if let Ok(file) = file {
             let _ = WriteFile(file, Some(content), None, None);
@@ -49,7 +57,15 @@ fn read(path: &str) -> Value {
     // SAFETY: a text that ends with NUL; the length goes with the bytes.
     unsafe {
         let share = FILE_SHARE_READ | FILE_SHARE_DELETE;
-        let file = CreateFileW(path.as_ptr(), FILE_GENERIC_READ.0, share, None, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, None);
+        let file = CreateFileW(
+            path.as_ptr(),
+            FILE_GENERIC_READ.0,
+            share,
+            None,
+            OPEN_EXISTING,
+            FILE_ATTRIBUTE_NORMAL,
+            None,
+        );
         let Ok(file) = file else { return Value::Null };
         let _ = ReadFile(file, Some(&mut content), Some(&raw mut length), None);
         let _ = CloseHandle(file);
@@ -81,7 +97,10 @@ impl Calls {
 
     /// Calls one as rundll32 does.
     fn call(&self, export: Export, input: &str) -> Value {
-        let (from, to) = (format!("{}\\in.json", self.folder), format!("{}\\out.json", self.folder));
+        let (from, to) = (
+            format!("{}\\in.json", self.folder),
+            format!("{}\\out.json", self.folder),
+        );
         write(&from, input.as_bytes());
         write(&to, b"");
         // A path in quotes and one without.
@@ -98,7 +117,11 @@ fn text<'a>(answer: &'a Value, key: &str) -> &'a str {
 
 fn codes(answer: &Value) -> Vec<&str> {
     let reasons = answer.get("reasons").and_then(Value::as_array);
-    reasons.into_iter().flatten().map(|r| text(r, "code")).collect()
+    reasons
+        .into_iter()
+        .flatten()
+        .map(|r| text(r, "code"))
+        .collect()
 }
 
 /// What a thread needs that confirms.
@@ -116,9 +139,21 @@ unsafe extern "system" fn confirm(parameter: *mut c_void) -> u32 {
     for _ in 0..500 {
         let pending = read(&answer);
         if text(&pending, "result") == "pending" {
-            let token = if told.token_is_right { text(&pending, "token") } else { "{0}" };
-            let (from, to) = (format!("{}\\confirm.json", told.folder), format!("{}\\confirmed.json", told.folder));
-            write(&from, json!({ "token": token, "answer": answer }).to_string().as_bytes());
+            let token = if told.token_is_right {
+                text(&pending, "token")
+            } else {
+                "{0}"
+            };
+            let (from, to) = (
+                format!("{}\\confirm.json", told.folder),
+                format!("{}\\confirmed.json", told.folder),
+            );
+            write(
+                &from,
+                json!({ "token": token, "answer": answer })
+                    .to_string()
+                    .as_bytes(),
+            );
             let line = Wide::new(&format!("{from} {to}"));
             // SAFETY: a text that ends with NUL.
             unsafe { (told.confirm)(HWND::default(), HINSTANCE::default(), line.as_ptr(), 0) };
@@ -139,7 +174,9 @@ pub fn all(dll: &Dll, args: &Args, tally: &Tally) {
     let world = World::new(args);
     let factory = Factory::new(&world);
     // SAFETY: the apartment is entered; taken back below.
-    let cookie = unsafe { CoRegisterClassObject(&NET_CFG, &factory, CLSCTX_INPROC_SERVER, REGCLS_MULTIPLEUSE) };
+    let cookie = unsafe {
+        CoRegisterClassObject(&NET_CFG, &factory, CLSCTX_INPROC_SERVER, REGCLS_MULTIPLEUSE)
+    };
     tally.check(cookie.is_ok(), "CoRegisterClassObject");
     drop(factory);
 
@@ -147,13 +184,20 @@ pub fn all(dll: &Dll, args: &Args, tally: &Tally) {
     failures(&calls, &world, args, tally);
     confirmations(&calls, &world, args, tally);
 
-    tally.check(!world.locked.get() && !world.initialised.get(), "the lock is given back");
+    tally.check(
+        !world.locked.get() && !world.initialised.get(),
+        "the lock is given back",
+    );
     if let Ok(cookie) = cookie {
         // SAFETY: registered above.
         let _ = unsafe { CoRevokeClassObject(cookie) };
     }
     drop(world);
-    tally.equal(&LIVE.load(Ordering::Acquire), &0, "scripted objects left by the exports");
+    tally.equal(
+        &LIVE.load(Ordering::Acquire),
+        &0,
+        "scripted objects left by the exports",
+    );
     tally.check(dll.is_free(), "nothing holds the DLL after its exports");
 }
 
@@ -161,23 +205,44 @@ fn run(calls: &Calls, world: &Rc<World>, args: &Args, tally: &Tally) {
     let start = world.picture();
     let before = calls.call(calls.state, "");
     tally.equal(&text(&before, "result"), &"state", "State");
-    tally.equal(&text(&before, "driver"), &args.driver.name, "the driver's name");
+    tally.equal(
+        &text(&before, "driver"),
+        &args.driver.name,
+        "the driver's name",
+    );
     let adapters = before["state"]["adapters"].as_array().map_or(0, Vec::len);
     tally.equal(&adapters, &3, "adapters of the state");
     tally.equal(&world.picture(), &start, "State changes nothing");
 
     let done = calls.call(calls.apply, &plan(args, 0));
-    tally.equal(&text(&done, "result"), &"confirmed", "Apply without a confirmation");
+    tally.equal(
+        &text(&done, "result"),
+        &"confirmed",
+        "Apply without a confirmation",
+    );
     shape(world, args, tally);
     let miniports = done["miniports"].as_array().map_or(0, Vec::len);
-    tally.equal(&miniports, &world.miniports().len(), "miniports of the answer");
+    tally.equal(
+        &miniports,
+        &world.miniports().len(),
+        "miniports of the answer",
+    );
     let again = calls.call(calls.apply, &plan(args, 0));
     tally.equal(&text(&again, "result"), &"unchanged", "Apply a second time");
 
     let input = json!({ "before": before });
     let compared = calls.call(calls.compare, &input.to_string());
-    tally.equal(&text(&compared, "result"), &"different", "Compare after Apply");
-    tally.check(compared["differences"].as_array().is_some_and(|d| d.len() > 5), "differences");
+    tally.equal(
+        &text(&compared, "result"),
+        &"different",
+        "Compare after Apply",
+    );
+    tally.check(
+        compared["differences"]
+            .as_array()
+            .is_some_and(|d| d.len() > 5),
+        "differences",
+    );
 
     let restored = calls.call(calls.restore, &before.to_string());
     tally.equal(&text(&restored, "result"), &"restored", "Restore");
@@ -185,18 +250,32 @@ fn run(calls: &Calls, world: &Rc<World>, args: &Args, tally: &Tally) {
     let compared = calls.call(calls.compare, &input.to_string());
     tally.equal(&text(&compared, "result"), &"same", "Compare after Restore");
     let restored = calls.call(calls.restore, &before.to_string());
-    tally.equal(&text(&restored, "result"), &"unchanged", "Restore a second time");
+    tally.equal(
+        &text(&restored, "result"),
+        &"unchanged",
+        "Restore a second time",
+    );
 
     // The empty plan takes everything away as well.
     let _ = calls.call(calls.apply, &plan(args, 0));
-    let empty = format!(r#"{{"format":1,"driver":"{}","confirm_within":0}}"#, args.driver.name);
+    let empty = format!(
+        r#"{{"format":1,"driver":"{}","confirm_within":0}}"#,
+        args.driver.name
+    );
     let done = calls.call(calls.apply, &empty);
     tally.equal(&text(&done, "result"), &"confirmed", "the empty plan");
-    tally.equal(&world.picture(), &start, "the empty plan leaves no difference");
+    tally.equal(
+        &world.picture(),
+        &start,
+        "the empty plan leaves no difference",
+    );
 
     // What is no plan, and what no plan may do.
     let wifi = plan(args, 0).replace("0000A002}", "0000A003}");
-    tally.check(wifi.contains(&WIFI.to_string()), "a plan with the Wi-Fi adapter");
+    tally.check(
+        wifi.contains(&WIFI.to_string()),
+        "a plan with the Wi-Fi adapter",
+    );
     for (input, code) in [
         (wifi.as_str(), "wifi"),
         ("{", "plan-syntax"),
@@ -211,7 +290,10 @@ fn run(calls: &Calls, world: &Rc<World>, args: &Args, tally: &Tally) {
         (calls.restore, "{}"),
         (calls.restore, r#"{"adapters":[{}]}"#),
         (calls.compare, "[1]"),
-        (calls.confirm, r#"{"token":"x","answer":"C:\\nothing.json"}"#),
+        (
+            calls.confirm,
+            r#"{"token":"x","answer":"C:\\nothing.json"}"#,
+        ),
         (calls.confirm, "{}"),
     ] {
         let failed = calls.call(export, input);
@@ -219,10 +301,16 @@ fn run(calls: &Calls, world: &Rc<World>, args: &Args, tally: &Tally) {
     }
     world.taken.set(true);
     let failed = calls.call(calls.apply, &plan(args, 0));
-    tally.check(failed.to_string().contains("someone else"), "who has the lock is told");
+    tally.check(
+        failed.to_string().contains("someone else"),
+        "who has the lock is told",
+    );
     world.taken.set(false);
     tally.equal(&world.picture(), &start, "refusals change nothing");
-    tally.check(!world.locked.get() && !world.initialised.get(), "nothing stays locked");
+    tally.check(
+        !world.locked.get() && !world.initialised.get(),
+        "nothing stays locked",
+    );
     // No answer can be written: nothing to hold on to, and no crash.
     // SAFETY: a text that ends with NUL.
     unsafe {
@@ -241,17 +329,27 @@ fn failures(calls: &Calls, world: &Rc<World>, args: &Args, tally: &Tally) {
         let reached = world.calls.get() >= n;
         world.fail_at(0);
         if !reached {
-            tally.equal(&text(&answer, "result"), &"confirmed", "Apply without a failure");
+            tally.equal(
+                &text(&answer, "result"),
+                &"confirmed",
+                "Apply without a failure",
+            );
             break;
         }
         let same = world.picture() == start && !world.locked.get() && !world.initialised.get();
         if text(&answer, "result") != "failed" || answer["rolled_back"] != json!(true) || !same {
-            tally.check(false, &format!("Apply with failing call {n}: {answer}\n{}", world.picture()));
+            tally.check(
+                false,
+                &format!("Apply with failing call {n}: {answer}\n{}", world.picture()),
+            );
             break;
         }
     }
     tally.check(n > 100, &format!("{n} calls of Apply failed in turn"));
-    let empty = format!(r#"{{"format":1,"driver":"{}","confirm_within":0}}"#, args.driver.name);
+    let empty = format!(
+        r#"{{"format":1,"driver":"{}","confirm_within":0}}"#,
+        args.driver.name
+    );
     let _ = calls.call(calls.apply, &empty);
     tally.equal(&world.picture(), &start, "back at the start");
 }
@@ -261,17 +359,39 @@ fn confirmations(calls: &Calls, world: &Rc<World>, args: &Args, tally: &Tally) {
     // Nobody comes back.
     let answer = calls.call(calls.apply, &plan(args, 1));
     tally.equal(&text(&answer, "result"), &"rolled-back", "no confirmation");
-    tally.equal(&answer["rolled_back"], &json!(true), "rolled back as a whole");
-    tally.equal(&world.picture(), &start, "no confirmation leaves the old state");
-    tally.check(!world.locked.get(), "the lock is given back after a roll-back");
+    tally.equal(
+        &answer["rolled_back"],
+        &json!(true),
+        "rolled back as a whole",
+    );
+    tally.equal(
+        &world.picture(),
+        &start,
+        "no confirmation leaves the old state",
+    );
+    tally.check(
+        !world.locked.get(),
+        "the lock is given back after a roll-back",
+    );
 
     // Someone confirms something else, someone confirms.
     for (token_is_right, seconds, result) in [(false, 2, "rolled-back"), (true, 20, "confirmed")] {
-        let told = Confirmation { confirm: calls.confirm, folder: calls.folder.clone(), token_is_right };
+        let told = Confirmation {
+            confirm: calls.confirm,
+            folder: calls.folder.clone(),
+            token_is_right,
+        };
         // SAFETY: the thread's parameter lives until the thread has ended.
         unsafe {
             let parameter = Some((&raw const told).cast::<c_void>());
-            let Ok(thread) = CreateThread(None, 0, Some(confirm), parameter, THREAD_CREATION_FLAGS(0), None) else {
+            let Ok(thread) = CreateThread(
+                None,
+                0,
+                Some(confirm),
+                parameter,
+                THREAD_CREATION_FLAGS(0),
+                None,
+            ) else {
                 tally.check(false, "CreateThread");
                 return;
             };
@@ -281,15 +401,27 @@ fn confirmations(calls: &Calls, world: &Rc<World>, args: &Args, tally: &Tally) {
             tally.equal(&text(&answer, "result"), &result, "a confirmation");
         }
         let said = read(&format!("{}\\confirmed.json", calls.folder));
-        let wanted = if token_is_right { "confirmed" } else { "failed" };
-        tally.equal(&text(&said, "result"), &wanted, &format!("Confirm: {:?}", codes(&said)));
+        let wanted = if token_is_right {
+            "confirmed"
+        } else {
+            "failed"
+        };
+        tally.equal(
+            &text(&said, "result"),
+            &wanted,
+            &format!("Confirm: {:?}", codes(&said)),
+        );
         if text(&said, "result") != wanted {
             crate::run::print(&said.to_string());
         }
         if token_is_right {
             shape(world, args, tally);
         } else {
-            tally.equal(&world.picture(), &start, "a wrong confirmation leaves the old state");
+            tally.equal(
+                &world.picture(),
+                &start,
+                "a wrong confirmation leaves the old state",
+            );
         }
     }
 }

@@ -7,8 +7,9 @@ use core::sync::atomic::Ordering;
 
 use netcfg::{Guid, Topology, Value, device_name};
 use windows::Win32::NetworkManagement::NetManagement::{
-    INetCfg, INetCfgComponent, INetCfgComponentControl, INetCfgComponentNotifyBinding, INetCfgComponentNotifyGlobal,
-    INetCfgComponentSetup, NCN_ADD, NCN_BINDING_PATH, NCN_ENABLE, NCN_REMOVE, NETCFG_S_DISABLE_QUERY,
+    INetCfg, INetCfgComponent, INetCfgComponentControl, INetCfgComponentNotifyBinding,
+    INetCfgComponentNotifyGlobal, INetCfgComponentSetup, NCN_ADD, NCN_BINDING_PATH, NCN_ENABLE,
+    NCN_REMOVE, NETCFG_S_DISABLE_QUERY,
 };
 use windows::core::{HRESULT, Interface, Result};
 
@@ -57,10 +58,18 @@ impl Object {
         let code = unsafe {
             if upper == OWN {
                 let query = Interface::vtable(&self.binding).QueryBindingPath;
-                query(Interface::as_raw(&self.binding), ADD, Interface::as_raw(&path))
+                query(
+                    Interface::as_raw(&self.binding),
+                    ADD,
+                    Interface::as_raw(&path),
+                )
             } else {
                 let query = Interface::vtable(&self.global).SysQueryBindingPath;
-                query(Interface::as_raw(&self.global), ADD, Interface::as_raw(&path))
+                query(
+                    Interface::as_raw(&self.global),
+                    ADD,
+                    Interface::as_raw(&path),
+                )
             }
         };
         match code {
@@ -103,9 +112,19 @@ impl Object {
     }
 
     fn end(self, tally: &Tally, what: &str) {
-        let Self { control, setup, binding, global, .. } = self;
+        let Self {
+            control,
+            setup,
+            binding,
+            global,
+            ..
+        } = self;
         drop((setup, binding, global));
-        tally.equal(&count(control), &0, &format!("references to the object after {what}"));
+        tally.equal(
+            &count(control),
+            &0,
+            &format!("references to the object after {what}"),
+        );
     }
 }
 
@@ -113,7 +132,11 @@ impl Object {
 pub fn plan(args: &Args, wait: u32) -> String {
     let (miniports, first, second) = match args.driver.topology {
         Topology::OneToOne => (r#"{"name":"A"},{"name":"B"}"#, r#""A""#, r#""B""#),
-        Topology::OneToMany => (r#"{"name":"A"},{"name":"B","values":{"VlanID":"7"}},{"name":"C"}"#, r#""A","B""#, r#""C""#),
+        Topology::OneToMany => (
+            r#"{"name":"A"},{"name":"B","values":{"VlanID":"7"}},{"name":"C"}"#,
+            r#""A","B""#,
+            r#""C""#,
+        ),
         Topology::ManyToOne => (r#"{"name":"A"}"#, r#""A""#, r#""A""#),
     };
     format!(
@@ -125,10 +148,12 @@ pub fn plan(args: &Args, wait: u32) -> String {
 
 fn remember(world: &World, args: &Args) {
     if let Some(key) = world.key(OWN) {
-        let record = netcfg::Plan::read(plan(args, 0).as_bytes(), &args.driver).ok().map(|plan| netcfg::Record {
-            plan,
-            ..netcfg::Record::default()
-        });
+        let record = netcfg::Plan::read(plan(args, 0).as_bytes(), &args.driver)
+            .ok()
+            .map(|plan| netcfg::Record {
+                plan,
+                ..netcfg::Record::default()
+            });
         let text = serde_json::to_string(&record).unwrap_or_default();
         let _ = key.set("NotifyObject", &Value::Text(text));
     }
@@ -147,22 +172,65 @@ pub fn shape(world: &World, args: &Args, tally: &Tally) {
         Topology::ManyToOne => (1, 1, 1),
     };
     let miniports = world.miniports();
-    tally.equal(&(first.len(), second.len(), miniports.len()), &wanted, "the shape of UpperBindings");
-    tally.equal(&(first == second), &(args.driver.topology == Topology::ManyToOne), "the same name under each member");
+    tally.equal(
+        &(first.len(), second.len(), miniports.len()),
+        &wanted,
+        "the shape of UpperBindings",
+    );
+    tally.equal(
+        &(first == second),
+        &(args.driver.topology == Topology::ManyToOne),
+        "the same name under each member",
+    );
     let known = |d: &String| miniports.iter().any(|m| device_name(*m) == *d);
-    tally.check(first.iter().chain(&second).all(known), "the names are those of the miniports");
-    tally.equal(&world.below(FIRST, "Mode"), &Some(Value::Number(2)), "a value of the binding");
+    tally.check(
+        first.iter().chain(&second).all(known),
+        "the names are those of the miniports",
+    );
+    tally.equal(
+        &world.below(FIRST, "Mode"),
+        &Some(Value::Number(2)),
+        "a value of the binding",
+    );
     for miniport in &miniports {
-        tally.equal(&world.is_enabled(OWN, *miniport), &Some(false), "ours stays off its own miniports");
-        tally.equal(&world.is_enabled(TCPIP, *miniport), &Some(true), "others use the miniports");
+        tally.equal(
+            &world.is_enabled(OWN, *miniport),
+            &Some(false),
+            "ours stays off its own miniports",
+        );
+        tally.equal(
+            &world.is_enabled(TCPIP, *miniport),
+            &Some(true),
+            "others use the miniports",
+        );
     }
     for adapter in [FIRST, SECOND] {
-        tally.equal(&world.is_enabled(OWN, adapter), &Some(true), "ours is on the adapter");
-        tally.equal(&world.is_enabled(TCPIP, adapter), &Some(false), "others are off it");
-        tally.equal(&world.is_enabled(PACER, adapter), &Some(true), "filters stay");
+        tally.equal(
+            &world.is_enabled(OWN, adapter),
+            &Some(true),
+            "ours is on the adapter",
+        );
+        tally.equal(
+            &world.is_enabled(TCPIP, adapter),
+            &Some(false),
+            "others are off it",
+        );
+        tally.equal(
+            &world.is_enabled(PACER, adapter),
+            &Some(true),
+            "filters stay",
+        );
     }
-    tally.equal(&world.is_enabled(OWN, WIFI), &Some(false), "ours stays off other adapters");
-    tally.equal(&world.is_enabled(TCPIP, WIFI), &Some(true), "others stay there");
+    tally.equal(
+        &world.is_enabled(OWN, WIFI),
+        &Some(false),
+        "ours stays off other adapters",
+    );
+    tally.equal(
+        &world.is_enabled(TCPIP, WIFI),
+        &Some(true),
+        "others stay there",
+    );
 }
 
 /// Install, bind, unbind, remove.
@@ -176,18 +244,35 @@ pub fn lifecycle(dll: &Dll, args: &Args, tally: &Tally) {
         // SAFETY: methods of an initialised object.
         unsafe {
             object.setup.Install(0)?;
-            object.setup.ReadAnswerFile(windows::core::w!("x"), windows::core::w!("y"))?;
+            object
+                .setup
+                .ReadAnswerFile(windows::core::w!("x"), windows::core::w!("y"))?;
             object.setup.Upgrade(0, 0)?;
             let flags = object.global.GetSupportedNotifications()?;
-            tally.check(flags & NCN_BINDING_PATH.0 as u32 != 0, "wants to hear of binding paths");
+            tally.check(
+                flags & NCN_BINDING_PATH.0 as u32 != 0,
+                "wants to hear of binding paths",
+            );
         }
         for adapter in [FIRST, SECOND, WIFI] {
-            tally.equal(&object.query(OWN, adapter), &Some(false), "without a plan a binding is disabled");
-            tally.equal(&object.query(TCPIP, adapter), &Some(true), "without a plan others are left alone");
+            tally.equal(
+                &object.query(OWN, adapter),
+                &Some(false),
+                "without a plan a binding is disabled",
+            );
+            tally.equal(
+                &object.query(TCPIP, adapter),
+                &Some(true),
+                "without a plan others are left alone",
+            );
             // Enabled all the same, it is disabled again.
             world.set_enabled(OWN, adapter, true);
             object.notify(ADD, adapter)?;
-            tally.equal(&world.is_enabled(OWN, adapter), &Some(false), "a binding that nobody asked for");
+            tally.equal(
+                &world.is_enabled(OWN, adapter),
+                &Some(false),
+                "a binding that nobody asked for",
+            );
         }
         object.apply()?;
         tally.equal(&world.picture(), &start, "installing changes nothing");
@@ -200,23 +285,46 @@ pub fn lifecycle(dll: &Dll, args: &Args, tally: &Tally) {
         object.bind(FIRST)?;
         object.bind(SECOND)?;
         tally.check(!world.miniports().is_empty(), "binding makes miniports");
-        tally.equal(&world.below(FIRST, "UpperBindings"), &None, "keys are written when changes are taken over");
+        tally.equal(
+            &world.below(FIRST, "UpperBindings"),
+            &None,
+            "keys are written when changes are taken over",
+        );
         object.cancel();
         world.set_enabled(OWN, FIRST, false);
         world.set_enabled(OWN, SECOND, false);
-        tally.equal(&world.picture(), &planned, "cancelling leaves no difference");
+        tally.equal(
+            &world.picture(),
+            &planned,
+            "cancelling leaves no difference",
+        );
 
         // For good.
         object.bind(FIRST)?;
         object.bind(SECOND)?;
         object.apply()?;
         shape(&world, args, tally);
-        tally.check(world.told.borrow().contains(&device_name(FIRST)), "the driver is told of its new list");
+        tally.check(
+            world.told.borrow().contains(&device_name(FIRST)),
+            "the driver is told of its new list",
+        );
         for miniport in world.miniports() {
-            tally.equal(&object.query(OWN, miniport), &Some(false), "no binding to an own miniport");
-            tally.equal(&object.query(TCPIP, miniport), &Some(true), "others bind to the miniport");
+            tally.equal(
+                &object.query(OWN, miniport),
+                &Some(false),
+                "no binding to an own miniport",
+            );
+            tally.equal(
+                &object.query(TCPIP, miniport),
+                &Some(true),
+                "others bind to the miniport",
+            );
         }
-        tally.equal(&object.query(TCPIP, FIRST), &Some(false), "others do not come back below");
+        tally.equal(
+            &object.query(TCPIP, FIRST),
+            &Some(false),
+            "others do not come back below",
+        );
         tally.equal(&object.query(PACER, FIRST), &Some(true), "filters may");
         tally.equal(&object.query(OWN, FIRST), &Some(true), "ours may");
 
@@ -224,8 +332,16 @@ pub fn lifecycle(dll: &Dll, args: &Args, tally: &Tally) {
         let before = world.miniports().len();
         object.notify(REMOVE, SECOND)?;
         object.apply()?;
-        let gone = if args.driver.topology == Topology::ManyToOne { 0 } else { 1 };
-        tally.equal(&world.miniports().len(), &(before - gone), "miniports of an adapter that goes");
+        let gone = if args.driver.topology == Topology::ManyToOne {
+            0
+        } else {
+            1
+        };
+        tally.equal(
+            &world.miniports().len(),
+            &(before - gone),
+            "miniports of an adapter that goes",
+        );
         object.end(tally, "binding");
 
         // And everything.
@@ -236,7 +352,9 @@ pub fn lifecycle(dll: &Dll, args: &Args, tally: &Tally) {
         world.set_enabled(TCPIP, SECOND, true);
         world.set_enabled(OWN, SECOND, false);
         if let Some(key) = world.key(OWN) {
-            let _ = key.open(&format!("Adapters\\{SECOND}")).map(|k| k.map(|k| k.unset("UpperBindings")));
+            let _ = key
+                .open(&format!("Adapters\\{SECOND}"))
+                .map(|k| k.map(|k| k.unset("UpperBindings")));
             key.tidy(&format!("Adapters\\{SECOND}"));
             key.tidy("Adapters");
         }
@@ -246,7 +364,10 @@ pub fn lifecycle(dll: &Dll, args: &Args, tally: &Tally) {
     })();
     tally.equal(&ran, &Ok(()), "install, bind, unbind, remove");
     tally.equal(&LIVE.load(Ordering::Acquire), &0, "scripted objects left");
-    tally.check(dll.is_free(), "nothing holds the DLL after its interfaces were driven");
+    tally.check(
+        dll.is_free(),
+        "nothing holds the DLL after its interfaces were driven",
+    );
 }
 
 /// Each call fails once: the old state stays, or comes back when the network
@@ -265,7 +386,10 @@ pub fn failures(dll: &Dll, args: &Args, tally: &Tally) {
         world.set_enabled(OWN, FIRST, true);
         world.set_enabled(OWN, SECOND, true);
         world.fail_at(n);
-        let ran = object.notify(ADD, FIRST).and_then(|()| object.notify(ADD, SECOND)).and_then(|()| object.apply());
+        let ran = object
+            .notify(ADD, FIRST)
+            .and_then(|()| object.notify(ADD, SECOND))
+            .and_then(|()| object.apply());
         let reached = world.calls.get() >= n;
         world.fail_at(0);
         if !reached {
@@ -277,7 +401,11 @@ pub fn failures(dll: &Dll, args: &Args, tally: &Tally) {
         world.set_enabled(OWN, SECOND, false);
         if world.picture() != planned {
             let code = ran.err().map(|e| e.code());
-            tally.equal(&world.picture(), &planned, &format!("bind with failing call {n} ({code:?}, {ABORTED:?})"));
+            tally.equal(
+                &world.picture(),
+                &planned,
+                &format!("bind with failing call {n} ({code:?}, {ABORTED:?})"),
+            );
             break;
         }
     }
@@ -288,7 +416,9 @@ pub fn failures(dll: &Dll, args: &Args, tally: &Tally) {
     n = 0;
     loop {
         n += 1;
-        let Ok(object) = Object::new(dll, &world, false) else { break };
+        let Ok(object) = Object::new(dll, &world, false) else {
+            break;
+        };
         world.fail_at(n);
         let ran = object.removing().and_then(|()| object.apply());
         let reached = world.calls.get() >= n;
@@ -299,14 +429,25 @@ pub fn failures(dll: &Dll, args: &Args, tally: &Tally) {
         }
         object.cancel();
         if world.picture() != bound {
-            tally.equal(&world.picture(), &bound, &format!("removal with failing call {n}"));
+            tally.equal(
+                &world.picture(),
+                &bound,
+                &format!("removal with failing call {n}"),
+            );
             break;
         }
     }
     tally.check(n > 100, &format!("{n} calls of a removal failed in turn"));
-    tally.check(world.miniports().is_empty() && world.record().is_none(), "nothing is left in the end");
+    tally.check(
+        world.miniports().is_empty() && world.record().is_none(),
+        "nothing is left in the end",
+    );
     world = World::new(args);
     drop(world);
-    tally.equal(&LIVE.load(Ordering::Acquire), &0, "scripted objects left after failures");
+    tally.equal(
+        &LIVE.load(Ordering::Acquire),
+        &0,
+        "scripted objects left after failures",
+    );
     tally.check(dll.is_free(), "nothing holds the DLL after failures");
 }

@@ -28,7 +28,10 @@ mod run;
 #[cfg(all(windows, feature = "exe"))]
 mod script;
 #[cfg(all(windows, feature = "exe"))]
-#[expect(dead_code, reason = "the notify object's; not all of it is of use here")]
+#[expect(
+    dead_code,
+    reason = "the notify object's; not all of it is of use here"
+)]
 #[path = "../../../crates/notify-object/src/wide.rs"]
 mod wide;
 #[cfg(all(windows, feature = "exe"))]

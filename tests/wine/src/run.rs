@@ -72,14 +72,30 @@ fn args() -> Option<Args> {
         wide::of(line.as_wide())
     };
     // No path of the tests has blanks or quotes in it.
-    let words: Vec<String> = line.split_whitespace().map(|w| w.replace('"', "")).collect();
-    let [_, dll, driver, class, protocol, miniport, folder] = <[String; 7]>::try_from(words).ok()?;
+    let words: Vec<String> = line
+        .split_whitespace()
+        .map(|w| w.replace('"', ""))
+        .collect();
+    let [_, dll, driver, class, protocol, miniport, folder] =
+        <[String; 7]>::try_from(words).ok()?;
     let class = GUID::from_u128(class.parse::<Guid>().ok()?.0);
     // Kept for the life of the process.
     let keep = |text: String| -> &'static str { alloc::boxed::Box::leak(text.into_boxed_str()) };
     let (name, protocol, miniport) = (keep(driver), keep(protocol), keep(miniport));
-    let driver = Driver { name, topology: Topology::of(name)?, protocol, miniport };
-    Some(Args { dll, class, protocol, miniport, folder, driver })
+    let driver = Driver {
+        name,
+        topology: Topology::of(name)?,
+        protocol,
+        miniport,
+    };
+    Some(Args {
+        dll,
+        class,
+        protocol,
+        miniport,
+        folder,
+        driver,
+    })
 }
 
 /// The entry point of the process.
@@ -87,7 +103,10 @@ fn args() -> Option<Args> {
 extern "system" fn start() -> ! {
     let tally = Rc::new(Tally::default());
     match args() {
-        None => tally.check(false, "arguments: DLL DRIVER CLSID PROTOCOL MINIPORT FOLDER"),
+        None => tally.check(
+            false,
+            "arguments: DLL DRIVER CLSID PROTOCOL MINIPORT FOLDER",
+        ),
         Some(args) => {
             // SAFETY: paired below.
             let entered = unsafe { CoInitializeEx(None, COINIT_APARTMENTTHREADED) };

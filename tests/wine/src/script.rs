@@ -11,14 +11,17 @@ use netcfg::Guid;
 use windows::Win32::Foundation::{E_FAIL, E_NOTIMPL, HWND, S_FALSE};
 use windows::Win32::NetworkManagement::NetManagement::{
     IEnumNetCfgBindingInterface, IEnumNetCfgBindingInterface_Impl, IEnumNetCfgBindingPath,
-    IEnumNetCfgBindingPath_Impl, IEnumNetCfgComponent, IEnumNetCfgComponent_Impl, INetCfg, INetCfg_Impl,
-    INetCfgBindingInterface, INetCfgBindingInterface_Impl, INetCfgBindingPath, INetCfgBindingPath_Impl,
-    INetCfgClassSetup, INetCfgClassSetup_Impl, INetCfgComponent, INetCfgComponent_Impl, INetCfgComponentBindings,
-    INetCfgComponentBindings_Impl, INetCfgLock, INetCfgLock_Impl, INetCfgPnpReconfigCallback,
-    INetCfgPnpReconfigCallback_Impl, NCPNP_RECONFIG_LAYER, NCRL_NDIS, OBO_TOKEN, OBO_USER,
+    IEnumNetCfgBindingPath_Impl, IEnumNetCfgComponent, IEnumNetCfgComponent_Impl, INetCfg,
+    INetCfg_Impl, INetCfgBindingInterface, INetCfgBindingInterface_Impl, INetCfgBindingPath,
+    INetCfgBindingPath_Impl, INetCfgClassSetup, INetCfgClassSetup_Impl, INetCfgComponent,
+    INetCfgComponent_Impl, INetCfgComponentBindings, INetCfgComponentBindings_Impl, INetCfgLock,
+    INetCfgLock_Impl, INetCfgPnpReconfigCallback, INetCfgPnpReconfigCallback_Impl,
+    NCPNP_RECONFIG_LAYER, NCRL_NDIS, OBO_TOKEN, OBO_USER,
 };
 use windows::Win32::System::Com::{CoTaskMemAlloc, IClassFactory, IClassFactory_Impl};
-use windows::Win32::System::Registry::{HKEY, HKEY_CURRENT_USER, KEY_READ, KEY_WRITE, RegCreateKeyExW, REG_OPTION_NON_VOLATILE};
+use windows::Win32::System::Registry::{
+    HKEY, HKEY_CURRENT_USER, KEY_READ, KEY_WRITE, REG_OPTION_NON_VOLATILE, RegCreateKeyExW,
+};
 use windows::core::{BOOL, Error, GUID, IUnknown, Interface, OutRef, PCWSTR, PWSTR, Ref, Result};
 use windows_core::implement;
 
@@ -56,7 +59,11 @@ pub struct Cfg {
 
 impl Cfg {
     pub fn new(world: &Rc<World>) -> INetCfg {
-        Self { world: world.clone(), _token: Token::new() }.into()
+        Self {
+            world: world.clone(),
+            _token: Token::new(),
+        }
+        .into()
     }
 }
 
@@ -82,21 +89,49 @@ impl INetCfg_Impl for Cfg_Impl {
         Ok(())
     }
 
-    fn EnumComponents(&self, class: *const GUID, list: OutRef<'_, IEnumNetCfgComponent>) -> Result<()> {
+    fn EnumComponents(
+        &self,
+        class: *const GUID,
+        list: OutRef<'_, IEnumNetCfgComponent>,
+    ) -> Result<()> {
         self.world.call()?;
         // SAFETY: the caller's GUID.
         let class = unsafe { *class };
         let of_class = |i: &&Item| i.class == class;
-        let items: Vec<_> = self.world.items.borrow().iter().filter(of_class).cloned().collect();
-        let items = items.into_iter().map(|i| Component::new(&self.world, i)).collect();
-        list.write(Some(Components { world: self.world.clone(), items, at: Cell::new(0), _token: Token::new() }.into()))
+        let items: Vec<_> = self
+            .world
+            .items
+            .borrow()
+            .iter()
+            .filter(of_class)
+            .cloned()
+            .collect();
+        let items = items
+            .into_iter()
+            .map(|i| Component::new(&self.world, i))
+            .collect();
+        list.write(Some(
+            Components {
+                world: self.world.clone(),
+                items,
+                at: Cell::new(0),
+                _token: Token::new(),
+            }
+            .into(),
+        ))
     }
 
     fn FindComponent(&self, id: &PCWSTR, place: OutRef<'_, INetCfgComponent>) -> Result<()> {
         self.world.call()?;
         // SAFETY: a text that ends with NUL.
         let id = wide::of(unsafe { id.as_wide() });
-        let found = self.world.items.borrow().iter().find(|i| i.id.eq_ignore_ascii_case(&id)).cloned();
+        let found = self
+            .world
+            .items
+            .borrow()
+            .iter()
+            .find(|i| i.id.eq_ignore_ascii_case(&id))
+            .cloned();
         match found {
             Some(item) => place.write(Some(Component::new(&self.world, item))),
             None => {
@@ -106,9 +141,18 @@ impl INetCfg_Impl for Cfg_Impl {
         }
     }
 
-    fn QueryNetCfgClass(&self, class: *const GUID, iid: *const GUID, object: *mut *mut c_void) -> Result<()> {
+    fn QueryNetCfgClass(
+        &self,
+        class: *const GUID,
+        iid: *const GUID,
+        object: *mut *mut c_void,
+    ) -> Result<()> {
         self.world.call()?;
-        let setup: IUnknown = Setup { world: self.world.clone(), _token: Token::new() }.into();
+        let setup: IUnknown = Setup {
+            world: self.world.clone(),
+            _token: Token::new(),
+        }
+        .into();
         // SAFETY: the caller's GUIDs and place.
         unsafe {
             if *class != NET {
@@ -151,26 +195,54 @@ struct Setup {
 }
 
 impl INetCfgClassSetup_Impl for Setup_Impl {
-    fn SelectAndInstall(&self, _: HWND, _: *const OBO_TOKEN, _: OutRef<'_, INetCfgComponent>) -> Result<()> {
+    fn SelectAndInstall(
+        &self,
+        _: HWND,
+        _: *const OBO_TOKEN,
+        _: OutRef<'_, INetCfgComponent>,
+    ) -> Result<()> {
         not_here()
     }
 
     fn Install(
-        &self, id: &PCWSTR, token: *const OBO_TOKEN, _: u32, _: u32, _: &PCWSTR, _: &PCWSTR,
+        &self,
+        id: &PCWSTR,
+        token: *const OBO_TOKEN,
+        _: u32,
+        _: u32,
+        _: &PCWSTR,
+        _: &PCWSTR,
         place: OutRef<'_, INetCfgComponent>,
     ) -> Result<()> {
         self.world.call()?;
         // SAFETY: the caller's token and text.
-        let (by_user, id) = unsafe { (!token.is_null() && (*token).Type == OBO_USER, wide::of(id.as_wide())) };
+        let (by_user, id) = unsafe {
+            (
+                !token.is_null() && (*token).Type == OBO_USER,
+                wide::of(id.as_wide()),
+            )
+        };
         let made = by_user.then(|| self.world.install(&id)).flatten();
-        let item = made.and_then(|guid| self.world.items.borrow().iter().find(|i| i.guid == guid).cloned());
+        let item = made.and_then(|guid| {
+            self.world
+                .items
+                .borrow()
+                .iter()
+                .find(|i| i.guid == guid)
+                .cloned()
+        });
         match item {
             Some(item) => place.write(Some(Component::new(&self.world, item))),
             None => Err(Error::from_hresult(E_FAIL)),
         }
     }
 
-    fn DeInstall(&self, component: Ref<'_, INetCfgComponent>, token: *const OBO_TOKEN, _: *mut PWSTR) -> Result<()> {
+    fn DeInstall(
+        &self,
+        component: Ref<'_, INetCfgComponent>,
+        token: *const OBO_TOKEN,
+        _: *mut PWSTR,
+    ) -> Result<()> {
         self.world.call()?;
         let mut guid = GUID::zeroed();
         // SAFETY: the caller's token; a place of ours.
@@ -195,12 +267,22 @@ pub struct Component {
 
 impl Component {
     pub fn new(world: &Rc<World>, item: Item) -> INetCfgComponent {
-        Self { world: world.clone(), item, _token: Token::new() }.into()
+        Self {
+            world: world.clone(),
+            item,
+            _token: Token::new(),
+        }
+        .into()
     }
 
     /// The component of that instance.
     pub fn of(world: &Rc<World>, guid: Guid) -> Option<INetCfgComponent> {
-        let found = world.items.borrow().iter().find(|i| i.guid == guid).cloned();
+        let found = world
+            .items
+            .borrow()
+            .iter()
+            .find(|i| i.guid == guid)
+            .cloned();
         found.map(|item| Self::new(world, item))
     }
 }
@@ -265,8 +347,15 @@ impl INetCfgComponent_Impl for Component_Impl {
         // SAFETY: a text that ends with NUL; the caller's place and handle.
         unsafe {
             RegCreateKeyExW(
-                HKEY_CURRENT_USER, path.as_ptr(), None, None, REG_OPTION_NON_VOLATILE, KEY_READ | KEY_WRITE, None,
-                place, None,
+                HKEY_CURRENT_USER,
+                path.as_ptr(),
+                None,
+                None,
+                REG_OPTION_NON_VOLATILE,
+                KEY_READ | KEY_WRITE,
+                None,
+                place,
+                None,
             )
             .ok()
         }
@@ -305,17 +394,42 @@ impl INetCfgComponentBindings_Impl for Component_Impl {
             return Err(Error::from_hresult(E_FAIL));
         }
         let own = self.item.guid;
-        let lowers: Vec<Guid> =
-            self.world.binds.borrow().iter().filter(|b| b.upper == own).map(|b| b.lower).collect();
-        let items = lowers.into_iter().map(|lower| Path::new(&self.world, own, lower)).collect();
-        list.write(Some(Paths { world: self.world.clone(), items, at: Cell::new(0), _token: Token::new() }.into()))
+        let lowers: Vec<Guid> = self
+            .world
+            .binds
+            .borrow()
+            .iter()
+            .filter(|b| b.upper == own)
+            .map(|b| b.lower)
+            .collect();
+        let items = lowers
+            .into_iter()
+            .map(|lower| Path::new(&self.world, own, lower))
+            .collect();
+        list.write(Some(
+            Paths {
+                world: self.world.clone(),
+                items,
+                at: Cell::new(0),
+                _token: Token::new(),
+            }
+            .into(),
+        ))
     }
 
-    fn MoveBefore(&self, _: Ref<'_, INetCfgBindingPath>, _: Ref<'_, INetCfgBindingPath>) -> Result<()> {
+    fn MoveBefore(
+        &self,
+        _: Ref<'_, INetCfgBindingPath>,
+        _: Ref<'_, INetCfgBindingPath>,
+    ) -> Result<()> {
         not_here()
     }
 
-    fn MoveAfter(&self, _: Ref<'_, INetCfgBindingPath>, _: Ref<'_, INetCfgBindingPath>) -> Result<()> {
+    fn MoveAfter(
+        &self,
+        _: Ref<'_, INetCfgBindingPath>,
+        _: Ref<'_, INetCfgBindingPath>,
+    ) -> Result<()> {
         not_here()
     }
 }
@@ -331,7 +445,13 @@ pub struct Path {
 
 impl Path {
     pub fn new(world: &Rc<World>, upper: Guid, lower: Guid) -> INetCfgBindingPath {
-        Self { world: world.clone(), upper, lower, _token: Token::new() }.into()
+        Self {
+            world: world.clone(),
+            upper,
+            lower,
+            _token: Token::new(),
+        }
+        .into()
     }
 }
 
@@ -354,7 +474,8 @@ impl INetCfgBindingPath_Impl for Path_Impl {
 
     fn Enable(&self, enable: BOOL) -> Result<()> {
         self.world.call()?;
-        self.world.set_enabled(self.upper, self.lower, enable.as_bool());
+        self.world
+            .set_enabled(self.upper, self.lower, enable.as_bool());
         Ok(())
     }
 
@@ -372,9 +493,22 @@ impl INetCfgBindingPath_Impl for Path_Impl {
 
     fn EnumBindingInterfaces(&self, list: OutRef<'_, IEnumNetCfgBindingInterface>) -> Result<()> {
         self.world.call()?;
-        let one = BindingInterface { world: self.world.clone(), upper: self.upper, lower: self.lower, _token: Token::new() };
+        let one = BindingInterface {
+            world: self.world.clone(),
+            upper: self.upper,
+            lower: self.lower,
+            _token: Token::new(),
+        };
         let items = alloc::vec![one.into()];
-        list.write(Some(Interfaces { world: self.world.clone(), items, at: Cell::new(0), _token: Token::new() }.into()))
+        list.write(Some(
+            Interfaces {
+                world: self.world.clone(),
+                items,
+                at: Cell::new(0),
+                _token: Token::new(),
+            }
+            .into(),
+        ))
     }
 }
 
@@ -452,7 +586,11 @@ macro_rules! enumerator {
                     // SAFETY: the caller's place.
                     unsafe { *fetched = given as u32 };
                 }
-                if given < count as usize { Err(Error::from_hresult(S_FALSE)) } else { Ok(()) }
+                if given < count as usize {
+                    Err(Error::from_hresult(S_FALSE))
+                } else {
+                    Ok(())
+                }
             }
 
             fn Skip(&self, _: u32) -> Result<()> {
@@ -470,10 +608,23 @@ macro_rules! enumerator {
     };
 }
 
-enumerator!(Components_Impl, IEnumNetCfgComponent, IEnumNetCfgComponent_Impl, INetCfgComponent);
-enumerator!(Paths_Impl, IEnumNetCfgBindingPath, IEnumNetCfgBindingPath_Impl, INetCfgBindingPath);
 enumerator!(
-    Interfaces_Impl, IEnumNetCfgBindingInterface, IEnumNetCfgBindingInterface_Impl, INetCfgBindingInterface
+    Components_Impl,
+    IEnumNetCfgComponent,
+    IEnumNetCfgComponent_Impl,
+    INetCfgComponent
+);
+enumerator!(
+    Paths_Impl,
+    IEnumNetCfgBindingPath,
+    IEnumNetCfgBindingPath_Impl,
+    INetCfgBindingPath
+);
+enumerator!(
+    Interfaces_Impl,
+    IEnumNetCfgBindingInterface,
+    IEnumNetCfgBindingInterface_Impl,
+    INetCfgBindingInterface
 );
 
 /// Hears which drivers are to be told of changes.
@@ -485,16 +636,26 @@ pub struct Callback {
 
 impl Callback {
     pub fn new(world: &Rc<World>) -> INetCfgPnpReconfigCallback {
-        Self { world: world.clone(), _token: Token::new() }.into()
+        Self {
+            world: world.clone(),
+            _token: Token::new(),
+        }
+        .into()
     }
 }
 
 impl INetCfgPnpReconfigCallback_Impl for Callback_Impl {
     fn SendPnpReconfig(
-        &self, layer: NCPNP_RECONFIG_LAYER, upper: &PCWSTR, lower: &PCWSTR, _: *const c_void, _: u32,
+        &self,
+        layer: NCPNP_RECONFIG_LAYER,
+        upper: &PCWSTR,
+        lower: &PCWSTR,
+        _: *const c_void,
+        _: u32,
     ) -> Result<()> {
         // SAFETY: texts that end with NUL.
-        let (upper, lower): (String, String) = unsafe { (wide::of(upper.as_wide()), wide::of(lower.as_wide())) };
+        let (upper, lower): (String, String) =
+            unsafe { (wide::of(upper.as_wide()), wide::of(lower.as_wide())) };
         if layer == NCRL_NDIS && upper.starts_with("Im") {
             self.world.told.borrow_mut().push(lower);
         }
@@ -511,12 +672,21 @@ pub struct Factory {
 
 impl Factory {
     pub fn new(world: &Rc<World>) -> IUnknown {
-        Self { world: world.clone(), _token: Token::new() }.into()
+        Self {
+            world: world.clone(),
+            _token: Token::new(),
+        }
+        .into()
     }
 }
 
 impl IClassFactory_Impl for Factory_Impl {
-    fn CreateInstance(&self, _: Ref<'_, IUnknown>, iid: *const GUID, object: *mut *mut c_void) -> Result<()> {
+    fn CreateInstance(
+        &self,
+        _: Ref<'_, IUnknown>,
+        iid: *const GUID,
+        object: *mut *mut c_void,
+    ) -> Result<()> {
         self.world.call()?;
         let cfg = Cfg::new(&self.world);
         // SAFETY: the caller's identifier and place.

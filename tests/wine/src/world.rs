@@ -91,7 +91,13 @@ impl World {
     /// Three adapters, TCP/IP and a filter on each; our protocol's bindings as they are
     /// after an installation.
     pub fn new(args: &Args) -> Rc<Self> {
-        let item = |guid, id: &str, class, flags| Item { guid, id: id.into(), class, flags, wifi: guid == WIFI };
+        let item = |guid, id: &str, class, flags| Item {
+            guid,
+            id: id.into(),
+            class,
+            flags,
+            wifi: guid == WIFI,
+        };
         let items = vec![
             item(FIRST, "PCI\\VEN_8086&DEV_0001", NET, PHYSICAL),
             item(SECOND, "PCI\\VEN_8086&DEV_0002", NET, PHYSICAL),
@@ -103,7 +109,11 @@ impl World {
         let mut binds = Vec::new();
         for lower in [FIRST, SECOND, WIFI] {
             for upper in [TCPIP, PACER, OWN] {
-                binds.push(Bind { upper, lower, enabled: upper != OWN });
+                binds.push(Bind {
+                    upper,
+                    lower,
+                    enabled: upper != OWN,
+                });
             }
         }
         let world = Rc::new(Self {
@@ -129,7 +139,11 @@ impl World {
     /// Every scripted call begins with this: one of them fails.
     pub fn call(&self) -> Result<()> {
         self.calls.set(self.calls.get() + 1);
-        if self.calls.get() == self.fails_at.get() { Err(Error::from_hresult(E_ABORT)) } else { Ok(()) }
+        if self.calls.get() == self.fails_at.get() {
+            Err(Error::from_hresult(E_ABORT))
+        } else {
+            Ok(())
+        }
     }
 
     /// From now on the `n`th call fails; none if it is 0.
@@ -149,7 +163,10 @@ impl World {
 
     pub fn is_enabled(&self, upper: Guid, lower: Guid) -> Option<bool> {
         let binds = self.binds.borrow();
-        binds.iter().find(|b| b.upper == upper && b.lower == lower).map(|b| b.enabled)
+        binds
+            .iter()
+            .find(|b| b.upper == upper && b.lower == lower)
+            .map(|b| b.enabled)
     }
 
     pub fn set_enabled(&self, upper: Guid, lower: Guid, enabled: bool) {
@@ -167,10 +184,26 @@ impl World {
         }
         self.next.set(self.next.get() + 1);
         let guid = Guid(self.next.get());
-        let uppers: Vec<Guid> = self.items.borrow().iter().filter(|i| i.class != NET).map(|i| i.guid).collect();
-        let item = Item { guid, id: id.into(), class: NET, flags: VIRTUAL, wifi: false };
+        let uppers: Vec<Guid> = self
+            .items
+            .borrow()
+            .iter()
+            .filter(|i| i.class != NET)
+            .map(|i| i.guid)
+            .collect();
+        let item = Item {
+            guid,
+            id: id.into(),
+            class: NET,
+            flags: VIRTUAL,
+            wifi: false,
+        };
         self.items.borrow_mut().push(item);
-        let binds = uppers.into_iter().map(|upper| Bind { upper, lower: guid, enabled: true });
+        let binds = uppers.into_iter().map(|upper| Bind {
+            upper,
+            lower: guid,
+            enabled: true,
+        });
         self.binds.borrow_mut().extend(binds);
         Some(guid)
     }
@@ -183,7 +216,11 @@ impl World {
 
     pub fn miniports(&self) -> Vec<Guid> {
         let items = self.items.borrow();
-        items.iter().filter(|i| i.id.eq_ignore_ascii_case(self.miniport)).map(|i| i.guid).collect()
+        items
+            .iter()
+            .filter(|i| i.id.eq_ignore_ascii_case(self.miniport))
+            .map(|i| i.guid)
+            .collect()
     }
 
     /// The record, as text.
@@ -196,7 +233,10 @@ impl World {
 
     /// A value of the key of our protocol's binding.
     pub fn below(&self, adapter: Guid, name: &str) -> Option<Value> {
-        let key = self.key(OWN)?.open(&format!("Adapters\\{adapter}")).ok()??;
+        let key = self
+            .key(OWN)?
+            .open(&format!("Adapters\\{adapter}"))
+            .ok()??;
         key.value(name).ok()?
     }
 
@@ -217,12 +257,17 @@ impl World {
             if item.class != NET {
                 continue;
             }
-            let adapters = self.key(OWN).and_then(|k| k.open("Adapters").ok().flatten());
+            let adapters = self
+                .key(OWN)
+                .and_then(|k| k.open("Adapters").ok().flatten());
             let below = adapters.and_then(|k| k.open(&format!("{}", item.guid)).ok().flatten());
             dump(below, &format!("below {}", item.guid), &mut lines);
         }
         for bind in self.binds.borrow().iter() {
-            lines.push(format!("bind {} {} {}", bind.upper, bind.lower, bind.enabled));
+            lines.push(format!(
+                "bind {} {} {}",
+                bind.upper, bind.lower, bind.enabled
+            ));
         }
         let record = self.record().unwrap_or_default();
         let mut miniports: Vec<_> = self.miniports().iter().map(|g| format!("{g}")).collect();
