@@ -23,6 +23,8 @@ pub(crate) const PENDING: i32 = NDIS_STATUS_PENDING.0;
 const TAG: u32 = u32::from_le_bytes(*b"Bind");
 /// `NDIS_MAX_FRAME_TYPES_PER_OPEN`.
 const MAX_FRAME_TYPES: u32 = 16;
+/// The longest that a close waits for status handlers that run, in nanoseconds.
+const CLOSE_LIMIT: u64 = 10_000_000_000;
 
 /// What a bind is asked for.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +80,8 @@ pub(crate) struct Binding {
     pub(crate) pause_seen: Option<u64>,
     /// It was restarted since it was opened.
     pub(crate) restarted: bool,
+    /// Statuses that the driver is told right now.
+    pub(crate) telling: u32,
     /// Wake-up patterns and protocol offloads that the driver added and has to take back.
     pub(crate) wake: BTreeSet<u32>,
     /// The adapter's MTU, interface index and link when it was opened.
@@ -112,6 +116,7 @@ impl Binding {
             unbinding: false,
             pause_seen: None,
             restarted: false,
+            telling: 0,
             wake: BTreeSet::new(),
             told,
             paused_at: None,
@@ -564,6 +569,13 @@ impl Host {
     }
 
     fn finish_close(&self, binding: u64) {
+        // No callback of the binding runs when its close is complete.
+        self.wait_until(
+            "status handlers of a closing binding",
+            1_000,
+            CLOSE_LIMIT,
+            |h| h.ndis(|n| n.bindings.get(&binding).is_none_or(|b| b.telling == 0)),
+        );
         self.ndis(|n| {
             n.bindings.remove(&binding);
             n.handles.close(binding);

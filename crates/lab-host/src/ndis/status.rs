@@ -99,7 +99,16 @@ impl Host {
             s.StatusBufferSize = buffer.len() as u32;
             self.put(at, s, "NDIS_STATUS_INDICATION");
             let _ = self.arena.write_bytes(at + size, buffer);
+            let telling = |more: bool| {
+                self.ndis(|n| {
+                    if let Some(b) = n.bindings.get_mut(&binding) {
+                        b.telling = b.telling.saturating_add_signed(if more { 1 } else { -1 });
+                    }
+                });
+            };
+            telling(true);
             self.call("ProtocolStatusEx", binding, handler, &[context, at]);
+            telling(false);
             self.release(at);
         }
     }

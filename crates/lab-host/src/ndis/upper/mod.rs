@@ -457,19 +457,22 @@ impl Host {
         if filter {
             let _ = self.oid_set_u32(miniport, OID_GEN_CURRENT_PACKET_FILTER, 0);
         }
-        let pools = self.ndis(|n| {
-            let mut pools = Vec::new();
+        let (pools, late) = self.ndis(|n| {
+            let (mut pools, mut late) = (Vec::new(), Vec::new());
             let Some(m) = n.miniports.get_mut(&miniport) else {
-                return pools;
+                return (pools, late);
             };
             for i in std::mem::take(&mut m.uppers) {
                 let u = &mut n.uppers[i];
                 u.miniport = None;
                 pools.push(std::mem::take(&mut u.with_room));
                 pools.push(std::mem::take(&mut u.without_room));
+                late.extend(u.held.drain(..).map(|held| held.1));
             }
-            pools
+            (pools, late)
         });
+        // What came since the others went back: nobody finds it after this.
+        self.give_up(miniport, &late);
         for mut pool in pools {
             pool.drain(self);
         }
