@@ -110,7 +110,7 @@ fn ids(text: &str) -> impl Iterator<Item = &str> {
         };
         let number = number.strip_prefix('L').unwrap_or(number);
         letters.len() == 3
-            && letters != "SHA"
+            && !["SHA", "UTF"].contains(&letters)
             && letters.bytes().all(|b| b.is_ascii_uppercase())
             && !number.is_empty()
             && number.bytes().all(|b| b.is_ascii_digit())
