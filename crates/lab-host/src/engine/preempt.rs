@@ -4,7 +4,8 @@
 //! the address at which the driver goes on below the driver's stack pointer and returns to
 //! [`trampoline`]; Windows code keeps nothing there. The trampoline saves every register, with
 //! flags and vectors, calls the host on the task's own stack, where switching is what it is in
-//! any host call, and goes on as if nothing had been.
+//! any host call, and goes on as if nothing had been. A driver that is executed step by step is
+//! not so in between: the trap flag is among the flags that come back at the end.
 
 use std::arch::naked_asm;
 
@@ -12,6 +13,8 @@ use crate::vp::Vp;
 
 /// Bytes for `xsave` with x87, SSE and AVX: 512 for the first two, 64 for the header, 256.
 const VECTORS: usize = 832;
+/// RFLAGS: stop after each instruction.
+const TRAP_FLAG: i64 = 1 << 8;
 
 /// Whether the processor can save its vectors in one instruction.
 pub(crate) fn is_possible() -> bool {
@@ -25,17 +28,20 @@ pub(crate) fn is_possible() -> bool {
 /// least 4 KiB left below its stack pointer.
 pub(crate) unsafe fn divert(context: &mut libc::mcontext_t, next: u64) {
     let rsp = (context.gregs[libc::REG_RSP as usize] as u64).wrapping_sub(8);
+    let flags = context.gregs[libc::REG_EFL as usize];
+    let rsp = rsp.wrapping_sub(8);
     // SAFETY: the caller says that this is the task's stack.
-    unsafe { (rsp as *mut u64).write_unaligned(next) };
+    unsafe { (rsp as *mut [u64; 2]).write_unaligned([flags as u64, next]) };
+    context.gregs[libc::REG_EFL as usize] = flags & !TRAP_FLAG;
     context.gregs[libc::REG_RSP as usize] = rsp as i64;
     context.gregs[libc::REG_RIP as usize] = trampoline as *const () as i64;
 }
 
-/// See the module's text. Entered with the address to go on at on top of the stack.
+/// See the module's text. Entered with the flags on top of the stack, and the address to go on
+/// at behind them.
 #[unsafe(naked)]
 unsafe extern "C" fn trampoline() {
     naked_asm!(
-        "pushfq",
         "cld",
         "push rax",
         "push rcx",
