@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use ndis_sys::{
-    NDIS_BIND_PARAMETERS, NDIS_BIND_PARAMETERS_REVISION_4, NDIS_OBJECT_HEADER,
-    NDIS_OBJECT_TYPE_BIND_PARAMETERS, NDIS_OBJECT_TYPE_OPEN_PARAMETERS, NDIS_OPEN_PARAMETERS,
-    NDIS_PM_CAPABILITIES, NDIS_STATUS, NDIS_STATUS_ADAPTER_NOT_FOUND, NDIS_STATUS_FAILURE,
-    NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_PENDING, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS,
-    NDIS_STATUS_UNSUPPORTED_MEDIA, NdisMedium802_3,
+    NDIS_BIND_PARAMETERS, NDIS_OBJECT_HEADER, NDIS_OBJECT_TYPE_BIND_PARAMETERS,
+    NDIS_OBJECT_TYPE_OPEN_PARAMETERS, NDIS_OPEN_PARAMETERS, NDIS_STATUS,
+    NDIS_STATUS_ADAPTER_NOT_FOUND, NDIS_STATUS_FAILURE, NDIS_STATUS_INVALID_PARAMETER,
+    NDIS_STATUS_PENDING, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS, NDIS_STATUS_UNSUPPORTED_MEDIA,
+    NdisMedium802_3,
 };
 
 use super::configuration::Value;
+use super::handed::Handed;
 use super::nic::NicConfig;
 use super::{EdgeState, Ndis};
 use crate::api::api;
@@ -338,57 +339,36 @@ impl Host {
 
     /// `NDIS_BIND_PARAMETERS` and all it points to; the first block is the structure.
     fn bind_parameters(&self, config: &NicConfig, name: &str, protocol: u64) -> Vec<u64> {
-        let at = self.allocate(
-            size_of::<NDIS_BIND_PARAMETERS>() as u64,
-            TAG,
-            "NDIS_BIND_PARAMETERS",
-        );
-        let service = self.ndis(|n| n.protocols[&protocol].name.clone());
+        let (service, minor) = self.ndis(|n| {
+            let service = n.protocols[&protocol].name.clone();
+            (service, n.minor_of_protocol(protocol))
+        });
         let section = self.unicode(&format!("{service}\\Parameters\\Adapters\\{}", config.name));
         let adapter = self.unicode(name);
         let bound = self.unicode(name);
-        let mut blocks = vec![at, section, adapter, bound];
-        let pm = if config.pm {
-            let pm = self.allocate(
-                size_of::<NDIS_PM_CAPABILITIES>() as u64,
-                TAG,
-                "NDIS_PM_CAPABILITIES",
-            );
-            self.put(pm, config.pm_capabilities(), "NDIS_PM_CAPABILITIES");
-            blocks.push(pm);
-            pm
+        let mut blocks = vec![section, adapter, bound];
+        let (old_pm, pm) = if config.pm {
+            self.hand_power(minor, &config.pm_capabilities(), TAG)
         } else {
-            0
+            (0, 0)
         };
         let rss = if config.rss {
             let caps = config.rss_capabilities();
-            let at = self.allocate(
-                size_of_val(&caps) as u64,
-                TAG,
-                "NDIS_RECEIVE_SCALE_CAPABILITIES",
-            );
-            self.put(at, caps, "NDIS_RECEIVE_SCALE_CAPABILITIES");
-            blocks.push(at);
-            at
+            let name = "NDIS_RECEIVE_SCALE_CAPABILITIES";
+            self.hand(Handed::Rss, minor, &caps, TAG, name)
         } else {
             0
         };
         let offload = if config.offload {
             let caps = config.offload_capabilities();
-            let at = self.allocate(size_of_val(&caps) as u64, TAG, "NDIS_OFFLOAD");
-            self.put(at, caps, "NDIS_OFFLOAD");
-            blocks.push(at);
-            at
+            self.hand(Handed::Offload, minor, &caps, TAG, "NDIS_OFFLOAD")
         } else {
             0
         };
+        blocks.extend([old_pm, pm, rss, offload].into_iter().filter(|&at| at != 0));
         // SAFETY: plain data of the ABI; all zero is a value of it.
         let mut p: NDIS_BIND_PARAMETERS = unsafe { std::mem::zeroed() };
-        p.Header = header(
-            NDIS_OBJECT_TYPE_BIND_PARAMETERS,
-            NDIS_BIND_PARAMETERS_REVISION_4,
-            size_of::<NDIS_BIND_PARAMETERS>(),
-        );
+        p.Header = Handed::Bind.header(NDIS_OBJECT_TYPE_BIND_PARAMETERS, minor);
         p.ProtocolSection = section as *mut _;
         p.AdapterName = adapter as *mut _;
         p.BoundAdapterName = bound as *mut _;
@@ -417,10 +397,12 @@ impl Host {
         p.ContextBackFillSize = config.context_backfill;
         p.MacOptions = config.mac_options();
         p.CompartmentId = ndis_sys::NET_IF_COMPARTMENT_ID_PRIMARY;
+        p.PowerManagementCapabilities = old_pm as *mut _;
         p.PowerManagementCapabilitiesEx = pm as *mut _;
         p.RcvScaleCapabilities = rss as *mut _;
         p.DefaultOffloadConfiguration = offload as *mut _;
-        self.put(at, p, "NDIS_BIND_PARAMETERS");
+        let name = "NDIS_BIND_PARAMETERS";
+        blocks.insert(0, self.hand(Handed::Bind, minor, &p, TAG, name));
         blocks
     }
 

@@ -7,7 +7,7 @@ use ndis_sys::{NDIS_NBL_FLAGS_RECV_READ_ONLY, NDIS_NBL_FLAGS_SEND_READ_ONLY};
 
 use super::history::{History, Holder};
 use super::list::at;
-use super::nbl::{Made, checks};
+use super::nbl::{Made, look};
 use crate::host::Host;
 
 /// What a list has in its Scratch field after others had it.
@@ -51,7 +51,7 @@ pub(crate) struct Record {
     /// Digest of NET_BUFFERs and MDLs.
     pub(crate) layout: u64,
     /// What else is to come back as it was.
-    pub(crate) rest: checks::Rest,
+    pub(crate) rest: look::Rest,
     /// Digest of the bytes, of lists whose bytes are to come back as they were.
     pub(crate) bytes: Option<u64>,
     /// Digest of the data, where somebody offers offloads (OFF-2).
@@ -161,7 +161,7 @@ impl Ledger {
                 path: Path::Own,
                 source: 0,
                 layout: 0,
-                rest: checks::Rest::default(),
+                rest: look::Rest::default(),
                 bytes: None,
                 payload: None,
                 flow: 0,
@@ -258,18 +258,18 @@ impl Host {
     pub(crate) fn hand_on(&self, list: u64, path: Path, by: &'static str) {
         let source: u64 = self.get(list + at!(NET_BUFFER_LIST.SourceHandle), "NET_BUFFER_LIST");
         let flags: u32 = self.get(list + at!(NET_BUFFER_LIST.NblFlags), "NET_BUFFER_LIST");
-        let layout = checks::layout(self, list);
-        let rest = checks::rest(self, list);
+        let layout = look::layout(self, list);
+        let rest = look::rest(self, list);
         // A sender wants its bytes back; an adapter only those that were lent read-only.
         let wanted = match path {
             Path::Send { .. } => true,
             Path::Receive { .. } => flags & NDIS_NBL_FLAGS_RECV_READ_ONLY != 0,
             Path::Own => false,
         };
-        let glance = checks::glance(self, list);
+        let glance = look::glance(self, list);
         let bytes = wanted.then_some(glance.bytes);
         let offloads = matches!(path, Path::Send { .. }) && self.ndis(|n| n.ledger.offloads);
-        let payload = offloads.then(|| checks::payload(self, list));
+        let payload = offloads.then(|| look::payload(self, list));
         let since = self.now();
         self.guard(list, false);
         // NBL-6: Scratch is lost at every hand-over.
@@ -337,7 +337,7 @@ impl Host {
         match result {
             Ok(record) => {
                 self.check_read_only(list, &record);
-                if record.path == Path::Own || checks::layout(self, list) != record.layout {
+                if record.path == Path::Own || look::layout(self, list) != record.layout {
                     self.take_out(list);
                 } else {
                     self.check_reserved(list, &record);
@@ -393,8 +393,8 @@ impl Host {
 
     /// Notes what a list that goes out is made of.
     fn take_out(&self, list: u64) {
-        let uses = checks::uses(self, list);
-        let bytes = checks::bytes(self, list);
+        let uses = look::uses(self, list);
+        let bytes = look::bytes(self, list);
         self.ndis(|n| {
             for &of in &uses.lists {
                 *n.ledger.users.entry(of).or_default() += 1;
@@ -440,7 +440,7 @@ impl Host {
     /// list is not.
     fn check_reserved(&self, list: u64, record: &Record) {
         let sent = matches!(record.path, Path::Send { .. });
-        let now = checks::rest(self, list);
+        let now = look::rest(self, list);
         if let Some(("NBL-6", what)) = record.rest.changed(&now, sent, "") {
             self.violate(
                 "NBL-6",
@@ -452,7 +452,7 @@ impl Host {
     /// Digest of a list that goes out where its memory stays accessible.
     fn seal(&self, list: u64) -> Option<u64> {
         let guarded = self.config.guard_hand_overs && self.heap().pages_of(list).is_some();
-        (!guarded).then(|| checks::layout(self, list).rotate_left(1) ^ checks::bytes(self, list))
+        (!guarded).then(|| look::layout(self, list).rotate_left(1) ^ look::bytes(self, list))
     }
 
     /// RCV-15: what is read-only is not changed in place.
@@ -461,14 +461,14 @@ impl Host {
         if record.flags & read_only == 0 {
             return;
         }
-        if checks::layout(self, list) != record.layout {
+        if look::layout(self, list) != record.layout {
             self.violate(
                 "RCV-15",
                 format!(
                     "the NET_BUFFERs or MDLs of list {list:#x}, which is read-only, are changed"
                 ),
             );
-        } else if record.bytes != Some(checks::bytes(self, list)) {
+        } else if record.bytes != Some(look::bytes(self, list)) {
             self.violate(
                 "RCV-15",
                 format!("the data of list {list:#x}, which is read-only, is changed"),
@@ -501,7 +501,7 @@ impl Host {
             .unzip();
         let changed = match (&before, out) {
             (Some((_, Some(seal))), _) => self.seal(list).is_some_and(|now| now != *seal),
-            (_, Some(Some(out))) => checks::bytes(self, list) != out.bytes,
+            (_, Some(Some(out))) => look::bytes(self, list) != out.bytes,
             _ => false,
         };
         if let Some((owner, _)) = before
@@ -547,8 +547,8 @@ impl Host {
         let moved = self.take_moved(list);
         let rest = record
             .rest
-            .changed(&checks::rest(self, list), sent, shape_rule);
-        if checks::layout(self, list) != record.layout {
+            .changed(&look::rest(self, list), sent, shape_rule);
+        if look::layout(self, list) != record.layout {
             // NBL-7: a retreat is undone by an advance of the same size.
             self.violate(
                 if moved == 0 { shape_rule } else { "NBL-7" },
@@ -559,7 +559,7 @@ impl Host {
         } else if let Some((rule, what)) = rest {
             self.violate(rule, format!("list {list:#x} comes back changed: {what}"));
         } else if let Some(bytes) = record.bytes
-            && bytes != checks::bytes(self, list)
+            && bytes != look::bytes(self, list)
         {
             self.violate(
                 if sent { shape_rule } else { "RCV-15" },

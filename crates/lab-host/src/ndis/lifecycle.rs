@@ -4,14 +4,14 @@ use ndis_sys::{
     NDIS_MINIPORT_PAUSE_PARAMETERS, NDIS_MINIPORT_RESTART_PARAMETERS, NDIS_OBJECT_TYPE_DEFAULT,
     NDIS_OBJECT_TYPE_PROTOCOL_RESTART_PARAMETERS, NDIS_OBJECT_TYPE_RESTART_GENERAL_ATTRIBUTES,
     NDIS_PROTOCOL_RESTART_PARAMETERS, NDIS_PROTOCOL_RESTART_PARAMETERS_REVISION_1,
-    NDIS_RESTART_ATTRIBUTES, NDIS_RESTART_GENERAL_ATTRIBUTES,
-    NDIS_RESTART_GENERAL_ATTRIBUTES_REVISION_2, NDIS_SIZEOF_RESTART_GENERAL_ATTRIBUTES_REVISION_1,
-    NDIS_STATUS_FAILURE, NDIS_STATUS_RESOURCES, NET_PNP_EVENT_CODE, NetEventPause, NetEventRestart,
+    NDIS_RESTART_ATTRIBUTES, NDIS_RESTART_GENERAL_ATTRIBUTES, NDIS_STATUS_FAILURE,
+    NDIS_STATUS_RESOURCES, NET_PNP_EVENT_CODE, NetEventPause, NetEventRestart,
     OID_GEN_MINIPORT_RESTART_ATTRIBUTES,
 };
 
 use super::EdgeState;
 use super::binding::{PENDING, header};
+use super::handed::Handed;
 use super::nic::NicConfig;
 use crate::api::api;
 use crate::handle::Kind;
@@ -21,15 +21,11 @@ use crate::host::Host;
 /// gives 10 s for filters; the same guide is used for both edges).
 const LIMIT: u64 = 10_000_000_000;
 
-/// What an adapter says of itself at a restart.
-fn general_attributes(config: &NicConfig) -> NDIS_RESTART_GENERAL_ATTRIBUTES {
+/// What an adapter says of itself at a restart, to a driver of NDIS 6.`minor`.
+fn general_attributes(config: &NicConfig, minor: u8) -> NDIS_RESTART_GENERAL_ATTRIBUTES {
     // SAFETY: plain data of the ABI; all zero is a value of it.
     let mut g: NDIS_RESTART_GENERAL_ATTRIBUTES = unsafe { std::mem::zeroed() };
-    g.Header = header(
-        NDIS_OBJECT_TYPE_RESTART_GENERAL_ATTRIBUTES,
-        NDIS_RESTART_GENERAL_ATTRIBUTES_REVISION_2,
-        size_of::<NDIS_RESTART_GENERAL_ATTRIBUTES>(),
-    );
+    g.Header = Handed::Restart.header(NDIS_OBJECT_TYPE_RESTART_GENERAL_ATTRIBUTES, minor);
     g.MtuSize = config.mtu;
     g.MaxXmitLinkSpeed = config.link_speed;
     g.MaxRcvLinkSpeed = config.link_speed;
@@ -63,7 +59,7 @@ impl Host {
     }
 
     /// Restart attributes for a virtual miniport: every other time none, and of the two revisions
-    /// one in turn (MPS-8).
+    /// one in turn (MPS-8) if its driver knows both.
     fn restart_attributes(&self, miniport: u64) -> Option<Attributes> {
         const TAG: u32 = u32::from_le_bytes(*b"Rest");
         let turn = self.crossings() / 2 % 4;
@@ -73,14 +69,13 @@ impl Host {
         let mut g = self.ndis(|n| {
             let below = n.below_of(miniport);
             let b = n.bindings.get(below.first()?)?;
-            Some(general_attributes(&n.nics[b.nic].config))
+            let (_, minor) = n.version_of(miniport);
+            Some(general_attributes(&n.nics[b.nic].config, minor))
         })?;
-        let mut length = size_of::<NDIS_RESTART_GENERAL_ATTRIBUTES>() as u64;
         if turn == 2 {
-            g.Header.Revision = 1;
-            g.Header.Size = NDIS_SIZEOF_RESTART_GENERAL_ATTRIBUTES_REVISION_1;
-            length = u64::from(NDIS_SIZEOF_RESTART_GENERAL_ATTRIBUTES_REVISION_1);
+            g.Header = Handed::Restart.header(NDIS_OBJECT_TYPE_RESTART_GENERAL_ATTRIBUTES, 0);
         }
+        let length = u64::from(g.Header.Size);
         let data = std::mem::offset_of!(NDIS_RESTART_ATTRIBUTES, Data) as u64;
         let list = self.allocate(data + length, TAG, "NDIS_RESTART_ATTRIBUTES");
         // SAFETY: plain data of the ABI; all zero is a value of it.
@@ -419,33 +414,34 @@ impl Host {
     /// NetEventRestart with `NDIS_PROTOCOL_RESTART_PARAMETERS`.
     fn restart_event(&self, binding: u64) -> i32 {
         const TAG: u32 = u32::from_le_bytes(*b"Rest");
-        let Some(config) = self.ndis(|n| {
+        let Some((config, minor)) = self.ndis(|n| {
             let b = n.bindings.get(&binding)?;
-            Some(n.nics[b.nic].config.clone())
+            Some((n.nics[b.nic].config.clone(), n.minor_of_binding(binding)))
         }) else {
             return 0;
         };
-        let mut g = general_attributes(&config);
+        let mut g = general_attributes(&config, minor);
         let rss = config.rss.then(|| {
             let caps = config.rss_capabilities();
-            let at = self.allocate(
-                size_of_val(&caps) as u64,
-                TAG,
-                "NDIS_RECEIVE_SCALE_CAPABILITIES",
-            );
-            self.put(at, caps, "NDIS_RECEIVE_SCALE_CAPABILITIES");
-            at
+            let name = "NDIS_RECEIVE_SCALE_CAPABILITIES";
+            self.hand(Handed::Rss, minor, &caps, TAG, name)
         });
         g.RecvScaleCapabilities = rss.unwrap_or(0) as *mut _;
         let data = std::mem::offset_of!(NDIS_RESTART_ATTRIBUTES, Data) as u64;
-        let length = size_of::<NDIS_RESTART_GENERAL_ATTRIBUTES>() as u64;
+        let length = u64::from(g.Header.Size);
         let list = self.allocate(data + length, TAG, "NDIS_RESTART_ATTRIBUTES");
         // SAFETY: plain data of the ABI; all zero is a value of it.
         let mut a: NDIS_RESTART_ATTRIBUTES = unsafe { std::mem::zeroed() };
         a.Oid = OID_GEN_MINIPORT_RESTART_ATTRIBUTES;
         a.DataLength = length as u32;
-        self.put(list, a, "NDIS_RESTART_ATTRIBUTES");
-        self.put(list + data, g, "NDIS_RESTART_GENERAL_ATTRIBUTES");
+        // SAFETY: structures of plain data are read as bytes; no revision is longer than the last.
+        let (head, body) = unsafe {
+            (
+                std::slice::from_raw_parts((&raw const a).cast::<u8>(), data as usize),
+                std::slice::from_raw_parts((&raw const g).cast::<u8>(), length as usize),
+            )
+        };
+        let _ = self.arena.write_bytes(list, &[head, body].concat());
         // SAFETY: plain data of the ABI; all zero is a value of it.
         let mut p: NDIS_PROTOCOL_RESTART_PARAMETERS = unsafe { std::mem::zeroed() };
         p.Header = header(

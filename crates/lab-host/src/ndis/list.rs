@@ -370,7 +370,6 @@ impl FrameList {
     pub(crate) fn drain(&mut self, host: &Host) -> u64 {
         let out = self.made - self.free.len() as u64;
         for block in self.free.drain(..) {
-            host.guard(block, false);
             host.release(block);
             let bytes = self.apart.as_mut().and_then(|apart| apart.remove(&block));
             if let Some(bytes) = bytes {

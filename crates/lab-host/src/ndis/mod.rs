@@ -12,6 +12,8 @@ mod device;
 mod early;
 mod filter;
 mod frames;
+mod halt;
+mod handed;
 mod history;
 mod instance;
 mod interface;

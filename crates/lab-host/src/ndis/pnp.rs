@@ -8,6 +8,7 @@ use ndis_sys::{
 };
 
 use super::binding::{PENDING, header};
+use super::handed::Handed;
 use crate::api::api;
 use crate::handle::Kind;
 use crate::host::Host;
@@ -145,11 +146,16 @@ impl Host {
         );
         // SAFETY: plain data of the ABI; all zero is a value of it.
         let mut e: NET_PNP_EVENT_NOTIFICATION = unsafe { std::mem::zeroed() };
-        e.Header = header(
-            NDIS_OBJECT_TYPE_DEFAULT,
-            2,
-            size_of::<NET_PNP_EVENT_NOTIFICATION>(),
-        );
+        // An event about no binding is the first protocol's.
+        let minor = self.ndis(|n| match binding {
+            0 => n
+                .protocols
+                .keys()
+                .next()
+                .map_or(0, |&p| n.minor_of_protocol(p)),
+            some => n.minor_of_binding(some),
+        });
+        e.Header = Handed::Event.header(NDIS_OBJECT_TYPE_DEFAULT, minor);
         e.NetPnPEvent.NetEvent = code;
         if !buffer.is_empty() {
             e.NetPnPEvent.Buffer = (at + size) as *mut _;

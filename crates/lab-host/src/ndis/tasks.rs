@@ -8,7 +8,7 @@ use ndis_sys::{
 };
 
 use super::ledger::{Path, Record};
-use super::nbl::{checks, info};
+use super::nbl::{info, look};
 use crate::host::Host;
 
 /// What a NIC does in the stack's place. Its wire carries what it is given, so that the far end
@@ -127,7 +127,7 @@ impl Host {
         }
         let large = entry(TcpLargeSendNetBufferListInfo);
         if large != 0 {
-            let longest = checks::longest(self, list).saturating_sub(14);
+            let longest = look::longest(self, list).saturating_sub(14);
             if tasks.large_send == 0 {
                 self.violate(
                     "OFF-1",
@@ -147,7 +147,7 @@ impl Host {
         }
         if let (Path::Send { miniport, .. }, Some(payload)) = (record.path, record.payload)
             && self.ndis(|n| n.miniports.get(&miniport).is_some_and(|m| m.facts.tasks))
-            && checks::payload(self, list) != payload
+            && look::payload(self, list) != payload
         {
             self.violate(
                 "OFF-2",
@@ -161,7 +161,7 @@ impl Host {
         let at = info(list, TcpLargeSendNetBufferListInfo);
         let large: u64 = self.arena.read(at).unwrap_or(0);
         if large != 0 {
-            let payload = u64::from(checks::longest(self, list)) & (LSO_V2 - 1);
+            let payload = u64::from(look::longest(self, list)) & (LSO_V2 - 1);
             let done = if large & LSO_V2 != 0 { LSO_V2 } else { payload };
             let _ = self.arena.write(at, done);
         }
@@ -194,7 +194,7 @@ impl Host {
             (c.rss, c.tasks.coalesce)
         });
         if rss {
-            let flow = checks::glance(self, list).flow;
+            let flow = look::glance(self, list).flow;
             self.put(
                 info(list, NetBufferListHashValue),
                 flow & 0xFFFF_FFFF,

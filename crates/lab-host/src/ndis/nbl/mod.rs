@@ -4,11 +4,13 @@
 //! * [`pool`]: pools, lists and NET_BUFFERs out of them, context areas;
 //! * [`data`]: MDLs, where data starts, copies;
 //! * [`derived`]: clones and out-of-band information;
-//! * [`checks`]: digests and the checks at each hand-over.
+//! * [`look`]: what can be seen of a list: digests, whose memory it uses.
+//! * [`checks`]: the checks at each hand-over.
 
-pub(crate) mod checks;
+mod checks;
 mod data;
 mod derived;
+pub(crate) mod look;
 mod pool;
 
 use crate::api::Api;

@@ -5,8 +5,8 @@ use ndis_sys::{
     NET_BUFFER_LIST_CONTEXT, NET_BUFFER_LIST_POOL_PARAMETERS, NET_BUFFER_POOL_PARAMETERS,
 };
 
-use super::checks;
 use super::data::place;
+use super::look;
 use crate::api::api;
 use crate::handle::Kind;
 use crate::host::Host;
@@ -89,7 +89,7 @@ pub(super) fn enter(host: &Host, list: u64, pool: u64, clone: Option<u32>, by: &
         host.get::<NET_BUFFER_LIST_CONTEXT>(context, "Context")
             .Offset
     };
-    let layout = checks::layout(host, list);
+    let layout = look::layout(host, list);
     let now = host.now();
     host.ndis(|n| {
         if let Some(p) = n.pools.get_mut(&pool) {

@@ -90,7 +90,7 @@ impl Host {
             let _ = self.arena.write_bytes(buffer, &call.buffer);
         }
         let since = self.now();
-        let id = self.ndis(|n| {
+        let named = self.ndis(|n| {
             n.oids.serial += 1;
             n.judge.past.remove(&request);
             n.oids.active.insert(
@@ -110,14 +110,14 @@ impl Host {
                     by_item: false,
                 },
             );
-            n.oids.serial
+            (n.oids.serial, n.version_of(miniport).1)
         });
-        write_request(self, request, buffer, call, id);
+        write_request(self, request, buffer, call, named);
         if let Some(after) = call.cancel_after {
             self.spawn_after(
                 after,
                 Job::dpc("cancel OID", move |host| {
-                    host.cancel_again(request, id, miniport, cancel, context, 100);
+                    host.cancel_again(request, named.0, miniport, cancel, context, 100);
                 }),
             );
         }
@@ -262,7 +262,9 @@ impl Host {
         let length = call.buffer.len() as u64;
         let block = self.allocate(length, TAG, "OID buffer");
         let _ = self.arena.write_bytes(block, &call.buffer);
-        write_request(self, request, if length == 0 { 0 } else { block }, call, 0);
+        let named = (0, self.ndis(|n| n.version_of(miniport).1));
+        let buffer = if length == 0 { 0 } else { block };
+        write_request(self, request, buffer, call, named);
         let begun = self.now();
         let status = self.call(
             "MiniportSynchronousOidRequest",

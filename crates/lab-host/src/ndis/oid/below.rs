@@ -299,11 +299,10 @@ impl Host {
 
     /// What a NIC itself answers to a request: the measure for what comes through a driver.
     pub fn ask_nic(&self, nic: usize, call: &OidCall) -> OidReply {
-        let binding = self.ndis(|n| {
-            n.bindings
-                .iter()
-                .find(|(_, b)| b.nic == nic)
-                .map_or(0, |(h, _)| *h)
+        let (binding, minor) = self.ndis(|n| {
+            let mut all = n.bindings.iter();
+            let binding = all.find(|(_, b)| b.nic == nic).map_or(0, |(h, _)| *h);
+            (binding, n.minor_of_binding(binding))
         });
         let request = self.allocate(
             size_of::<NDIS_OID_REQUEST>() as u64,
@@ -313,7 +312,8 @@ impl Host {
         let length = call.buffer.len() as u64;
         let block = self.allocate(length, TAG, "OID buffer");
         let _ = self.arena.write_bytes(block, &call.buffer);
-        write_request(self, request, if length == 0 { 0 } else { block }, call, 0);
+        let buffer = if length == 0 { 0 } else { block };
+        write_request(self, request, buffer, call, (0, minor));
         let status = self.adapter_oid(nic, binding, request);
         let r: NDIS_OID_REQUEST = self.get(request, "NDIS_OID_REQUEST");
         let (written, read, needed) = counts(&r);

@@ -8,7 +8,7 @@ use ndis_sys::{
     NdisRequestQueryInformation, NdisRequestQueryStatistics, NdisRequestSetInformation,
 };
 
-use super::binding::header;
+use super::handed::Handed;
 use super::judge::{Below, NO_REVISION};
 use crate::api::api;
 use crate::handle::Kind;
@@ -164,14 +164,11 @@ impl super::Ndis {
     }
 }
 
-fn write_request(host: &Host, at: u64, buffer: u64, call: &OidCall, id: u64) {
+/// Writes a request for a driver of NDIS 6.`minor`.
+fn write_request(host: &Host, at: u64, buffer: u64, call: &OidCall, (id, minor): (u64, u8)) {
     // SAFETY: plain data of the ABI; all zero is a value of it.
     let mut r: NDIS_OID_REQUEST = unsafe { std::mem::zeroed() };
-    r.Header = header(
-        NDIS_OBJECT_TYPE_OID_REQUEST,
-        2,
-        size_of::<NDIS_OID_REQUEST>(),
-    );
+    r.Header = Handed::Request.header(NDIS_OBJECT_TYPE_OID_REQUEST, minor);
     r.RequestId = id as *mut _;
     r.RequestHandle = (0xFFFF_A000_0000_0000_u64 | id << 4) as *mut _;
     r.Timeout = 12;
