@@ -208,8 +208,12 @@ impl Heap {
         match self.layout {
             Layout::Guarded => {
                 arena.fill(allocation.start, allocation.span, FREED);
+                // What was handed over is out of the driver's reach already.
+                let away = arena.page_state(allocation.start) == Some(PageState::Away);
                 arena.set_page_state(allocation.start, allocation.span, PageState::Freed);
-                let _ = arena.protect(allocation.start, allocation.span, Protection::None);
+                if !away {
+                    let _ = arena.protect(allocation.start, allocation.span, Protection::None);
+                }
                 self.quarantined += allocation.span / PAGE;
                 self.quarantine.push_back(allocation.clone());
             }
@@ -299,7 +303,14 @@ fn first_other(arena: &Arena, from: u64, len: u64, byte: u8) -> Option<u64> {
     let at = arena.trusted(from);
     // SAFETY: the range is part of a live allocation's pages, whose bytes the host may read.
     let bytes = unsafe { std::slice::from_raw_parts(at, len as usize) };
-    bytes.iter().position(|&b| b != byte).map(|i| i as u64)
+    // Whole blocks first: nearly always nothing is wrong, and a page is long.
+    let block = [byte; 64];
+    let blocks = bytes.chunks(64);
+    let sound = blocks.take_while(|&some| *some == block[..some.len()]);
+    let sound: usize = sound.map(<[u8]>::len).sum();
+    let rest = bytes.get(sound..)?;
+    let at = rest.iter().position(|&b| b != byte)?;
+    Some((sound + at) as u64)
 }
 
 #[cfg(test)]
