@@ -12,6 +12,7 @@
 )]
 
 pub mod bench;
+pub mod misdeeds;
 pub mod tap;
 
 pub use bench::{Bench, Run};

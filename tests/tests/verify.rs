@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use object::read::pe::{ExportTarget, PeFile64};
 use serde_json::Value;
-use workspace_tests::Bench;
+use workspace_tests::{Bench, misdeeds};
 
 fn run(command: &mut Command) -> Output {
     let output = command.output().expect("the lab runs");
@@ -81,7 +80,11 @@ fn a_failure_is_shrunk_and_repeats() {
     };
     let dir = folder("broken");
     let image = dir.join("broken.sys");
-    std::fs::write(&image, chosen(&misdeed, "SND-2", "completed-twice")).expect("an image");
+    std::fs::write(
+        &image,
+        misdeeds::chosen(&misdeed, "SND-2", "completed-twice"),
+    )
+    .expect("an image");
     let service = "ImMisdeed";
     let topology = bench.package.join("lab.toml");
     let found = dir.join("found");
@@ -150,27 +153,6 @@ fn a_failure_is_shrunk_and_repeats() {
     let output = run(command.args(["--trace", "0"]));
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     std::fs::remove_dir_all(&dir).expect("it is ours");
-}
-
-/// The driver with a misdeed chosen: the key is written where its variable lies in the file.
-fn chosen(path: &Path, rule: &str, name: &str) -> Vec<u8> {
-    let mut image = std::fs::read(path).expect("the image");
-    let at = {
-        let file = PeFile64::parse(&*image).expect("a PE image");
-        let exports = file.export_table().expect("exports").expect("exports");
-        let export = exports.exports().expect("exports").into_iter();
-        let mut named = export.filter(|export| export.name == Some(b"MISDEED"));
-        let ExportTarget::Address(rva) = named.next().expect("the variable").target else {
-            panic!("the variable lies elsewhere");
-        };
-        let range = file.section_table().pe_file_range_at(rva);
-        range.expect("it lies in the file").0 as usize
-    };
-    let mut all = misdeed::misdeeds::all();
-    let misdeed = all.find(|m| m.rule == rule && m.name == name);
-    let key = misdeed.expect("the misdeed").key();
-    image[at..at + 4].copy_from_slice(&key.to_le_bytes());
-    image
 }
 
 #[test]

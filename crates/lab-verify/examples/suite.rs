@@ -1,5 +1,5 @@
 //! Runs suites on an image, unconfined: `suite FILE.sys SERVICE [SUITE…]`; SHAPE names a plan
-//! whose shape is taken, N the number of schedules.
+//! whose shape is taken, N the number of plays of a suite.
 
 use lab_verify::suite::{Effort, Runner, Suite};
 use lab_verify::{Plan, Player, Shape};
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let mut effort = Effort::default();
     if let Ok(n) = std::env::var("N") {
-        effort.schedules = n.parse()?;
+        effort.most = n.parse()?;
     }
     let guarded = std::env::var("DENSE").is_err();
     let player = Player::new(&image, &service, guarded)?;

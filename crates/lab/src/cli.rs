@@ -187,18 +187,16 @@ pub struct Verify {
     /// Service of a bare image's protocol edge [default: the file's name]
     #[arg(long, value_name = "NAME")]
     pub service: Option<String>,
-    /// Only this suite (plans, faults, vanish, schedules); may be given again
+    /// Only this suite (plans, faults, vanish, races, schedules); may be given again
     #[arg(long = "suite", value_name = "NAME")]
     pub suites: Vec<String>,
     /// Seed of every choice: a number, 0x…, or `random` [default: 0x5eed]
     #[arg(long, value_name = "N", value_parser = seed)]
     pub seed: Option<u64>,
-    /// Generated plans, each with a schedule of its own, for each configuration
-    #[arg(long, value_name = "N", default_value_t = 2000)]
-    pub schedules: u64,
-    /// Pairs of calls that fail, for each configuration
-    #[arg(long, value_name = "N", default_value_t = 300)]
-    pub pairs: u64,
+    /// Scenarios in all, shared out over configurations and suites; more for a long run
+    #[arg(long, visible_alias = "budget", value_name = "N", default_value_t = 30_000,
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub scenarios: u64,
     /// Child processes at a time
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub jobs: u8,

@@ -79,6 +79,7 @@ pub fn run(
     let mut runner = Runner::new(&player, job.shape.clone(), job.effort);
     runner.tag = Number::tag(&job.service, &job.variant);
     runner.from = job.from;
+    runner.part = job.part;
     runner.before = Box::new(|number, of, plan| {
         if job.announce {
             say(Said::Next {

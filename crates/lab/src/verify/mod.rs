@@ -1,5 +1,9 @@
 //! `lab verify`: every suite on a driver, in confined child processes, two at a time; one table.
 //!
+//! A budget of scenarios is shared out over configurations and suites. A suite's plays are dealt
+//! out to as many children as the budget says, never the number of processors: what is found is
+//! the same however many run at a time.
+//!
 //! A play in which the driver faults does not end its process: the child reports it, takes the
 //! driver back to its beginning and goes on. A child that dies all the same (the driver has
 //! destroyed more than its own, or loops) is started again: once to see which play it was, then
@@ -9,7 +13,7 @@ pub mod child;
 mod screen;
 mod subject;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -32,6 +36,9 @@ pub use subject::{Subject, shape};
 /// Deaths of a suite's child after which it is given up.
 const DEATHS: u32 = 8;
 
+/// Plays that one child is given, about.
+const PORTION: u64 = 1500;
+
 /// What a child is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VerifyJob {
@@ -45,6 +52,8 @@ pub struct VerifyJob {
     pub suite: Suite,
     /// How much is done.
     pub effort: Effort,
+    /// Which part of the suite, of so many.
+    pub part: (u64, u64),
     /// The first play.
     pub from: u64,
     /// Say each play's plan before it is played.
@@ -81,6 +90,17 @@ pub struct Part {
     pub deaths: Vec<String>,
 }
 
+impl Part {
+    fn new(variant: &str, suite: Suite) -> Self {
+        Self {
+            variant: variant.to_owned(),
+            suite,
+            report: Report::default(),
+            deaths: Vec::new(),
+        }
+    }
+}
+
 /// A site and where it is in the source.
 #[derive(Clone, Debug, Serialize)]
 pub struct Place {
@@ -110,6 +130,9 @@ pub struct Document {
     plays: u64,
     plays_per_minute: f64,
     wall_ms: u128,
+    /// Processor time of all children, and what two processors do that nobody else uses.
+    cpu_ms: u128,
+    plays_per_minute_on_two: f64,
     failures: Vec<String>,
 }
 
@@ -126,6 +149,7 @@ pub fn run(options: &Verify) -> Verdict {
 
 fn verify(options: &Verify) -> Result<Verdict, Trouble> {
     let began = Instant::now();
+    let before = children_time();
     let mut subject = Subject::open(
         &options.target,
         options.service.as_deref(),
@@ -134,25 +158,9 @@ fn verify(options: &Verify) -> Result<Verdict, Trouble> {
     let suites = suites(&options.suites)?;
     let effort = Effort {
         seed: options.seed.unwrap_or(crate::cli::DEFAULT_SEED),
-        schedules: options.schedules,
-        pairs: options.pairs,
         ..Effort::default()
     };
-    let mut work = VecDeque::new();
-    for (variant, shape) in &subject.shapes {
-        for &suite in &suites {
-            work.push_back(VerifyJob {
-                service: subject.service.clone(),
-                variant: variant.clone(),
-                shape: shape.clone(),
-                suite,
-                effort,
-                from: 0,
-                announce: false,
-                guarded: true,
-            });
-        }
-    }
+    let work = work(&subject, &suites, effort, options.scenarios);
     let mut screen = screen::Screen::new(options.json);
     screen.introduce(&subject);
     let (parts, stopped) = spread(&subject, work, options, &mut screen)?;
@@ -160,7 +168,8 @@ fn verify(options: &Verify) -> Result<Verdict, Trouble> {
     if let Some(signal) = stopped {
         return Ok(Verdict::Interrupted(signal));
     }
-    let document = judge(&mut subject, parts, options, began.elapsed())?;
+    let times = (began.elapsed(), children_time().saturating_sub(before));
+    let document = judge(&mut subject, parts, options, times)?;
     let verdict = document.verdict;
     screen.show(&document);
     if options.json {
@@ -169,6 +178,33 @@ fn verify(options: &Verify) -> Result<Verdict, Trouble> {
         println!("{text}");
     }
     Ok(verdict)
+}
+
+/// The budget, shared out: jobs in the order in which they begin.
+fn work(subject: &Subject, suites: &[Suite], effort: Effort, budget: u64) -> VecDeque<VerifyJob> {
+    let each = budget / subject.shapes.len().max(1) as u64;
+    let shares: u64 = suites.iter().map(|suite| suite.share()).sum();
+    let mut work = VecDeque::new();
+    for (variant, shape) in &subject.shapes {
+        for &suite in suites {
+            let most = (each * suite.share() / shares.max(1)).max(1);
+            let parts = most.div_ceil(PORTION);
+            for part in 0..parts {
+                work.push_back(VerifyJob {
+                    service: subject.service.clone(),
+                    variant: variant.clone(),
+                    shape: shape.clone(),
+                    suite,
+                    effort: Effort { most, ..effort },
+                    part: (part, parts),
+                    from: 0,
+                    announce: false,
+                    guarded: true,
+                });
+            }
+        }
+    }
+    work
 }
 
 fn suites(names: &[String]) -> Result<Vec<Suite>, Trouble> {
@@ -189,7 +225,7 @@ fn suites(names: &[String]) -> Result<Vec<Suite>, Trouble> {
 
 /// What threads tell the one that shows.
 enum Told {
-    Progress(String, u64, u64),
+    Progress(String, u64, u64, u64),
     Part(Box<Part>),
     Trouble(Trouble),
     Interrupted(i32),
@@ -201,10 +237,14 @@ fn spread(
     options: &Verify,
     screen: &mut screen::Screen,
 ) -> Result<(Vec<Part>, Option<i32>), Trouble> {
+    let mut open: BTreeMap<(String, Suite), u64> = BTreeMap::new();
+    for job in &work {
+        *open.entry((job.variant.clone(), job.suite)).or_default() += 1;
+    }
     let queue = std::sync::Mutex::new(work);
     let stop = AtomicBool::new(false);
     let (sender, receiver) = channel();
-    let mut parts = Vec::new();
+    let mut parts: Vec<Part> = Vec::new();
     let (mut trouble, mut stopped) = (None, None);
     thread::scope(|scope| {
         for _ in 0..options.jobs.max(1) {
@@ -229,10 +269,21 @@ fn spread(
         drop(sender);
         for told in receiver {
             match told {
-                Told::Progress(what, done, of) => screen.progress(&what, done, of),
+                Told::Progress(what, part, done, of) => screen.progress(&what, part, done, of),
                 Told::Part(part) => {
-                    screen.part(&part);
-                    parts.push(*part);
+                    let key = (part.variant.clone(), part.suite);
+                    let same = |p: &Part| (&p.variant, p.suite) == (&key.0, key.1);
+                    let at = parts.iter().position(same).unwrap_or_else(|| {
+                        parts.push(Part::new(&key.0, key.1));
+                        parts.len() - 1
+                    });
+                    parts[at].report.add(&part.report);
+                    parts[at].deaths.extend(part.deaths);
+                    let left = open.entry(key).or_default();
+                    *left = left.saturating_sub(1);
+                    if *left == 0 {
+                        screen.part(&parts[at]);
+                    }
                 }
                 Told::Trouble(found) => {
                     stop.store(true, Ordering::Relaxed);
@@ -260,12 +311,7 @@ fn attend(
     sender: &Sender<Told>,
 ) -> Result<Result<Part, i32>, Trouble> {
     let began = Instant::now();
-    let mut part = Part {
-        variant: job.variant.clone(),
-        suite: job.suite,
-        report: Report::default(),
-        deaths: Vec::new(),
-    };
+    let mut part = Part::new(&job.variant, job.suite);
     let what = match &*job.variant {
         "" => job.suite.name().to_owned(),
         variant => format!("{variant}: {}", job.suite.name()),
@@ -286,7 +332,8 @@ fn attend(
             Message::Event { event } => match event {
                 Event::Progress { done, total, .. } => {
                     reached = done;
-                    let _ = sender.send(Told::Progress(what.clone(), done, total));
+                    let told = Told::Progress(what.clone(), job.part.0, done, total);
+                    let _ = sender.send(told);
                 }
                 Event::Summary { value } => match serde_json::from_value(value) {
                     Ok(Said::Next { number, plan }) => next = Some((number, *plan)),
@@ -357,7 +404,7 @@ fn judge(
     subject: &mut Subject,
     parts: Vec<Part>,
     options: &Verify,
-    wall: Duration,
+    (wall, cpu): (Duration, Duration),
 ) -> Result<Document, Trouble> {
     let mut total = Report::default();
     for part in &parts {
@@ -427,9 +474,23 @@ fn judge(
         plays: total.plays,
         plays_per_minute: total.plays as f64 / minutes.max(1e-9),
         wall_ms: wall.as_millis(),
+        cpu_ms: cpu.as_millis(),
+        plays_per_minute_on_two: total.plays as f64 * 120.0 / cpu.as_secs_f64().max(1e-9),
         failures,
         parts,
     })
+}
+
+/// Processor time of the children that have ended.
+fn children_time() -> Duration {
+    use nix::sys::resource::{UsageWho, getrusage};
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else {
+        return Duration::ZERO;
+    };
+    [usage.user_time(), usage.system_time()]
+        .iter()
+        .map(|t| Duration::from_micros(t.tv_sec() as u64 * 1_000_000 + t.tv_usec() as u64))
+        .sum()
 }
 
 /// Writes a failure's shortest scenario where the user wants them.
@@ -443,10 +504,11 @@ fn keep(options: &Verify, failure: &Failure) -> Result<Option<String>, Trouble> 
     let ids: Vec<String> = failure.ids.iter().cloned().collect();
     let path = folder.join(format!("{}.toml", failure.number));
     let text = format!(
-        "# Found by `lab verify`: {} in the suite `{}`, as {}.\n# {}\n{}",
+        "# Found by `lab verify`: {} in the suite `{}`, as {}; trace {:#018x}.\n# {}\n{}",
         ids.join(", "),
         failure.suite.name(),
         failure.number,
+        failure.trace,
         failure.what.lines().next().unwrap_or_default(),
         failure.short.to_toml()
     );

@@ -91,6 +91,8 @@ pub struct Screen {
     json: bool,
     bars: MultiProgress,
     open: BTreeMap<String, ProgressBar>,
+    /// How far each part of a suite is.
+    done: BTreeMap<(String, u64), u64>,
     terminal: bool,
 }
 
@@ -101,6 +103,7 @@ impl Screen {
             json,
             bars: MultiProgress::new(),
             open: BTreeMap::new(),
+            done: BTreeMap::new(),
             terminal: std::io::stderr().is_terminal(),
         }
     }
@@ -130,11 +133,15 @@ impl Screen {
         }
     }
 
-    /// How far a suite is.
-    pub fn progress(&mut self, what: &str, done: u64, of: u64) {
+    /// How far a part of a suite is: its plays go from the suite's first to its last.
+    pub fn progress(&mut self, what: &str, part: u64, done: u64, of: u64) {
         if !self.terminal {
             return;
         }
+        self.done.insert((what.to_owned(), part), done);
+        let parts = (what.to_owned(), 0)..=(what.to_owned(), u64::MAX);
+        let parts: Vec<u64> = self.done.range(parts).map(|(_, &done)| done).collect();
+        let done = parts.iter().sum::<u64>() / parts.len().max(1) as u64;
         let bars = &self.bars;
         let bar = self.open.entry(what.to_owned()).or_insert_with(|| {
             let style = ProgressStyle::with_template("{msg:32} {wide_bar} {pos}/{len} {eta}");
@@ -210,10 +217,12 @@ impl Screen {
             self.say(&format!("  {failure}"));
         }
         self.say(&format!(
-            "{} plays in {:.1} s, {} a minute",
+            "{} scenarios in {:.1} s, {} a minute; {:.1} s of processor time: {} a minute on two free processors",
             grouped(document.plays),
             document.wall_ms as f64 / 1000.0,
-            grouped(document.plays_per_minute as u64)
+            grouped(document.plays_per_minute as u64),
+            document.cpu_ms as f64 / 1000.0,
+            grouped(document.plays_per_minute_on_two as u64)
         ));
         let verdict = match document.exit_code {
             0 => "clean",
