@@ -5,7 +5,7 @@
 //! written in the same round: what a round does then depends on memory alone. A compare and
 //! swap that tries again with what it found is not one; a test and set is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use iced_x86::{
     FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
@@ -33,12 +33,37 @@ pub(super) fn find(code: &BTreeMap<u64, Instruction>) -> Vec<WaitLoop> {
     list
 }
 
+/// Whether what begins at `head` comes to `jump` without leaving what lies between. A jump back
+/// into the middle of a straight way is no loop.
+fn comes_round(code: &BTreeMap<u64, Instruction>, head: u64, jump: u64) -> bool {
+    let (mut open, mut seen) = (vec![head], BTreeSet::new());
+    while let Some(at) = open.pop() {
+        if at == jump {
+            return true;
+        }
+        let Some(i) = code
+            .get(&at)
+            .filter(|_| (head..jump).contains(&at) && seen.insert(at))
+        else {
+            continue;
+        };
+        if i.flow_control() != FlowControl::UnconditionalBranch {
+            open.push(i.next_ip());
+        }
+        open.extend(target(i));
+    }
+    false
+}
+
 fn judge(
     factory: &mut InstructionInfoFactory,
     code: &BTreeMap<u64, Instruction>,
     head: u64,
     jump: u64,
 ) -> Option<WaitLoop> {
+    if !comes_round(code, head, jump) {
+        return None;
+    }
     let mut at = head;
     let mut look = None;
     let mut before: Vec<Register> = Vec::new();

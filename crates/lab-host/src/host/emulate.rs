@@ -14,7 +14,7 @@ use iced_x86::{Code, Decoder, DecoderOptions, Encoder, Instruction, MemorySize, 
 
 use super::Host;
 use crate::arena::{PAGE, Protection, SCRATCH_SIZE};
-use crate::nt::seh::context::Context;
+use crate::nt::seh::context::{Context, SIGNAL_ORDER};
 use crate::nt::seh::{
     self, Record, STATUS_ACCESS_VIOLATION, STATUS_ASSERTION_FAILURE, STATUS_BREAKPOINT,
     STATUS_ILLEGAL_INSTRUCTION, STATUS_INTEGER_DIVIDE_BY_ZERO,
@@ -372,15 +372,19 @@ impl Host {
 }
 
 /// Where a thread goes on that faulted in driver code.
+///
+/// # Safety
+/// `landing` is what the signal handler wrote on the thread's own stack.
 unsafe extern "sysv64" fn landing(landing: *mut Landing) -> ! {
     let host = crate::api::host();
     // SAFETY: the signal handler wrote it just above this frame.
+    let landing = unsafe { &mut *landing };
     let Landing {
         context,
         record,
         fast_fail,
         repeats,
-    } = unsafe { &mut *landing };
+    } = landing;
     if let Some(why) = *fast_fail {
         host.stop_at(
             CrashKind::BugCheck {
@@ -398,6 +402,3 @@ unsafe extern "sysv64" fn landing(landing: *mut Landing) -> ! {
     host.local().unhandled.set(context.rip);
     context.resume()
 }
-
-/// Indices of the general registers in a signal's context, in the order of their numbers.
-const SIGNAL_ORDER: [i32; 16] = crate::nt::seh::context::SIGNAL_ORDER;

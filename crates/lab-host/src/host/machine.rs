@@ -3,6 +3,7 @@
 
 use super::Host;
 use crate::code::Special;
+use crate::nt::seh::context::SIGNAL_ORDER;
 use crate::vp::Vp;
 
 /// Cycles of the time stamp counter in a nanosecond.
@@ -10,26 +11,6 @@ const CYCLES: u64 = 3;
 /// Carry, parity, adjust, zero, sign and overflow.
 const STATUS_FLAGS: i64 = 0x8D5;
 const CARRY: i64 = 1;
-
-/// Registers by their number in machine code.
-const REGISTERS: [i32; 16] = [
-    libc::REG_RAX,
-    libc::REG_RCX,
-    libc::REG_RDX,
-    libc::REG_RBX,
-    libc::REG_RSP,
-    libc::REG_RBP,
-    libc::REG_RSI,
-    libc::REG_RDI,
-    libc::REG_R8,
-    libc::REG_R9,
-    libc::REG_R10,
-    libc::REG_R11,
-    libc::REG_R12,
-    libc::REG_R13,
-    libc::REG_R14,
-    libc::REG_R15,
-];
 
 impl Host {
     /// Does what the instruction would do, but for going on to the next.
@@ -55,7 +36,7 @@ impl Host {
             }
             Special::Rdrand | Special::Rdseed => {
                 let value = self.engine.random(u64::MAX);
-                let to = REGISTERS[usize::from(register & 15)] as usize;
+                let to = SIGNAL_ORDER[usize::from(register & 15)] as usize;
                 let old = context.gregs[to] as u64;
                 context.gregs[to] = match size {
                     2 => (old & !0xFFFF) | (value & 0xFFFF),

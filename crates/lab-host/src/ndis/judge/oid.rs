@@ -656,3 +656,92 @@ impl Active {
         self.set
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Config;
+    use crate::report::Collect;
+    use ndis_sys::NDIS_PACKET_TYPE_DIRECTED;
+
+    /// Ids of the rules that a judgement reports.
+    fn found(judge: impl FnOnce(&Host) + Send) -> Vec<String> {
+        let sink = std::sync::Arc::new(Collect::default());
+        let host = Host::new(Config::default(), sink).expect("host");
+        host.run("test", judge);
+        host.findings().into_iter().map(|f| f.rule).collect()
+    }
+
+    fn asked(state: EdgeState) -> Asked {
+        Asked {
+            epoch: 0,
+            injected: 0,
+            state,
+            asleep: false,
+            able: true,
+        }
+    }
+
+    /// A counter is answered in 32 or 64 bits, or refused with the length that it needs; where
+    /// the adapter sleeps, or does not count, there is no length to judge (OID-24).
+    #[test]
+    fn a_counter_that_cannot_be_read_has_no_length() {
+        for (status, room, written, needed, broken) in [
+            (NDIS_STATUS_SUCCESS, 8, 8, 0, false),
+            (NDIS_STATUS_SUCCESS, 8, 4, 0, true),
+            (NDIS_STATUS_SUCCESS, 4, 4, 8, false),
+            (NDIS_STATUS_SUCCESS, 4, 4, 0, true),
+            (NDIS_STATUS_INVALID_LENGTH, 2, 0, 8, false),
+            (NDIS_STATUS_BUFFER_TOO_SHORT, 2, 0, 8, true),
+            (NDIS_STATUS_LOW_POWER_STATE, 8, 0, 0, false),
+            (NDIS_STATUS_NOT_SUPPORTED, 8, 0, 0, false),
+            (NDIS_STATUS_FAILURE, 8, 0, 0, true),
+        ] {
+            let call = OidCall::query(OID_GEN_RCV_OK, room);
+            let reply = OidReply {
+                status: status.0,
+                written,
+                read: 0,
+                needed,
+                buffer: call.buffer.clone(),
+                forwarded: false,
+            };
+            let ids = found(move |host| host.judge_lengths(&call, &reply, true));
+            let expected: &[&str] = if broken { &["OID-24"] } else { &[] };
+            assert_eq!(
+                ids, expected,
+                "{status:?} with {room} bytes, {written} written"
+            );
+        }
+    }
+
+    /// A set of the packet filter may be refused for a bit that nobody knows, and for nothing
+    /// else (OID-23).
+    #[test]
+    fn a_filter_of_unknown_bits_may_be_refused() {
+        for (filter, broken) in [
+            (NDIS_PACKET_TYPE_DIRECTED, true),
+            (KNOWN_FILTERS, true),
+            (KNOWN_FILTERS + 1, false),
+            (NDIS_PACKET_TYPE_DIRECTED | 1 << 31, false),
+        ] {
+            let call = OidCall::set(OID_GEN_CURRENT_PACKET_FILTER, &filter.to_ne_bytes());
+            let ids = found(move |host| {
+                let asked = asked(EdgeState::Running);
+                host.judge_mandatory(&call, &asked, NDIS_STATUS_NOT_SUPPORTED.0);
+            });
+            let expected: &[&str] = if broken { &["OID-23"] } else { &[] };
+            assert_eq!(ids, expected, "filter {filter:#x}");
+        }
+        // Another set with those bits has no such way out.
+        let call = OidCall::set(
+            OID_GEN_CURRENT_LOOKAHEAD,
+            &(KNOWN_FILTERS + 1).to_ne_bytes(),
+        );
+        let ids = found(move |host| {
+            let asked = asked(EdgeState::Running);
+            host.judge_mandatory(&call, &asked, NDIS_STATUS_NOT_SUPPORTED.0);
+        });
+        assert_eq!(ids, ["OID-23"]);
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use lab_net::{Endpoint, Frame};
 
 use super::many::{ALL, Talker, clean, frame};
-use super::team_driver::{self, FAULT, Fault, TEAM, team};
+use super::team_driver::{self, FAULT, Fault, HANDED, TEAM, VERSION, team};
 use crate::host::Host;
 use crate::ndis::{BindRequest, EdgeState, InstanceStart, NicConfig, UpperConfig, Value};
 
@@ -275,6 +275,55 @@ fn broken(fault: Fault) -> Vec<String> {
     rules.sort();
     rules.dedup();
     rules
+}
+
+/// VER-1, BND-10: revisions follow the version that the driver registered, and nothing lies
+/// behind what a revision has; below 6.20 power is shown in the old form alone.
+#[test]
+fn a_bind_hands_over_what_the_registered_version_knows() {
+    for (minor, [bind, offload, rss], size) in [
+        (0, [1, 1, 1], 248),
+        (1, [2, 2, 1], 256),
+        (20, [3, 2, 1], 280),
+        (30, [4, 3, 2], 312),
+        (50, [4, 4, 2], 312),
+        (60, [4, 4, 3], 312),
+        (87, [4, 6, 3], 312),
+    ] {
+        VERSION.set(minor);
+        HANDED.set(None);
+        let nic = NicConfig {
+            pm: true,
+            rss: true,
+            offload: true,
+            ..NicConfig::default()
+        };
+        let nics = vec![(nic, Box::new(Ticker::frames(1)) as Box<_>)];
+        let upper = (
+            UpperConfig::default(),
+            Box::new(Ticker::frames(1)) as Box<_>,
+        );
+        let host = team_driver::set_up(5, nics, upper);
+        host.run("test", |host| {
+            host.add_device(TEAM, InstanceStart::Inside, Vec::new());
+            let binding = join(host, 0);
+            host.unbind(binding);
+        });
+        let handed = HANDED.get().expect("a bind");
+        assert_eq!(handed.header.Revision, bind, "6.{minor}");
+        assert_eq!(handed.header.Size, size, "6.{minor}");
+        assert_eq!(handed.room, u64::from(size), "6.{minor}");
+        assert_eq!(handed.offload.Revision, offload, "6.{minor}");
+        assert_eq!(handed.rss.Revision, rss, "6.{minor}");
+        assert_eq!(handed.old_power != 0, minor < 20, "6.{minor}");
+        assert_eq!(handed.power != 0, minor >= 20, "6.{minor}");
+        let wild: Vec<_> = host
+            .findings()
+            .into_iter()
+            .filter(|f| f.rule == "HOST-WILD")
+            .collect();
+        assert!(wild.is_empty(), "6.{minor}: {wild:?}");
+    }
 }
 
 #[test]

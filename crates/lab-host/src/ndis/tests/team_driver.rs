@@ -10,8 +10,8 @@ use lab_net::Endpoint;
 use ndis_sys::{
     NDIS_BIND_PARAMETERS, NDIS_HALT_ACTION, NDIS_HANDLE, NDIS_MINIPORT_DRIVER_CHARACTERISTICS,
     NDIS_MINIPORT_INIT_PARAMETERS, NDIS_MINIPORT_PAUSE_PARAMETERS,
-    NDIS_MINIPORT_RESTART_PARAMETERS, NDIS_OBJECT_TYPE_OPEN_PARAMETERS, NDIS_OPEN_PARAMETERS,
-    NDIS_PACKET_TYPE_PROMISCUOUS, NDIS_PROTOCOL_DRIVER_CHARACTERISTICS,
+    NDIS_MINIPORT_RESTART_PARAMETERS, NDIS_OBJECT_HEADER, NDIS_OBJECT_TYPE_OPEN_PARAMETERS,
+    NDIS_OPEN_PARAMETERS, NDIS_PACKET_TYPE_PROMISCUOUS, NDIS_PROTOCOL_DRIVER_CHARACTERISTICS,
     NDIS_RECEIVE_FLAGS_RESOURCES, NDIS_STATUS, NDIS_STATUS_PAUSED, NDIS_STATUS_PENDING,
     NDIS_STATUS_SUCCESS, NET_BUFFER_LIST, NET_DEVICE_PNP_EVENT, NET_PNP_EVENT_NOTIFICATION,
     NdisMedium802_3, NetEventPause, NetEventRestart, ULONG,
@@ -43,6 +43,48 @@ pub(super) enum Fault {
     ReturnsElsewhere,
     /// A pause does not wait for the sends.
     PausesEarly,
+}
+
+/// What a bind was handed: lengths of the parameters' memory, their header, power in the old
+/// form and in the new, and the headers of offload and RSS.
+#[derive(Clone, Copy)]
+pub(super) struct Handed {
+    pub(super) room: u64,
+    pub(super) header: NDIS_OBJECT_HEADER,
+    pub(super) old_power: u64,
+    pub(super) power: u64,
+    pub(super) offload: NDIS_OBJECT_HEADER,
+    pub(super) rss: NDIS_OBJECT_HEADER,
+}
+
+/// The parameters, as far as they go.
+fn parameters_at(at: u64) -> NDIS_BIND_PARAMETERS {
+    let header: NDIS_OBJECT_HEADER = host().get(at, "BindParameters");
+    let length = usize::from(header.Size).min(size_of::<NDIS_BIND_PARAMETERS>());
+    let bytes = host().get_bytes(at, length, "BindParameters");
+    // SAFETY: plain data of the ABI; all zero is a value of it.
+    let mut p: NDIS_BIND_PARAMETERS = unsafe { std::mem::zeroed() };
+    // SAFETY: no more bytes than the structure has, into plain data.
+    unsafe {
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut p).cast::<u8>(), length);
+    };
+    let header_at = |at: u64| match at {
+        0 => NDIS_OBJECT_HEADER {
+            Type: 0,
+            Revision: 0,
+            Size: 0,
+        },
+        at => host().get(at, "header"),
+    };
+    HANDED.set(Some(Handed {
+        room: host().heap().find(at).map_or(0, |a| a.len),
+        header,
+        old_power: p.PowerManagementCapabilities as u64,
+        power: p.PowerManagementCapabilitiesEx as u64,
+        offload: header_at(p.DefaultOffloadConfiguration as u64),
+        rss: header_at(p.RcvScaleCapabilities as u64),
+    }));
+    p
 }
 
 /// One adapter below.
@@ -80,6 +122,10 @@ pub(super) struct Team {
 }
 
 thread_local! {
+    /// Minor version that the protocol edge registers.
+    pub(super) static VERSION: Cell<u8> = const { Cell::new(30) };
+    /// What the last bind was handed.
+    pub(super) static HANDED: Cell<Option<Handed>> = const { Cell::new(None) };
     static STATE: RefCell<Team> = RefCell::default();
     pub(super) static FAULT: Cell<Fault> = const { Cell::new(Fault::None) };
 }
@@ -107,7 +153,7 @@ unsafe extern "efiapi" fn bind(
     bind: NDIS_HANDLE,
     parameters: *mut NDIS_BIND_PARAMETERS,
 ) -> NDIS_STATUS {
-    let p: NDIS_BIND_PARAMETERS = host().get(parameters as u64, "BindParameters");
+    let p = parameters_at(parameters as u64);
     let context = team(|t| {
         t.contexts += 0x1000;
         let context = 0x10_0000 + t.contexts;
@@ -443,6 +489,8 @@ pub(super) fn set_up(
     m.SendNetBufferListsHandler = Some(send);
     m.ReturnNetBufferListsHandler = Some(returned);
     m.CancelSendHandler = Some(driver::cancel);
+    p.MajorNdisVersion = 6;
+    p.MinorNdisVersion = VERSION.get();
     p.BindAdapterHandlerEx = Some(bind);
     p.UnbindAdapterHandlerEx = Some(unbind);
     p.OpenAdapterCompleteHandlerEx = Some(opened);
