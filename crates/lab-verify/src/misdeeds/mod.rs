@@ -44,6 +44,7 @@ pub const PLANS: Plans = &[
     ("lent", || receives(Some(true))),
     ("kept", || receives(Some(false))),
     ("pended", pended),
+    ("mixed", mixed),
     ("oids", oids),
     ("status", status),
     ("power", power),
@@ -184,6 +185,15 @@ fn pended() -> Plan {
     let mut shape = Shape::default();
     shape.adapters[0].pend = 100;
     Plan::life("pended", shape, vec![send(8), Action::Settle, send(8)])
+}
+
+/// Sends that come back in batches of any size and order: some batch comes while others are
+/// below, whatever the seed.
+fn mixed() -> Plan {
+    let mut shape = Shape::default();
+    shape.adapters[0].pend = 100;
+    let rounds = (0..12).flat_map(|_| [send(8), Action::Settle]);
+    Plan::life("mixed", shape, rounds.collect())
 }
 
 /// A query of the protocol above.
