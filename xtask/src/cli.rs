@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::build::Profile;
 use crate::chain::Arch;
+use crate::deploy::{DeployArgs, UndeployArgs};
 
 /// Sets up, builds, packages, runs and tests the NDIS intermediate drivers.
 #[derive(Debug, Parser)]
@@ -63,6 +64,10 @@ pub enum Command {
     Package(PackageArgs),
     /// Judge a package from its files alone: manifest, signatures, catalogs, INFs.
     Verify(VerifyArgs),
+    /// Take a package to a Windows machine over ssh, with a way back (docs/deploy.md).
+    Deploy(DeployArgs),
+    /// Remove a driver from a Windows machine, and compare it with the time before.
+    Undeploy(UndeployArgs),
     /// Compile the drivers in C of tests/c-drivers, with SSE and without, and package them.
     CDrivers {
         /// Processor architecture.

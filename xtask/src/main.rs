@@ -7,6 +7,7 @@ mod ci;
 mod cli;
 mod context;
 mod contract;
+mod deploy;
 mod dirs;
 #[cfg(test)]
 mod docs;
@@ -79,6 +80,8 @@ fn run() -> Result<i32> {
         }
         Command::Package(args) => package::command(&cx, args).map(|()| 0),
         Command::Verify(args) => verify::verify(&args),
+        Command::Deploy(args) => deploy::deploy(&cx, &args),
+        Command::Undeploy(args) => deploy::undeploy(&cx, &args),
         Command::Lint { package, json } => inf::command(&package, json),
         Command::CDrivers { arch } => {
             for package in c_drivers::build_all(&cx, arch)? {

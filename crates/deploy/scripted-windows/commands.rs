@@ -85,7 +85,7 @@ impl Far {
                 if !self.disk.exists(from) {
                     return (4, "File not found".to_owned());
                 }
-                self.disk.copy(&self.disk.real(from), &self.disk.real(to));
+                crate::machine::copy(&self.disk.real(from), &self.disk.real(to));
                 ok()
             }
             ["type", "nul"] => ok(),
@@ -324,7 +324,7 @@ impl Far {
         let same =
             |n: &String| self.disk.read(&format!(r"C:\Windows\INF\{n}")).as_ref() == Some(&text);
         if !there.iter().any(same) {
-            let number = (0..)
+            let number = (0..1000)
                 .find(|n| !there.contains(&format!("oem{n}.inf")))
                 .unwrap_or(0);
             self.disk

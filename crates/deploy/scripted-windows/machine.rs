@@ -265,16 +265,17 @@ impl Disk {
         names.sort();
         names
     }
+}
 
-    pub fn copy(&self, from: &Path, to: &Path) {
-        std::fs::create_dir_all(to).expect("a folder of the model");
-        for entry in std::fs::read_dir(from).into_iter().flatten().flatten() {
-            let target = to.join(entry.file_name());
-            if entry.path().is_dir() {
-                self.copy(&entry.path(), &target);
-            } else {
-                std::fs::copy(entry.path(), target).expect("a file of the model");
-            }
+/// Copies a folder with all that is in it.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder of the model");
+    for entry in std::fs::read_dir(from).into_iter().flatten().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("a file of the model");
         }
     }
 }

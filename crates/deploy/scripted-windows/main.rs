@@ -15,7 +15,7 @@ mod scripts;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use machine::{Disk, Machine};
@@ -70,7 +70,7 @@ fn main() {
     let root = PathBuf::from(args.next().expect("the machine's folder"));
     let lock = std::fs::File::create(root.join("lock")).expect("a lock");
     lock.lock().expect("the lock");
-    let mut far = Far::load(root);
+    let mut far = Far::load(&root);
     if args.next().as_deref() == Some("--advance") {
         let seconds: u64 = args.next().and_then(|s| s.parse().ok()).expect("seconds");
         for _ in 0..seconds.div_ceil(5) {
@@ -126,7 +126,7 @@ fn sftp(disk: &Disk) -> (i32, String) {
 }
 
 impl Far {
-    fn load(root: PathBuf) -> Self {
+    fn load(root: &Path) -> Self {
         let read = |name: &str| std::fs::read_to_string(root.join(name)).ok();
         let machine = read("state.json").map_or_else(Machine::new, |text| {
             serde_json::from_str(&text).expect("the machine's state")
@@ -134,7 +134,9 @@ impl Far {
         let faults = read("faults.json").map_or_else(Faults::default, |text| {
             serde_json::from_str(&text).expect("the faults")
         });
-        let disk = Disk { root: root.clone() };
+        let disk = Disk {
+            root: root.to_owned(),
+        };
         for folder in [r"C:\Windows\INF", "."] {
             std::fs::create_dir_all(disk.real(folder)).expect("a folder of the model");
         }

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use Severity::{Error, Note};
+
 use crate::package::Package;
 use crate::plan::Plan;
 
@@ -129,7 +131,6 @@ pub fn judge(facts: &Facts, package: &Package, plan: Option<&Plan>, restart: boo
             remedy: remedy.to_owned(),
         });
     };
-    use Severity::{Error, Note};
     if !facts.administrator {
         add(
             Error,
@@ -167,6 +168,18 @@ pub fn judge(facts: &Facts, package: &Package, plan: Option<&Plan>, restart: boo
                     package.driver
                 ),
             },
+        );
+    }
+    let library = format!("{arch}/{}_notify.dll", package.driver);
+    if arch != "none"
+        && package.architectures.iter().any(|a| a == arch)
+        && !package.files.contains(&library)
+    {
+        add(
+            Error,
+            "notify-object",
+            format!("the package has no {library}, without which no virtual adapter is made"),
+            "make the package again with this version of the workspace",
         );
     }
     if package.signing.is_none() {
@@ -248,7 +261,6 @@ fn judge_plan(
     plan: &Plan,
     add: &mut impl FnMut(Severity, &'static str, String, &str),
 ) {
-    use Severity::{Error, Note};
     for named in plan.adapters() {
         let Some(adapter) = facts.adapters.iter().find(|a| a.is(named)) else {
             let there: Vec<_> = facts

@@ -257,10 +257,10 @@ pub fn deploy(
             ));
         }
     }
-    if !facts.pending_restart.is_empty() {
-        if let Some(outcome) = restart_first(&mut session) {
-            return Ok(outcome);
-        }
+    if !facts.pending_restart.is_empty()
+        && let Some(outcome) = restart_first(&mut session)
+    {
+        return Ok(outcome);
     }
 
     let mut rest = rest;
@@ -272,7 +272,7 @@ pub fn deploy(
         session.sweep();
         return Ok(Session::unreachable(&fault));
     }
-    let mut outcome = work(&mut session, &id)?;
+    let mut outcome = work(&mut session, &id);
     outcome.findings = findings;
     if outcome.end != End::Lost {
         session.sweep();
@@ -308,7 +308,7 @@ fn restart_first(session: &mut Session<'_>) -> Option<Outcome> {
 }
 
 /// From the start of the task to its end.
-fn work(session: &mut Session<'_>, id: &str) -> Result<Outcome> {
+fn work(session: &mut Session<'_>, id: &str) -> Outcome {
     let options = session.options;
     let mut args = vec!["-NoWait".to_owned(), "-Id".to_owned(), id.to_owned()];
     args.extend([
@@ -324,7 +324,7 @@ fn work(session: &mut Session<'_>, id: &str) -> Result<Outcome> {
         Ok(text) | Err(Fault::Failed(_, text)) => Status::parse(&text),
         // Whether it has begun is found out by asking.
         Err(Fault::Lost(_)) => None,
-        Err(fault) => return Ok(Session::unreachable(&fault)),
+        Err(fault) => return Session::unreachable(&fault),
     };
     if let Some(status) = begun.filter(Status::is_final) {
         let mut outcome = Outcome::new(
@@ -335,7 +335,7 @@ fn work(session: &mut Session<'_>, id: &str) -> Result<Outcome> {
             },
         );
         outcome.step = status.step;
-        return Ok(outcome);
+        return outcome;
     }
     let mut begun_again = false;
     let status = loop {
@@ -346,11 +346,11 @@ fn work(session: &mut Session<'_>, id: &str) -> Result<Outcome> {
                 let _ = options.host.run(&line);
             }
             Ok(status) => break status,
-            Err(fault) => return Ok(lost(&fault)),
+            Err(fault) => return lost(&fault),
         }
     };
     if status.state != "waiting" {
-        return Ok(ended(session, status, true));
+        return ended(session, status, true);
     }
     let bindings = bindings(session);
     if let Some([before, after]) = &bindings {
@@ -371,9 +371,9 @@ fn work(session: &mut Session<'_>, id: &str) -> Result<Outcome> {
         Ok(status) => {
             let mut outcome = ended(session, status, true);
             outcome.bindings = bindings;
-            Ok(outcome)
+            outcome
         }
-        Err(fault) => Ok(lost(&fault)),
+        Err(fault) => lost(&fault),
     }
 }
 

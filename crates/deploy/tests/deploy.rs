@@ -535,3 +535,95 @@ fn a_dry_run_names_every_command_and_touches_nothing() {
     }
     assert!(deploy.contains("netcfg.exe -v -l \"%IM_PACKAGE%\\mux.inf\" -c p -i RustIM_Mux"));
 }
+
+#[test]
+fn a_classroom_is_done_by_the_playbook() {
+    far_side!("a_classroom_is_done_by_the_playbook");
+    let Some(xtask) = std::env::var_os("IM_XTASK") else {
+        println!(
+            "SKIP a_classroom_is_done_by_the_playbook: IM_XTASK names no xtask; cargo xtask test"
+        );
+        return;
+    };
+    let ansible = |args: &[&str]| {
+        std::process::Command::new("ansible-playbook")
+            .args(args)
+            .output()
+    };
+    if ansible(&["--version"]).is_err() {
+        println!(
+            "SKIP a_classroom_is_done_by_the_playbook: no ansible-playbook; cargo xtask setup --partners"
+        );
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path().join("mux");
+    package(&base, "mux", "1", "x64");
+    let playbook = base.join("far/playbook.yml");
+    let checked = ansible(&[
+        "--syntax-check",
+        "-e",
+        "driver=mux",
+        playbook.to_str().unwrap(),
+    ]);
+    let checked = checked.unwrap();
+    assert!(
+        checked.status.success(),
+        "{}",
+        String::from_utf8_lossy(&checked.stderr)
+    );
+
+    // Two machines are outside of the limit.
+    let machine = Machine::connected_elsewhere();
+    let before = machine.essence();
+    let inventory = dir.path().join("lab.ini");
+    std::fs::write(
+        &inventory,
+        "[row1]\nlabpc1\nlabpc2\n[row2]\nnobody.invalid\n",
+    )
+    .unwrap();
+    let run = |action: &str, more: &[&str]| {
+        let out = std::process::Command::new(&xtask)
+            .env(
+                "CARGO_MANIFEST_DIR",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask"),
+            )
+            .args([
+                action,
+                "mux",
+                "--serial",
+                "1",
+                "--limit",
+                "labpc1",
+                "--inventory",
+            ])
+            .arg(&inventory)
+            .arg("--ssh-config")
+            .arg(machine.client_config())
+            .args(more)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        (
+            out.status.code(),
+            text + &String::from_utf8_lossy(&out.stderr),
+        )
+    };
+    let package = base.to_str().unwrap();
+    let (code, text) = run("deploy", &["--package", package, "--adapter", "pci:0:1.0"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("labpc1") && !text.contains("labpc2") && !text.contains("nobody"),
+        "{text}"
+    );
+    assert!(machine.state()["services"].to_string().contains("ImMuxMp"));
+    let (code, text) = run("undeploy", &[]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(machine.essence(), before);
+    // A machine that is not fit makes the run fail.
+    machine.change(|m| m["test_signing"] = json!(false));
+    let (code, text) = run("deploy", &["--package", package]);
+    assert_ne!(code, Some(0), "{text}");
+    assert!(text.contains("test-signing"), "{text}");
+    assert_eq!(machine.essence(), before);
+}

@@ -13,9 +13,22 @@ fn scripts() -> Vec<(String, String)> {
     };
     deploy::scripts(&driver)
         .into_iter()
-        .filter(|(name, _)| name.ends_with(".ps1"))
+        .filter(|(name, _)| {
+            std::path::Path::new(name)
+                .extension()
+                .is_some_and(|e| e == "ps1")
+        })
         .map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap()))
         .collect()
+}
+
+fn find(node: tree_sitter::Node<'_>) -> Option<tree_sitter::Node<'_>> {
+    if node.is_error() || node.is_missing() {
+        return Some(node);
+    }
+    let mut cursor = node.walk();
+    let children: Vec<_> = node.children(&mut cursor).collect();
+    children.into_iter().find_map(find)
 }
 
 /// The first place that the grammar does not take.
@@ -25,14 +38,6 @@ fn fault(text: &str) -> Option<String> {
         .set_language(&tree_sitter_powershell::LANGUAGE.into())
         .unwrap();
     let tree = parser.parse(text, None).unwrap();
-    fn find(node: tree_sitter::Node<'_>) -> Option<tree_sitter::Node<'_>> {
-        if node.is_error() || node.is_missing() {
-            return Some(node);
-        }
-        let mut cursor = node.walk();
-        let children: Vec<_> = node.children(&mut cursor).collect();
-        children.into_iter().find_map(find)
-    }
     find(tree.root_node()).map(|n| format!("{}: {}", n.start_position(), &text[n.byte_range()]))
 }
 

@@ -216,6 +216,9 @@ pub fn package(cx: &Context, driver: &Driver, request: &Request) -> Result<PathB
         stage.add("unreached", "unreached.toml", None, &fs::read(unreached)?)?;
     }
     let architectures: Vec<_> = built.into_iter().map(|(_, what, _)| what).collect();
+    for (path, text) in ::deploy::scripts(&crate::deploy::driver(cx, name)?) {
+        stage.add("script", &path, None, &text)?;
+    }
     add_papers(cx, driver, &architectures, &mut stage)?;
     // Judged before it is signed: a signature says that somebody stands for the package.
     judge(stage.staging.path())?;
