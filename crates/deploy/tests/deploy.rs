@@ -395,12 +395,13 @@ fn a_restart_that_windows_asks_for() {
     assert!(machine.state()["boot"].as_u64().unwrap() > 0);
 }
 
+type Change = fn(&mut serde_json::Value);
+
 #[test]
 fn a_machine_that_is_not_fit_is_left_alone() {
     far_side!("a_machine_that_is_not_fit_is_left_alone");
     let dir = tempfile::tempdir().unwrap();
     let package = package(dir.path(), "mux", "1", "x64");
-    type Change = fn(&mut serde_json::Value);
     let cases: [(&str, Change); 10] = [
         ("administrator", |m| m["administrator"] = json!(false)),
         ("build", |m| m["build"] = json!(17763)),
@@ -410,13 +411,13 @@ fn a_machine_that_is_not_fit_is_left_alone() {
         ("space", |m| m["free_bytes"] = json!(1_000_000)),
         ("wifi", |m| m["adapters"][0]["medium"] = json!(9)),
         ("hyper-v", |m| {
-            m["adapters"][0]["component"] = json!("vms_mp")
+            m["adapters"][0]["component"] = json!("vms_mp");
         }),
         ("only-adapter", |m| {
             m["adapters"].as_array_mut().unwrap().pop();
         }),
         ("adapter", |m| {
-            m["adapters"][0]["location"] = json!("pci:7:7.7")
+            m["adapters"][0]["location"] = json!("pci:7:7.7");
         }),
     ];
     let machine = Machine::connected_elsewhere();
