@@ -5,6 +5,8 @@
 //! that there is nothing to look at, and the tests say so. The slow ones build the
 //! project in other folders; they are ignored unless asked for.
 
+#[path = "artifact/arm64.rs"]
+mod arm64;
 #[path = "artifact/image.rs"]
 mod image;
 #[path = "artifact/kit.rs"]

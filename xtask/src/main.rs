@@ -25,6 +25,8 @@ mod test;
 mod ui;
 mod verify;
 mod version_info;
+#[cfg(unix)]
+mod wine;
 
 use std::process::ExitCode;
 

@@ -17,6 +17,8 @@ use crate::chain::{Arch, clang};
 use crate::context::Context;
 use crate::proc::Cmd;
 use crate::ui::say;
+#[cfg(unix)]
+use crate::wine;
 use crate::{c_drivers, drivers, notify, package, partners, sign};
 
 /// Cargo's profile for tests: optimised, with assertions (see the workspace's `Cargo.toml`).
@@ -110,6 +112,8 @@ pub fn test(cx: &Context, fast: bool) -> Result<i32> {
     }
     env.push(("IM_NOTIFY_DIR", notify::for_tests(cx)?));
     env.extend(drivers_in_c(cx));
+    #[cfg(unix)]
+    env.push(("IM_INF_INSTALLER", wine::inf_installer(cx)?));
     env.push(("IM_READERS", partners::readers::place(cx)));
     env.push(("IM_XTASK", std::env::current_exe()?));
 

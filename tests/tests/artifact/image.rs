@@ -104,7 +104,7 @@ fn checksum_is_right() {
 
 /// The sum of 16-bit words with carries folded in, without the sum's own field, plus
 /// the length of the file.
-fn checksum(image: &[u8], field: usize) -> u32 {
+pub fn checksum(image: &[u8], field: usize) -> u32 {
     let mut sum = 0u32;
     for (index, word) in image.chunks(2).enumerate() {
         if (field..field + 4).contains(&(index * 2)) {
