@@ -185,7 +185,8 @@ fn setupapi_reads_what_the_linter_reads() {
             std::fs::copy(package.join(name), to).expect("the INF");
             let (mut values, mut services) = (0, 0);
             for install in inf["installs"].as_array().expect("installs") {
-                if install["architecture"] == "NTamd64" || install["section"] != "System" {
+                // Those for arm64 differ in paths of the driver store only, which Wine has not.
+                if install["architecture"] == "NTamd64" {
                     values += compare_registry(&wine, name, install);
                     services += compare_services(&wine, name, install);
                 }
@@ -224,7 +225,7 @@ fn compare_registry(wine: &Wine, name: &str, install: &Value) -> usize {
     values.len()
 }
 
-fn compare_services(wine: &Wine, package: &Path, name: &str, install: &Value) -> usize {
+fn compare_services(wine: &Wine, name: &str, install: &Value) -> usize {
     let section = install["section"].as_str().expect("a section");
     wine.install("services", section, name);
     let services = install["services"].as_array().expect("services");

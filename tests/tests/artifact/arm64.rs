@@ -80,6 +80,10 @@ fn arm64_images_import_what_x64_ones_do() {
         }
         let other = names(x64[&package.name]);
         let more: Vec<_> = found.iter().filter(|n| !other.contains(n)).collect();
-        assert!(more.is_empty(), "{}: only arm64 imports {more:?}", package.name);
+        assert!(
+            more.is_empty(),
+            "{}: only arm64 imports {more:?}",
+            package.name
+        );
     }
 }
