@@ -24,6 +24,7 @@ use crate::context::Context;
 use crate::dirs::Staging;
 use crate::drivers::{self, Driver};
 use crate::inf;
+use crate::notify;
 use crate::sign::Key;
 use crate::ui::say;
 
@@ -173,7 +174,8 @@ pub fn package(cx: &Context, driver: &Driver, request: &Request) -> Result<PathB
             core: chain.core_origin().to_owned(),
         };
         let files = build::build_with(cx, &chain, driver, *arch, request.profile)?;
-        built.push((*arch, what, files));
+        let notify = notify::build(cx, &chain, driver, *arch, request.profile)?;
+        built.push((*arch, what, files, notify));
     }
 
     let parent = out.parent().context("a package needs a folder to lie in")?;
@@ -182,14 +184,15 @@ pub fn package(cx: &Context, driver: &Driver, request: &Request) -> Result<PathB
         files: Vec::new(),
     };
     let name = &driver.name;
-    for stamped in stamp(cx, driver, &request.archs)? {
+    let with_notify = built.iter().all(|(_, _, _, notify)| notify.is_some());
+    for stamped in stamp(cx, driver, &request.archs, with_notify)? {
         let role = match stamped.role {
             inf::InfRole::Protocol => "protocol-inf",
             inf::InfRole::Miniport => "miniport-inf",
         };
         stage.add(role, &stamped.file_name, None, &stamped.contents)?;
     }
-    for (arch, _, files) in &built {
+    for (arch, _, files, notify) in &built {
         let folder = arch.name();
         let image = fs::read(&files.image)?;
         check_budget(driver, *arch, request.profile, image.len() as u64)?;
@@ -202,6 +205,15 @@ pub fn package(cx: &Context, driver: &Driver, request: &Request) -> Result<PathB
         let pdb = fs::read(&files.pdb)?;
         let path = format!("{SYMBOLS}/{folder}/{name}.pdb");
         stage.add("pdb", &path, Some(*arch), &pdb)?;
+        if let Some(notify) = notify {
+            let mut add = |role: &str, folder: &str, file: &Path| {
+                let name = file.file_name().context("no name")?.to_string_lossy();
+                let bytes = fs::read(file)?;
+                stage.add(role, &format!("{folder}/{name}"), Some(*arch), &bytes)
+            };
+            add("notify", folder, &notify.dll)?;
+            add("notify-pdb", &format!("{SYMBOLS}/{folder}"), &notify.pdb)?;
+        }
     }
     let topology = cx
         .root
@@ -215,11 +227,11 @@ pub fn package(cx: &Context, driver: &Driver, request: &Request) -> Result<PathB
     if unreached.is_file() {
         stage.add("unreached", "unreached.toml", None, &fs::read(unreached)?)?;
     }
-    let architectures: Vec<_> = built.into_iter().map(|(_, what, _)| what).collect();
+    let architectures: Vec<_> = built.into_iter().map(|(_, what, _, _)| what).collect();
     for (path, text) in ::deploy::scripts(&crate::deploy::driver(cx, name)?) {
         stage.add("script", &path, None, &text)?;
     }
-    add_papers(cx, driver, &architectures, &mut stage)?;
+    add_papers(cx, driver, &architectures, with_notify, &mut stage)?;
     // Judged before it is signed: a signature says that somebody stands for the package.
     judge(stage.staging.path())?;
     let [major, minor, patch] = driver.version;
@@ -258,11 +270,20 @@ fn add_papers(
     cx: &Context,
     driver: &Driver,
     architectures: &[Architecture],
+    with_notify: bool,
     stage: &mut Stage,
 ) -> Result<()> {
     let target = &architectures.first().context("no architecture")?.target;
     let folder = format!("drivers/{}", driver.name);
-    let parts = parts::linked(cx, &folder, &["kernel"], target)?;
+    let mut parts = parts::linked(cx, &folder, &["kernel"], target)?;
+    if with_notify {
+        for part in parts::linked(cx, "crates/notify-object", &["dll"], target)? {
+            let id = (&part.name, &part.version);
+            if !parts.iter().any(|p| (&p.name, &p.version) == id) {
+                parts.push(part);
+            }
+        }
+    }
     for (path, text) in licences::files(cx, &parts)? {
         stage.add("licence", &format!("licences/{path}"), None, &text)?;
     }
@@ -318,13 +339,18 @@ fn check_replaceable(out: &Path) -> Result<()> {
     Ok(())
 }
 
-fn stamp(cx: &Context, driver: &Driver, archs: &[Arch]) -> Result<Vec<inf::StampedInf>> {
+fn stamp(
+    cx: &Context,
+    driver: &Driver,
+    archs: &[Arch],
+    notify: bool,
+) -> Result<Vec<inf::StampedInf>> {
     let [major, minor, patch] = driver.version;
     let context = inf::StampContext {
         version: inf::DriverVersion([major, minor, patch, 0]),
         date: inf::DriverDate::of_source(&cx.root)?,
         archs: archs.to_vec(),
-        notify: false,
+        notify,
     };
     inf::stamp(&driver.name, &cx.root.join("inf"), &context)
 }
