@@ -198,6 +198,9 @@ impl Tools {
             let mut cmd = self.clang.command(self.arch);
             cmd.dir(&cx.root)
                 .args(["-O2", "-g", "-gcodeview", "-Wall", "-Wextra", "-Werror"])
+                // Each function that is no leaf has unwind information, as the system's calling
+                // convention wants it; free-standing code has none by default.
+                .arg("-fasynchronous-unwind-tables")
                 // Nothing of this machine gets into the symbols.
                 .args([
                     "-fdebug-compilation-dir=/src",

@@ -77,13 +77,9 @@ impl Host {
             site,
         });
         let right = (api.low..=api.high).contains(&irql);
-        // Events neither wait nor call back; Microsoft's own samples set them under a lock.
-        let harmless = || {
-            (api.name.contains("Lock") || api.name.ends_with("Event"))
-                && api.name != "NdisWaitEvent"
-        };
+        // LCK-6: what takes or gives back a lock is judged by the order of locks.
         let held = !local.locks.borrow().is_empty();
-        if held && right && api.dll == "ndis.sys" && !harmless() {
+        if held && right && api.dll == "ndis.sys" && !api.name.contains("Lock") {
             self.no_lock_held(api.name);
         }
         self.not_pageable(site, irql);

@@ -367,8 +367,9 @@ api! { exports:
 
     /// Frees a string of `NdisInitializeString`.
     "ndis.sys" 0..=0 "IRQ-11"
-    fn NdisFreeString(host, length: u32, buffer: u64) {
-        let _ = length;
+    fn NdisFreeString(host, string: u64) {
+        // A structure of 16 bytes by value: the calling convention passes where a copy is.
+        let buffer: u64 = host.get(string + 8, "String");
         super::free_pool(host, buffer, None, "NdisFreeString");
     }
 

@@ -3,8 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+mod devices;
+mod locks;
+mod memory;
+mod strings;
+mod time;
+
 use super::{avl, csq, device, dpc, irp, list, lookaside, mdl, mutex, object, printf, registry};
 use super::{rundown, rwlock, spin, string, thread, timer, version, wait};
+use crate::EngineKind;
 use crate::host::{Config, Host};
 use crate::ndis::Value;
 use crate::report::Collect;
@@ -14,7 +21,21 @@ const SECOND: i64 = 10_000_000;
 
 /// Runs `body` with a block of memory; no rule may be broken.
 fn with(body: impl FnOnce(&Host, u64) + Send) {
-    let host = Host::new(Config::default(), Arc::new(Collect::default())).expect("host");
+    with_engine(EngineKind::Deterministic, body);
+}
+
+/// The same on each engine.
+fn with_both(body: impl Fn(&Host, u64) + Send + Sync) {
+    with_engine(EngineKind::Deterministic, &body);
+    with_engine(EngineKind::RealTime, &body);
+}
+
+fn with_engine(engine: EngineKind, body: impl FnOnce(&Host, u64) + Send) {
+    let config = Config {
+        engine,
+        ..Config::default()
+    };
+    let host = Host::new(config, Arc::new(Collect::default())).expect("host");
     let end = host.run("test", |host| {
         let block = host.allocate(4096, 1, "test");
         body(host, block);
@@ -33,6 +54,20 @@ fn unicode(host: &Host, at: u64, text: &str, room: u16) -> u64 {
         host.put(at + 16 + 2 * i as u64, *unit, "test");
     }
     at
+}
+
+/// An `ANSI_STRING` at `at` with its characters behind it.
+fn ansi(host: &Host, at: u64, text: &str, room: u16) -> u64 {
+    host.put(at, [text.len() as u16, room], "test");
+    host.put(at + 8, at + 16, "test");
+    let _ = host.arena.write_bytes(at + 16, text.as_bytes());
+    at
+}
+
+/// The characters of an `ANSI_STRING`.
+fn ansi_text(host: &Host, at: u64) -> String {
+    let (length, buffer) = (host.get::<u16>(at, "test"), host.get(at + 8, "test"));
+    String::from_utf8(host.get_bytes(buffer, length.into(), "test")).expect("ASCII")
 }
 
 fn address(f: *const ()) -> u64 {

@@ -13,6 +13,7 @@
 //! not touch (freed pool, lists that were handed over), or of anything pageable at
 //! `DISPATCH_LEVEL`, stops the system in spite of any `__try`.
 
+mod codes;
 pub(crate) mod context;
 mod handler;
 mod raise;

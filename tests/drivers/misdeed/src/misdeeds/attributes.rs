@@ -22,6 +22,7 @@ fn open(object: NDIS_HANDLE) -> NDIS_HANDLE {
     );
     of.NdisHandle = object;
     let mut handle = null_mut();
+    // SAFETY: (CFG-1) PASSIVE_LEVEL; both structures live until it returns.
     unsafe { NdisOpenConfigurationEx(&raw mut of, &raw mut handle) };
     handle
 }
@@ -30,6 +31,7 @@ fn open(object: NDIS_HANDLE) -> NDIS_HANDLE {
 fn read(handle: NDIS_HANDLE, keyword: &[u16]) -> *mut NDIS_CONFIGURATION_PARAMETER {
     let mut keyword = counted(keyword);
     let (mut status, mut value) = (NDIS_STATUS_SUCCESS, null_mut());
+    // SAFETY: (CFG-3) PASSIVE_LEVEL, an open configuration; all four live until it returns.
     unsafe {
         NdisReadConfiguration(
             &raw mut status,
@@ -75,6 +77,7 @@ misdeeds! {
         General(|a| a.Header.Revision = 1);
     "ATR-6" "wakes" in "wakes": "says that it can wake the system" =>
         General(|a| {
+            // SAFETY: (ATR-6) null, or the capabilities that `show` put there and still owns.
             if let Some(pm) = unsafe { a.PowerManagementCapabilitiesEx.as_mut() } {
                 pm.MinMagicPacketWakeUp = NdisDeviceStateD3;
             }
@@ -88,10 +91,14 @@ misdeeds! {
     "ATR-9" "no-room" in "bind": "asks for less context room than its adapter needs" =>
         General(|a| a.ContextBackFillSize = 0);
     "ATR-10" "unsupported" in "attributes": "lists an OID that it does not know" =>
+        // SAFETY: (ATR-10) broken on purpose: one word of `show`'s own list is another OID; the
+        // list has more than one.
         General(|a| unsafe { a.SupportedOidList.write(OID_GEN_VLAN_ID) });
     "ATR-11" "half" in "bind": "supports half of the statistics" =>
         General(|a| a.SupportedStatistics &= 0xFF);
     "ATR-12" "rss" in "attributes": "shows RSS and knows none of its requests" =>
+        // SAFETY: (ATR-12) broken on purpose: the structure is static and written before NDIS
+        // reads it, by one thread (VMI-4).
         General(|a| unsafe {
             static mut RSS: Option<NDIS_RECEIVE_SCALE_CAPABILITIES> = None;
             let mut rss = NDIS_RECEIVE_SCALE_CAPABILITIES::zeroed();
@@ -113,6 +120,8 @@ misdeeds! {
         Bind(|context, parameters| {
             let handle = open(parameters.cast());
             let value = read(handle, &UPPER_BINDINGS);
+            // SAFETY: (CFG-2) broken on purpose: the value is read behind the close; the host has
+            // its memory still mapped or stops here.
             unsafe {
                 NdisCloseConfiguration(handle);
                 (&raw const (*value).ParameterType).read_volatile();
@@ -123,6 +132,8 @@ misdeeds! {
         Bind(|context, parameters| {
             let handle = open(parameters.cast());
             let value = read(handle, &TUNE);
+            // SAFETY: (CFG-3) broken on purpose: a number is followed as if it were a pointer;
+            // the host stops it here.
             unsafe {
                 let text = (*value).ParameterData.StringData;
                 text.Buffer.read_volatile();
@@ -136,6 +147,8 @@ misdeeds! {
             let count = each(lists, |_| ());
             lane.enter(i64::from(count));
             let (passed, _) = split(lists, lane.binding());
+            // SAFETY: (PRT-1) broken on purpose: the lists are the driver's and counted; there is
+            // no port 5.
             unsafe { NdisSendNetBufferLists(lane.binding(), passed, 5, flags & !NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK) };
         });
     "PRT-2" "left" in "bind": "leaves a port that it allocated" =>
@@ -146,6 +159,8 @@ misdeeds! {
                 1,
                 size_of::<NDIS_PORT_CHARACTERISTICS>(),
             );
+            // SAFETY: (PRT-2, IRQ-3) the first broken on purpose: inside MiniportRestart; nobody
+            // frees the port.
             unsafe { NdisMAllocatePort(lane.miniport(), &raw mut port) };
             lane.scratch[0].store(port.PortNumber as usize, Ordering::SeqCst);
             crate::miniport::honest_restart(lane, parameters)

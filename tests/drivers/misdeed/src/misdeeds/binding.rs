@@ -68,8 +68,11 @@ fn use_early(
     bind::configure(lane, parameters.cast());
     let mut medium = NdisMedium802_3;
     let mut open = open_parameters(lane, &mut medium);
+    // SAFETY: (BND-9) inside the bind, whose parameters these are.
     unsafe { open.AdapterName = (*parameters).AdapterName };
     lane.begin();
+    // SAFETY: (BND-1, BND-2) inside the bind; the lane is static, the parameters live until it
+    // returns.
     let status = unsafe {
         NdisOpenAdapterEx(
             PROTOCOL.get(),
@@ -80,9 +83,11 @@ fn use_early(
         )
     };
     if status == NDIS_STATUS_PENDING {
+        // SAFETY: (BND-3) NDIS has written it; what `early` does with it is the misdeed.
         early(lane, unsafe { lane.handle.get().read() });
     }
     lane.outcome(status);
+    // SAFETY: (BND-3) the open is complete: NDIS has written it.
     lane.set_binding(unsafe { lane.handle.get().read() });
     lane.requests.open();
     miniport::ask_for(lane);
@@ -91,12 +96,14 @@ fn use_early(
 
 fn query_index(binding: NDIS_HANDLE) {
     let (null, luid) = (null_mut(), null_mut());
+    // SAFETY: (IFS-3) PASSIVE_LEVEL; null means that the value is not wanted.
     unsafe { NdisIfQueryBindingIfIndex(binding, null, luid, null, luid) };
 }
 
 /// Memory of the driver's.
 fn pool(bytes: usize) -> *mut u8 {
     const NON_PAGED: u64 = 0x40;
+    // SAFETY: (MEM-1) PASSIVE_LEVEL, with a tag.
     unsafe { ExAllocatePool2(NON_PAGED, bytes, TAG).cast() }
 }
 
@@ -109,6 +116,8 @@ fn bind_in_pool(bind_context: NDIS_HANDLE, parameters: *mut NDIS_BIND_PARAMETERS
     if copy.is_null() {
         return NDIS_STATUS_RESOURCES;
     }
+    // SAFETY: (BND-14) memory of a lane's size, not null, of pool and so aligned; nobody else has
+    // either yet.
     let lane = unsafe {
         copy.copy_from_nonoverlapping(core::ptr::from_ref(taken).cast(), size_of::<Lane>());
         &*copy.cast::<Lane>()
@@ -128,6 +137,8 @@ fn unbind_from_pool(lane: &Lane, _: NDIS_HANDLE) -> NDIS_STATUS {
     bind::clean_up(lane);
     lane.requests.close();
     let binding = lane.binding();
+    // SAFETY: (BND-14) broken on purpose: the lane was allocated by `bind_in_pool`; it goes
+    // before NDIS is done with it.
     unsafe {
         ExFreePoolWithTag(core::ptr::from_ref(lane).cast_mut().cast(), TAG);
         NdisCloseAdapterEx(binding);
@@ -141,6 +152,8 @@ fn close_with_clone(lane: &Lane) {
     let own = requests::own(lane, OID_GEN_CURRENT_LOOKAHEAD, 128, 4);
     let mut clone = null_mut();
     lane.begin();
+    // SAFETY: (UNB-5) broken on purpose: a request of the driver's own is out when the adapter is
+    // closed; it is freed once it is back.
     unsafe {
         if ok(NdisAllocateCloneOidRequest(
             binding,
@@ -172,6 +185,7 @@ fn close_by_itself(lane: &Lane) {
 
 /// Takes the first list off a chain.
 fn take_first(lists: *mut NET_BUFFER_LIST) -> *mut NET_BUFFER_LIST {
+    // SAFETY: (RCV-1) the lists are the driver's, and there is one.
     unsafe { core::mem::replace(&mut (*lists).Next, null_mut()) }
 }
 
@@ -194,6 +208,8 @@ fn show_in_halt(lane: &Lane, action: NDIS_HALT_ACTION) {
     let list = keep::<NET_BUFFER_LIST>(null_mut());
     if !list.is_null() && push(list, lane.miniport()) {
         let flags = NDIS_RECEIVE_FLAGS_RESOURCES;
+        // SAFETY: (MPS-1) broken on purpose: the list is the driver's, kept since its receive; it
+        // is lent, so it is back here.
         unsafe { NdisMIndicateReceiveNetBufferLists(lane.miniport(), list, 0, 1, flags) };
         pop(list);
         data::give_back(lane, list, false);
@@ -203,6 +219,7 @@ fn show_in_halt(lane: &Lane, action: NDIS_HALT_ACTION) {
 
 /// Runs later, at PASSIVE_LEVEL, in a work item that frees itself.
 pub(crate) fn defer(routine: NDIS_IO_WORKITEM_FUNCTION, context: *const Lane) {
+    // SAFETY: (MEM-5, MEM-6) the driver's handle; the routine frees the item, the lane is static.
     unsafe {
         let item = NdisAllocateIoWorkItem(DRIVER.get());
         if !item.is_null() {
@@ -216,6 +233,7 @@ unsafe extern "efiapi" fn return_kept(context: PVOID, item: NDIS_HANDLE) {
     if !list.is_null() {
         data::give_back(Lane::of(context), list, false);
     }
+    // SAFETY: (MEM-5) the item that this call came with.
     unsafe { NdisFreeIoWorkItem(item) };
 }
 
@@ -233,6 +251,7 @@ fn keep_when_paused(lane: &Lane, lists: *mut NET_BUFFER_LIST, port: u32, count: 
 fn send_old(lane: &Lane, lists: *mut NET_BUFFER_LIST, port: u32, flags: u32) {
     let gate = lane.gate.load(Ordering::SeqCst);
     let paused = gate & bit::BELOW != 0;
+    // SAFETY: (SND-1) the lists are the driver's until they are completed.
     let alone = unsafe { (*lists).Next.is_null() };
     if gate == 0 && alone && kept::<NET_BUFFER_LIST>().is_null() {
         if push(lists, lane.binding()) {
@@ -246,6 +265,8 @@ fn send_old(lane: &Lane, lists: *mut NET_BUFFER_LIST, port: u32, flags: u32) {
         let old = keep::<NET_BUFFER_LIST>(null_mut());
         if !old.is_null() {
             lane.enter(1);
+            // SAFETY: (PBS-1) broken on purpose: the list is the driver's and has its source
+            // pushed; the binding is paused.
             unsafe { NdisSendNetBufferLists(lane.binding(), old, 0, 0) };
         }
     }
@@ -254,6 +275,7 @@ fn send_old(lane: &Lane, lists: *mut NET_BUFFER_LIST, port: u32, flags: u32) {
 
 /// Keeps what came back for a reset until the next send.
 fn keep_reset(lane: &Lane, lists: *mut NET_BUFFER_LIST, flags: u32) {
+    // SAFETY: (SND-7) the lists are back from below and the driver's.
     let reset = unsafe { (*lists).Status == NDIS_STATUS_RESET_IN_PROGRESS };
     if reset && kept::<NET_BUFFER_LIST>().is_null() {
         keep(lists);
@@ -272,6 +294,8 @@ fn send_after_reset(lane: &Lane, lists: *mut NET_BUFFER_LIST, port: u32, flags: 
 
 /// Changes the attributes and fails.
 fn change_and_fail(lane: &Lane, parameters: *mut NDIS_MINIPORT_RESTART_PARAMETERS) -> NDIS_STATUS {
+    // SAFETY: (MPS-8, MPS-7) the first broken on purpose: inside MiniportRestart, which owns the
+    // parameters; the attributes are general ones.
     unsafe {
         let list = (*parameters).RestartAttributes;
         if list.is_null() || !first_time() {
@@ -334,6 +358,8 @@ fn show_queues(
 ) -> NDIS_STATUS {
     let status = miniport::honest_initialize(lane, handle, parameters);
     if ok(status) {
+        // SAFETY: (LBF-4, ATR-1) the first broken on purpose: inside MiniportInitializeEx;
+        // integers and pointers, which may be zero.
         unsafe {
             let mut filters: NDIS_RECEIVE_FILTER_CAPABILITIES = core::mem::zeroed();
             filters.Header = header(
@@ -405,6 +431,8 @@ fn register_provider(
     bind_context: NDIS_HANDLE,
     parameters: *mut NDIS_BIND_PARAMETERS,
 ) -> NDIS_STATUS {
+    // SAFETY: (IFS-4) broken on purpose: integers, pointers and functions that may be zero; NDIS
+    // copies them.
     unsafe {
         let mut c: NDIS_IF_PROVIDER_CHARACTERISTICS = core::mem::zeroed();
         c.Header = header(
@@ -428,6 +456,8 @@ misdeeds! {
             let mut medium = NdisMedium802_3;
             let mut open = open_parameters(lane, &mut medium);
             let mut handle = null_mut();
+            // SAFETY: (BND-1) broken on purpose: the context is of a bind that is over; all else
+            // lives until it returns.
             unsafe {
                 NdisOpenAdapterEx(PROTOCOL.get(), lane.context(), &raw mut open, kept(), &raw mut handle);
             }
@@ -447,6 +477,8 @@ misdeeds! {
     "BND-5" "completed-too" in "life": "completes a bind that it did not pend" =>
         Bind(|context, p| {
             let status = bind::honest_bind(context, p);
+            // SAFETY: (BND-5) broken on purpose: the bind is not pending, its context is still
+            // valid.
             unsafe { NdisCompleteBindAdapterEx(context, status) };
             status
         });
@@ -455,6 +487,7 @@ misdeeds! {
     "BND-7" "early-request" in "opens-later": "sends a request before the open is complete" =>
         Bind(|context, p| use_early(context, p, |lane, handle| {
             let request = requests::own(lane, OID_GEN_CURRENT_LOOKAHEAD, 128, 4);
+            // SAFETY: (BND-7) broken on purpose: the request lives in the lane, which is static.
             unsafe { NdisOidRequest(handle, request) };
         }));
     "BND-8" "left-open" in "life": "fails a bind and leaves the adapter open" =>
@@ -465,12 +498,16 @@ misdeeds! {
     "BND-9" "late-read" in "life": "reads the bind parameters after the bind" =>
         Bind(|context, p| { keep(p); bind::honest_bind(context, p) }),
         RestartBinding(|lane| {
+            // SAFETY: (BND-9) broken on purpose: the pointer is one that the host gave; it is
+            // dead now, and the host stops the read.
             let mtu = unsafe { (&raw const (*kept::<NDIS_BIND_PARAMETERS>()).MtuSize).read_volatile() };
             lane.scratch[0].store(mtu as usize, Ordering::SeqCst);
             events::restart_binding(lane);
         });
     "BND-10" "beyond" in "life": "reads beyond the end of the bind parameters" =>
         Bind(|context, p| {
+            // SAFETY: (BND-10) broken on purpose: the host stops a read that lies behind the
+            // structure, or gives the bytes there.
             let word = unsafe { p.add(1).cast::<u64>().add(4).read_volatile() };
             crate::lane::LANES[0].scratch[0].store(word as usize, Ordering::SeqCst);
             bind::honest_bind(context, p)
@@ -491,12 +528,15 @@ misdeeds! {
         Unbind(unbind_from_pool);
     "BND-15" "enumerates" in "life": "asks for new bindings inside a bind" =>
         Bind(|context, p| {
+            // SAFETY: (BND-15) broken on purpose: the driver's own protocol handle.
             unsafe { NdisReEnumerateProtocolBindings(PROTOCOL.get()) };
             bind::honest_bind(context, p)
         });
     "BND-16" "kept-name" in "life": "never frees the adapter's instance name" =>
         Bind(|context, p| {
             let mut name = crate::raw::counted(&[]);
+            // SAFETY: (BND-16) broken on purpose: NDIS writes the string; the name is never
+            // freed.
             unsafe { NdisQueryBindInstanceName(&raw mut name, context) };
             bind::honest_bind(context, p)
         });
@@ -509,6 +549,7 @@ misdeeds! {
     "UNB-2" "not-closed" in "life": "ends an unbind with the adapter open" =>
         Close(|_| ());
     "UNB-2" "too-early" in "opens-later": "ends an unbind before the close is complete" =>
+        // SAFETY: (UNB-2) broken on purpose: the binding's own handle; nobody waits for the end.
         Close(|lane| unsafe { NdisCloseAdapterEx(lane.binding()); });
     "UNB-3" "by-itself" in "bind": "closes an adapter outside bind and unbind" =>
         RestartBinding(|lane| if first_time() { close_by_itself(lane); } else { events::restart_binding(lane) });
@@ -519,6 +560,8 @@ misdeeds! {
     "UNB-6" "used-after" in "opens-later": "uses a binding's handle after it asked for the close" =>
         Close(|lane| {
             lane.begin();
+            // SAFETY: (UNB-6) broken on purpose: the close itself is right; the handle is used
+            // behind it.
             let status = unsafe { NdisCloseAdapterEx(lane.binding()) };
             query_index(lane.binding());
             lane.outcome(status);
@@ -542,6 +585,7 @@ misdeeds! {
         Receive(keep_when_paused);
     "PBS-4" "needs-buffer" in "restarts": "fails a restart that comes without a buffer" =>
         Event(|lane, n| {
+            // SAFETY: (PNP-10) valid until the handler returns.
             let event = unsafe { &(*n).NetPnPEvent };
             if event.NetEvent == NetEventRestart && event.Buffer.is_null() && lane.is_some() {
                 events::honest_event(lane, n);
@@ -590,6 +634,7 @@ misdeeds! {
         });
     "MPS-6" "completes-too" in "life": "completes a pause that it did not pend" =>
         Pause(|lane| {
+            // SAFETY: (MPS-6) broken on purpose: the lane's own miniport, which has not pended.
             unsafe { NdisMPauseComplete(lane.miniport()) };
             let status = miniport::honest_pause(lane);
             if status == NDIS_STATUS_PENDING {
@@ -616,11 +661,14 @@ misdeeds! {
 
     "RST-1" "asks" in "life": "asks for a reset of its miniport" =>
         Restart(|lane, p| {
+            // SAFETY: (RST-1) broken on purpose: the lane's own miniport; an intermediate driver
+            // may not ask (MPR-5).
             unsafe { NdisMResetMiniport(lane.miniport()) };
             miniport::honest_restart(lane, p)
         });
     "RST-2" "goes-on" in "reset-receives": "indicates receives of an adapter that resets" =>
         Status(|lane, s| {
+            // SAFETY: (STS-4) valid until the handler returns.
             if unsafe { (*s).StatusCode } != NDIS_STATUS_RESET_START {
                 events::honest_status(lane, s);
             }
@@ -637,6 +685,8 @@ misdeeds! {
         Stack(|lane| {
             let added = miniport::stack(lane);
             let (above, below) = (lane.index.load(Ordering::SeqCst), lane.facts().index);
+            // SAFETY: (IFS-3) broken on purpose: indexes of registered interfaces, the wrong way
+            // round.
             unsafe { NdisIfAddIfStackEntry(below, above) };
             added
         });

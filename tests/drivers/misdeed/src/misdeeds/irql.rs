@@ -19,6 +19,8 @@ const DISPATCH: u8 = 2;
 /// Runs `f` with two spin locks.
 fn locks(f: impl FnOnce(*mut KSPIN_LOCK, *mut KSPIN_LOCK)) {
     let memory = memory(16).cast::<KSPIN_LOCK>();
+    // SAFETY: (IRQ-9) sixteen bytes of the driver's own are two locks; `f` is done with them when
+    // it returns.
     unsafe {
         KeInitializeSpinLock(memory);
         KeInitializeSpinLock(memory.add(1));
@@ -41,6 +43,7 @@ fn timer(owner: NDIS_HANDLE) -> NDIS_HANDLE {
     c.AllocationTag = TAG;
     c.TimerFunction = Some(tick);
     let mut timer = null_mut();
+    // SAFETY: (TMR-1) the characteristics live until it returns.
     unsafe { NdisAllocateTimerObject(owner, &raw mut c, &raw mut timer) };
     timer
 }
@@ -49,6 +52,7 @@ fn timer(owner: NDIS_HANDLE) -> NDIS_HANDLE {
 fn arm(timer: NDIS_HANDLE, period: i32) {
     // SAFETY: (TMR-1) an integer of 64 bits.
     let hour: LARGE_INTEGER = unsafe { core::mem::transmute(-36_000_000_000_i64) };
+    // SAFETY: (TMR-1) the driver's own timer.
     unsafe { NdisSetTimerObject(timer, hour, period, null_mut()) };
 }
 
@@ -57,6 +61,8 @@ fn arm(timer: NDIS_HANDLE, period: i32) {
 #[inline(never)]
 fn pageable() {
     let mut time = MaybeUninit::zeroed();
+    // SAFETY: (IRQ-24) broken on purpose: the function itself is what may not be touched; NDIS
+    // writes the time.
     unsafe { NdisGetSystemUpTimeEx(time.as_mut_ptr()) };
 }
 
@@ -64,6 +70,7 @@ misdeeds! {
     "IRQ-1" "im-function" in "bind"
     : "asks for the context of a miniport at DISPATCH_LEVEL" =>
         Restart(|lane, parameters| {
+            // SAFETY: (IRQ-1) broken on purpose: the lane's own miniport, at too high an IRQL.
             at(DISPATCH, || unsafe { NdisIMGetBindingContext(lane.miniport()) });
             honest_restart(lane, parameters)
         });
@@ -89,6 +96,8 @@ misdeeds! {
     : "allocates an MDL at a device's IRQL" =>
         Restart(|lane, parameters| {
             let memory = memory(64);
+            // SAFETY: (IRQ-5) broken on purpose: 64 bytes of the driver's own; the MDL is freed
+            // at once.
             at(DEVICE, || unsafe { NdisFreeMdl(NdisAllocateMdl(DRIVER.get(), memory.cast(), 64)) });
             free(memory);
             honest_restart(lane, parameters)
@@ -97,6 +106,7 @@ misdeeds! {
     "IRQ-6" "oid-function" in "bind"
     : "cancels requests at a device's IRQL" =>
         Restart(|lane, parameters| {
+            // SAFETY: (IRQ-6) broken on purpose: the lane's own binding; no request has that id.
             at(DEVICE, || unsafe { NdisCancelOidRequest(lane.binding(), null_mut()) });
             honest_restart(lane, parameters)
         });
@@ -113,6 +123,7 @@ misdeeds! {
             status.SourceHandle = lane.miniport();
             status.StatusCode = NDIS_STATUS_MEDIA_SPECIFIC_INDICATION;
             if super::tools::once(lane) {
+                // SAFETY: (IRQ-7) broken on purpose: the structure lives until it returns.
                 at(DEVICE, || unsafe { NdisMIndicateStatusEx(lane.miniport(), &raw mut status) });
             }
             honest_status(lane, indication);
@@ -125,6 +136,7 @@ misdeeds! {
     "IRQ-9" "lock-function" in "bind"
     : "acquires a spin lock for DISPATCH_LEVEL at PASSIVE_LEVEL" =>
         Restart(|lane, parameters| {
+            // SAFETY: (IRQ-9) broken on purpose: a lock of `locks`, taken and given back.
             locks(|lock, _| unsafe {
                 KeAcquireSpinLockAtDpcLevel(lock);
                 KeReleaseSpinLockFromDpcLevel(lock);
@@ -135,6 +147,7 @@ misdeeds! {
     "IRQ-10" "timer-function" in "bind"
     : "makes a timer at a device's IRQL" =>
         Restart(|lane, parameters| {
+            // SAFETY: (IRQ-10) broken on purpose: the timer is made, never set, and freed.
             at(DEVICE, || unsafe { NdisFreeTimerObject(timer(DRIVER.get())) });
             honest_restart(lane, parameters)
         });
@@ -158,6 +171,8 @@ misdeeds! {
     "IRQ-20" "asks" in "life"
     : "asks for the IRQL in its send handler" =>
         Send(|lane, lists, port, flags| {
+            // SAFETY: (IRQ-20) broken on purpose: it may be called at any IRQL; that it is called
+            // is the misdeed.
             core::hint::black_box(unsafe { KeGetCurrentIrql() });
             honest_send(lane, lists, port, flags);
         });
@@ -171,6 +186,7 @@ misdeeds! {
     "IRQ-22" "sleeps" in "bind"
     : "sleeps at DISPATCH_LEVEL" =>
         Restart(|lane, parameters| {
+            // SAFETY: (IRQ-22) broken on purpose: it takes no pointer; the IRQL is too high.
             at(DISPATCH, || unsafe { NdisMSleep(1) });
             honest_restart(lane, parameters)
         });
@@ -178,6 +194,7 @@ misdeeds! {
     "IRQ-23" "stalls" in "bind"
     : "keeps the processor busy for 60 microseconds" =>
         Restart(|lane, parameters| {
+            // SAFETY: (IRQ-23) broken on purpose: it takes no pointer; it is too long.
             unsafe { KeStallExecutionProcessor(60) };
             honest_restart(lane, parameters)
         });
@@ -199,6 +216,8 @@ misdeeds! {
     "LCK-1" "recursive" in "bind"
     : "acquires a spin lock that it holds" =>
         Restart(|lane, parameters| {
+            // SAFETY: (LCK-1) broken on purpose: a lock of `locks`; on Windows this never
+            // returns.
             locks(|lock, _| unsafe {
                 let old = KeAcquireSpinLockRaiseToDpc(lock);
                 KeAcquireSpinLockRaiseToDpc(lock);
@@ -210,6 +229,8 @@ misdeeds! {
     "LCK-2" "held-on-return" in "bind"
     : "returns with a spin lock held" =>
         Restart(|lane, parameters| {
+            // SAFETY: (LCK-2) broken on purpose: the lane's own lock, which nobody waits for; it
+            // is not given back.
             at(DISPATCH, || unsafe { KeAcquireSpinLockAtDpcLevel(lane.lock.get()) });
             honest_restart(lane, parameters)
         });
@@ -217,6 +238,8 @@ misdeeds! {
     "LCK-3" "recursive-at-dispatch" in "bind"
     : "acquires a spin lock that it holds, by the call for DISPATCH_LEVEL" =>
         Restart(|lane, parameters| {
+            // SAFETY: (LCK-3) broken on purpose: a lock of `locks`; on Windows this never
+            // returns.
             at(DISPATCH, || locks(|lock, _| unsafe {
                 KeAcquireSpinLockAtDpcLevel(lock);
                 KeAcquireSpinLockAtDpcLevel(lock);
@@ -227,6 +250,7 @@ misdeeds! {
     "LCK-4" "other-release" in "bind"
     : "releases a spin lock by the call of the other kind" =>
         Restart(|lane, parameters| {
+            // SAFETY: (LCK-4) broken on purpose: a lock of `locks`, given back by the wrong call.
             locks(|lock, _| unsafe {
                 let old = raise(DISPATCH);
                 KeAcquireSpinLockAtDpcLevel(lock);
@@ -238,6 +262,7 @@ misdeeds! {
     "LCK-5" "not-held" in "bind"
     : "releases a spin lock that it does not hold" =>
         Restart(|lane, parameters| {
+            // SAFETY: (LCK-5) broken on purpose: a lock of `locks`, which is not held.
             at(DISPATCH, || locks(|lock, _| unsafe { KeReleaseSpinLockFromDpcLevel(lock) }));
             honest_restart(lane, parameters)
         });
@@ -249,6 +274,8 @@ misdeeds! {
             if !first(lane) {
                 return honest_receive(lane, lists, port, count, flags);
             }
+            // SAFETY: (LCK-6) broken on purpose: a word of the lane is a lock that is free; it is
+            // given back.
             unsafe {
                 let old = KeAcquireSpinLockRaiseToDpc(lock);
                 honest_receive(lane, lists, port, count, flags);
@@ -256,9 +283,22 @@ misdeeds! {
             }
         });
 
+    "LCK-6" "sets-an-event" in "bind"
+    : "sets an event with a spin lock held" =>
+        Restart(|lane, parameters| {
+            // SAFETY: (LCK-6) broken on purpose: a lock of `locks`; the event is the lane's own.
+            locks(|lock, _| unsafe {
+                let old = KeAcquireSpinLockRaiseToDpc(lock);
+                lane.answered.set();
+                KeReleaseSpinLock(lock, old);
+            });
+            honest_restart(lane, parameters)
+        });
+
     "LCK-6" "both-orders" in "bind"
     : "takes two locks in one order, and then in the other" =>
         Restart(|lane, parameters| {
+            // SAFETY: (LCK-6) broken on purpose: two locks of `locks`; nobody else takes them.
             locks(|one, other| unsafe {
                 for (first, second) in [(one, other), (other, one)] {
                     let old = KeAcquireSpinLockRaiseToDpc(first);
@@ -273,6 +313,8 @@ misdeeds! {
     "LCK-6" "released-in-order" in "bind"
     : "releases two locks in the order in which it took them" =>
         Restart(|lane, parameters| {
+            // SAFETY: (LCK-6) broken on purpose: two locks of `locks`, given back in the wrong
+            // order.
             at(DISPATCH, || locks(|one, other| unsafe {
                 let old = KeAcquireSpinLockRaiseToDpc(one);
                 KeAcquireSpinLockAtDpcLevel(other);
@@ -286,6 +328,8 @@ misdeeds! {
     : "releases a read-write lock with another state than it was acquired with" =>
         Restart(|lane, parameters| {
             let mut states: [MaybeUninit<LOCK_STATE_EX>; 2] = [const { MaybeUninit::zeroed() }; 2];
+            // SAFETY: (LCK-7) broken on purpose: the state is a copy, written before it is used;
+            // the lock is freed once.
             unsafe {
                 let lock = NdisAllocateRWLock(DRIVER.get());
                 NdisAcquireRWLockRead(lock, states[0].as_mut_ptr(), 0);
@@ -299,6 +343,7 @@ misdeeds! {
     "LCK-8" "long" in "bind"
     : "holds a spin lock for 400 microseconds" =>
         Restart(|lane, parameters| {
+            // SAFETY: (LCK-8) broken on purpose: a lock of `locks`, held too long.
             locks(|lock, _| unsafe {
                 let old = KeAcquireSpinLockRaiseToDpc(lock);
                 for _ in 0..8 {
@@ -322,7 +367,9 @@ misdeeds! {
         Restart(|lane, parameters| {
             let timer = timer(DRIVER.get());
             arm(timer, 3_600_000);
+            // SAFETY: (TMR-2) broken on purpose: the timer is the driver's own, and set.
             at(DISPATCH, || unsafe { NdisCancelTimerObject(timer) });
+            // SAFETY: (TMR-3) cancelled: nobody uses it any more.
             unsafe { NdisFreeTimerObject(timer) };
             honest_restart(lane, parameters)
         });
@@ -332,6 +379,7 @@ misdeeds! {
         Restart(|lane, parameters| {
             let timer = timer(DRIVER.get());
             arm(timer, 0);
+            // SAFETY: (TMR-3) broken on purpose: the timer is the driver's own; it is still set.
             unsafe { NdisFreeTimerObject(timer) };
             honest_restart(lane, parameters)
         });

@@ -27,10 +27,12 @@ fn pool(owner: NDIS_HANDLE) -> NDIS_HANDLE {
     );
     p.fAllocateNetBuffer = 1;
     p.PoolTag = TAG;
+    // SAFETY: (NBL-2) the parameters live until it returns.
     unsafe { NdisAllocateNetBufferListPool(owner, &raw const p) }
 }
 
 unsafe extern "efiapi" fn work(_: PVOID, item: NDIS_HANDLE) {
+    // SAFETY: (MEM-5) the item that this call came with.
     unsafe { NdisFreeIoWorkItem(item) };
 }
 
@@ -49,6 +51,8 @@ misdeeds! {
         Request(|lane| {
             static NAME: [u16; 14] = wide(b"\\DEVICE\\NOBODY");
             let mut name = counted(&NAME);
+            // SAFETY: (VMI-1) broken on purpose: the name lives until it returns, the lane for
+            // ever; the request is taken back.
             unsafe {
                 NdisIMInitializeDeviceInstanceEx(DRIVER.get(), &raw mut name, lane.context());
                 NdisIMCancelInitializeDeviceInstance(DRIVER.get(), &raw mut name);
@@ -59,6 +63,8 @@ misdeeds! {
         Restart(|lane, parameters| {
             let mut name = name(lane);
             let context = lane.context();
+            // SAFETY: (VMI-2) broken on purpose: the name lives until it returns, the lane for
+            // ever.
             unsafe { NdisIMInitializeDeviceInstanceEx(DRIVER.get(), &raw mut name, context) };
             honest_restart(lane, parameters)
         });
@@ -66,19 +72,26 @@ misdeeds! {
         Request(|lane| {
             let mut name = name(lane);
             let context = lane.context();
+            // SAFETY: (VMI-3) broken on purpose: the name lives until it returns; the lane's
+            // state is set too late, which is never.
             unsafe { NdisIMInitializeDeviceInstanceEx(DRIVER.get(), &raw mut name, context) };
         });
     "VMI-4" "freed-context" in "bind": "frees the device context while the miniport is there" =>
         Request(|lane| {
             let mut name = name(lane);
+            // SAFETY: (MEM-1) PASSIVE_LEVEL, with a tag.
             let block = unsafe { ExAllocatePool2(POOL_FLAG_NON_PAGED, 64, TAG) };
             lane.scratch[0].store(block as usize, Ordering::SeqCst);
             lane.device.store(device::REQUESTED, Ordering::SeqCst);
+            // SAFETY: (VMI-3) the name lives until it returns; the block until `Restart` frees
+            // it.
             unsafe { NdisIMInitializeDeviceInstanceEx(DRIVER.get(), &raw mut name, block.cast()) };
         }),
         Initialize(|_, handle, parameters| honest_initialize(&LANES[0], handle, parameters)),
         Restart(|lane, parameters| {
             let block = lane.scratch[0].swap(0, Ordering::SeqCst);
+            // SAFETY: (VMI-4) broken on purpose: the block that `Request` made, freed once, while
+            // the miniport has it.
             unsafe { ExFreePoolWithTag(block as PVOID, TAG) };
             honest_restart(lane, parameters)
         });
@@ -99,6 +112,8 @@ misdeeds! {
     "VMI-8" "cancelled-late" in "bind": "cancels the request of a miniport that is there" =>
         Unbind(|lane, context| {
             let mut name = name(lane);
+            // SAFETY: (VMI-8) broken on purpose: PASSIVE_LEVEL (IRQ-22); the name lives until it
+            // returns.
             unsafe {
                 NdisMSleep(20_000);
                 NdisIMCancelInitializeDeviceInstance(DRIVER.get(), &raw mut name);
@@ -116,6 +131,8 @@ misdeeds! {
         Withdraw(|lane| {
             let handle = lane.miniport();
             let mut lock = 0;
+            // SAFETY: (HLT-1) broken on purpose: a lock of this stack frame, given back here; the
+            // halt runs inside.
             unsafe {
                 let old = KeAcquireSpinLockRaiseToDpc(&raw mut lock);
                 NdisIMDeInitializeDeviceInstance(handle);
@@ -130,6 +147,8 @@ misdeeds! {
     "HLT-3" "work-queued" in "bind" implies ["MEM-5: nobody frees the item"]
     : "ends a halt with a work item queued" =>
         Halt(|lane, action| {
+            // SAFETY: (HLT-3) broken on purpose: the lane's own miniport; the item is queued once
+            // and is not waited for.
             unsafe {
                 let item = NdisAllocateIoWorkItem(lane.miniport());
                 NdisQueueIoWorkItem(item, Some(work), null_mut());
@@ -143,6 +162,8 @@ misdeeds! {
         }),
         Close(|lane| {
             let handle = lane.scratch[0].load(Ordering::SeqCst) as NDIS_HANDLE;
+            // SAFETY: (HLT-4) broken on purpose: the handle is of a miniport that is gone; the
+            // host knows stale handles.
             unsafe { NdisIMDeInitializeDeviceInstance(handle) };
             close(lane);
         });
@@ -151,11 +172,15 @@ misdeeds! {
         DeviceEvent(|_, _| ());
     "DPE-2" "no-buffer" in "bind": "reads a power profile without looking at its length" =>
         DeviceEvent(|lane, event| {
+            // SAFETY: (DPE-2) broken on purpose: the host stops a read through null, or beyond
+            // the buffer.
             unsafe { (*event).InformationBuffer.cast::<u32>().read_volatile() };
             honest_device_event(lane, event);
         });
     "DPE-3" "calls" in "shutdown": "calls NDIS at HIGH_LEVEL while the system stops" =>
         Shutdown(|_, _| {
+            // SAFETY: (DPE-3) broken on purpose: it takes no pointer; nothing of NDIS may be
+            // called there.
             unsafe { NdisGetVersion() };
         });
 
@@ -175,13 +200,18 @@ misdeeds! {
             a.SymbolicName = &raw mut link;
             a.MajorFunctions = (&raw mut MAJORS).cast();
             let (mut object, mut handle) = (null_mut(), null_mut());
+            // SAFETY: (UNI-2) broken on purpose: everything that is pointed to lives until it
+            // returns; the device is not given back.
             unsafe {
                 NdisRegisterDeviceEx(DRIVER.get(), &raw mut a, &raw mut object, &raw mut handle);
             }
             crate::entry::associate();
         });
     "UNI-3" "in-a-handler" in "load": "deregisters the protocol edge in a handler of it" =>
+        // SAFETY: (UNI-3) broken on purpose: the driver's own handle, in a handler of the edge it
+        // stands for.
         Uninstall(|| unsafe { NdisDeregisterProtocolDriver(PROTOCOL.get()) }),
+        // SAFETY: (UNL-2) the driver's own handle, once; the other edge is gone.
         Unload(|_| unsafe { NdisMDeregisterMiniportDriver(DRIVER.get()) });
 
     "UNL-1" "miniport-left" in "bind" implies [
@@ -191,6 +221,8 @@ misdeeds! {
         "unloads with a miniport that is not halted" =>
         Unbind(|lane, _| unbind_alone(lane));
     "UNL-2" "wrong-order" in "load": "deregisters its miniport edge first" =>
+        // SAFETY: (UNL-2) broken on purpose: the driver's own handles, once each, in the wrong
+        // order.
         Unload(|_| unsafe {
             NdisMDeregisterMiniportDriver(DRIVER.get());
             NdisDeregisterProtocolDriver(PROTOCOL.get());
@@ -205,6 +237,8 @@ misdeeds! {
             "LCK-6: the unbind runs inside, where the lock is still held",
         ]:
         "holds a lock over the deregistration, which unbinds" =>
+        // SAFETY: (UNL-3) broken on purpose: a lock of this stack frame, given back here; the
+        // unbinds run inside.
         Unload(|_| unsafe {
             let mut lock = 0;
             let old = KeAcquireSpinLockRaiseToDpc(&raw mut lock);
@@ -214,6 +248,7 @@ misdeeds! {
         });
     "UNL-4" "memory-left" in "load": "leaves memory when it is unloaded" =>
         Unload(|object| {
+            // SAFETY: (UNL-4, MEM-1) the first broken on purpose: with a tag; nobody frees it.
             unsafe { ExAllocatePool2(POOL_FLAG_NON_PAGED, 64, TAG) };
             honest_unload(object);
         });
@@ -225,12 +260,15 @@ misdeeds! {
             honest_send(lane, lists, port, flags);
             let flags = flags & !NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK;
             if lane.scratch[1].fetch_add(1, Ordering::SeqCst) == 0 {
+                // SAFETY: (BUG-3) broken on purpose: the list is below already; the host takes it
+                // for the adapter's.
                 unsafe { NdisSendNetBufferLists(lane.binding(), last, port, flags) };
             }
         });
     "BUG-1" "slow-halt" in "bind": "takes a minute for a halt" =>
         Halt(|lane, action| {
             for _ in 0..60 {
+                // SAFETY: (BUG-1) broken on purpose: PASSIVE_LEVEL (IRQ-22); it takes too long.
                 unsafe { NdisMSleep(1_000_000) };
             }
             honest_halt(lane, action);

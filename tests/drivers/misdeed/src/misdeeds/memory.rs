@@ -15,6 +15,7 @@ misdeeds! {
     "MEM-1" "no-tag" in "bind"
     : "allocates memory without a tag" =>
         Restart(|lane, parameters| {
+            // SAFETY: (MEM-1) broken on purpose: a tag of zero, the same for both.
             unsafe {
                 let memory = NdisAllocateMemoryWithTagPriority(DRIVER.get(), 64, 0, NormalPoolPriority);
                 NdisFreeMemoryWithTagPriority(DRIVER.get(), memory, 0);
@@ -25,6 +26,7 @@ misdeeds! {
     "MEM-1" "no-handle" in "bind"
     : "allocates memory with a handle that is none" =>
         Restart(|lane, parameters| {
+            // SAFETY: (MEM-1) broken on purpose: no handle; freed with one.
             unsafe {
                 let memory = NdisAllocateMemoryWithTagPriority(null_mut(), 64, TAG, NormalPoolPriority);
                 NdisFreeMemoryWithTagPriority(DRIVER.get(), memory, TAG);
@@ -46,6 +48,7 @@ misdeeds! {
         Restart(|lane, parameters| {
             let memory = memory(64);
             free(memory);
+            // SAFETY: (MEM-2) broken on purpose: the memory is freed; the host stops the write.
             unsafe { memory.write_volatile(1) };
             honest_restart(lane, parameters)
         });
@@ -54,6 +57,8 @@ misdeeds! {
     : "frees memory with flags" =>
         Restart(|lane, parameters| {
             let memory = memory(64);
+            // SAFETY: (MEM-2) broken on purpose: the driver's own memory, with flags that it was
+            // not allocated with.
             unsafe { NdisFreeMemory(memory.cast(), 64, 1) };
             honest_restart(lane, parameters)
         });
@@ -62,6 +67,7 @@ misdeeds! {
     : "writes through a null pointer" =>
         Restart(|lane, parameters| {
             let at = core::hint::black_box(null_mut::<u8>());
+            // SAFETY: (MEM-3) broken on purpose: the host stops the write.
             unsafe { at.write_volatile(1) };
             honest_restart(lane, parameters)
         });
@@ -70,6 +76,8 @@ misdeeds! {
     : "frees a generic object before the pool that was made with it" =>
         Restart(|lane, parameters| {
             let mut p = pool_parameters();
+            // SAFETY: (MEM-4) broken on purpose: the driver's object and the pool's parameters
+            // live longer; the order is wrong.
             unsafe {
                 let object = NdisAllocateGenericObject(OBJECT.load(SeqCst), TAG, 64);
                 let pool = NdisAllocateNetBufferListPool(object.cast(), &raw mut p);
@@ -83,6 +91,8 @@ misdeeds! {
     : "leaves a work item that it allocated when it was initialised" =>
         Initialize(|lane, handle, parameters| {
             let status = honest_initialize(lane, handle, parameters);
+            // SAFETY: (MEM-5) broken on purpose: the handle that the handler was given; the item
+            // is forgotten.
             unsafe { NdisAllocateIoWorkItem(handle) };
             status
         });
@@ -90,6 +100,7 @@ misdeeds! {
     "MEM-6" "of-a-binding" in "bind"
     : "allocates a work item with a binding's handle" =>
         Restart(|lane, parameters| {
+            // SAFETY: (MEM-6) broken on purpose: a binding's handle, which makes no work items.
             unsafe { NdisFreeIoWorkItem(NdisAllocateIoWorkItem(lane.binding())) };
             honest_restart(lane, parameters)
         });

@@ -1,11 +1,7 @@
 //! The misdeeds, one file per area of the rules.
 //!
-//! Every one breaks a rule on purpose, so that their unsafe blocks have no ground that makes
-//! them sound; the table says which rule it is.
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "a misdeed is unsound; its text says how"
-)]
+//! Every one breaks a rule on purpose. Its unsafe blocks name the rule that makes them sound, or
+//! say which one they break.
 #![allow(
     clippy::wildcard_imports,
     clippy::cast_ptr_alignment,
@@ -14,13 +10,16 @@
 
 pub mod attributes;
 pub mod binding;
-pub mod data;
 pub mod irql;
 pub mod lifetime;
+pub mod lists;
 pub mod memory;
+pub mod offers;
 pub mod oid;
 pub mod pnp;
+pub mod receives;
 pub mod registration;
+pub mod sends;
 mod tools;
 
 use crate::Misdeed;
@@ -33,7 +32,10 @@ pub const TABLES: &[&[Misdeed]] = &[
     binding::TABLE,
     oid::TABLE,
     pnp::TABLE,
-    data::TABLE,
+    sends::TABLE,
+    receives::TABLE,
+    lists::TABLE,
+    offers::TABLE,
     irql::TABLE,
     memory::TABLE,
 ];

@@ -20,24 +20,31 @@ static CANCEL: AtomicUsize = AtomicUsize::new(0);
 fn complete_kept(lane: &Lane) {
     let request = KEPT.swap(null_mut(), Ordering::SeqCst);
     if !request.is_null() {
+        // SAFETY: (OID-2) what was kept; that it is the wrong one, or the wrong time, is the
+        // misdeed of the caller.
         unsafe { NdisMOidRequestComplete(lane.miniport(), request, NDIS_STATUS_SUCCESS) };
     }
 }
 
 unsafe extern "efiapi" fn complete_later(context: PVOID, item: NDIS_HANDLE) {
     complete_kept(Lane::of(context));
+    // SAFETY: (MEM-5) the item that this call came with.
     unsafe { NdisFreeIoWorkItem(item) };
 }
 
 unsafe extern "efiapi" fn complete_late(context: PVOID, item: NDIS_HANDLE) {
+    // SAFETY: (IRQ-22) PASSIVE_LEVEL.
     unsafe { NdisMSleep(13_000_000) };
     complete_kept(Lane::of(context));
+    // SAFETY: (MEM-5) the item that this call came with.
     unsafe { NdisFreeIoWorkItem(item) };
 }
 
 unsafe extern "efiapi" fn cancel_late(context: PVOID, item: NDIS_HANDLE) {
+    // SAFETY: (IRQ-22) PASSIVE_LEVEL.
     unsafe { NdisMSleep(4_000) };
     honest_cancel(Lane::of(context), CANCEL.load(Ordering::SeqCst) as PVOID);
+    // SAFETY: (MEM-5) the item that this call came with.
     unsafe { NdisFreeIoWorkItem(item) };
 }
 
@@ -56,6 +63,8 @@ fn complete_and_keep(lane: &Lane, request: *mut NDIS_OID_REQUEST, status: NDIS_S
 
 /// Answers a query of four bytes.
 fn answer(request: *mut NDIS_OID_REQUEST, written: u32) -> NDIS_STATUS {
+    // SAFETY: (OID-11) a query that is the driver's until it is answered; its buffer has four
+    // bytes.
     unsafe {
         let query = &mut (*request).DATA.QUERY_INFORMATION;
         if query.InformationBufferLength < 4 {
@@ -69,15 +78,18 @@ fn answer(request: *mut NDIS_OID_REQUEST, written: u32) -> NDIS_STATUS {
 }
 
 fn is_query(request: *mut NDIS_OID_REQUEST, wanted: NDIS_OID) -> bool {
+    // SAFETY: (OID-1) the request is the driver's until it is complete.
     oid(request) == wanted && unsafe { (*request).RequestType == NdisRequestQueryInformation }
 }
 
 fn is_set(request: *mut NDIS_OID_REQUEST, wanted: NDIS_OID) -> bool {
+    // SAFETY: (OID-1) the request is the driver's until it is complete.
     oid(request) == wanted && unsafe { (*request).RequestType == NdisRequestSetInformation }
 }
 
 /// Says that four bytes of a set were read.
 fn take(request: *mut NDIS_OID_REQUEST, revision: u8) -> NDIS_STATUS {
+    // SAFETY: (OID-13) a set that is the driver's until it is complete.
     unsafe {
         let set = &mut (*request).DATA.SET_INFORMATION;
         set.BytesRead = set.InformationBufferLength;
@@ -97,6 +109,7 @@ fn raise(lane: &Lane) {
         core::mem::offset_of!(NET_PNP_EVENT_NOTIFICATION, SwitchId),
     );
     event.NetPnPEvent.NetEvent = NetEventPnPCapabilities;
+    // SAFETY: (PNP-11) the notification lives until it returns.
     unsafe { NdisMNetPnPEvent(lane.miniport(), &raw mut event) };
 }
 
@@ -114,6 +127,8 @@ misdeeds! {
         Oid(|lane, request| {
             let status = honest_request(lane, request);
             if status == NDIS_STATUS_SUCCESS {
+                // SAFETY: (OID-3) broken on purpose: the request is answered by the status as
+                // well.
                 unsafe { NdisMOidRequestComplete(lane.miniport(), request, status) };
             }
             status
@@ -134,12 +149,16 @@ misdeeds! {
         });
     "OID-6" "unknown" in "oids": "completes what is no request" =>
         Oid(|lane, request| {
+            // SAFETY: (OID-6) broken on purpose: the lane's own request, which nobody asked of
+            // it.
             unsafe { NdisMOidRequestComplete(lane.miniport(), lane.own.get(), NDIS_STATUS_SUCCESS) };
             honest_request(lane, request)
         });
     "OID-7" "power-fails" in "sleeps": "fails to sleep" =>
         Oid(|lane, request| {
             let asleep = lane.gate.load(Ordering::SeqCst) & bit::ASLEEP != 0;
+            // SAFETY: (OID-7) the request is the driver's; only a set of power has its four bytes
+            // read.
             let d0 = unsafe {
                 let buffer = (*request).DATA.SET_INFORMATION.InformationBuffer;
                 oid(request) == OID_PNP_SET_POWER
@@ -174,6 +193,7 @@ misdeeds! {
         });
     "OID-11" "too-short" in "lengths": "takes a packet filter of three bytes" =>
         Oid(|lane, request| {
+            // SAFETY: (OID-11) the request is the driver's; each kind has its length there.
             let length = unsafe { (*request).DATA.SET_INFORMATION.InformationBufferLength };
             if is_set(request, OID_GEN_CURRENT_PACKET_FILTER) && length < 4 {
                 return take(request, 0);
@@ -197,6 +217,8 @@ misdeeds! {
     "OID-14" "original" in "asks": "sends the original down instead of a clone" =>
         Oid(|lane, request| {
             if is_query(request, OID_GEN_VENDOR_ID) {
+                // SAFETY: (OID-14) broken on purpose: the request is the driver's to answer, not
+                // to send.
                 return unsafe { NdisOidRequest(lane.binding(), request) };
             }
             honest_request(lane, request)
@@ -205,6 +227,8 @@ misdeeds! {
         Oid(|lane, request| {
             let status = honest_request(lane, request);
             if status == NDIS_STATUS_SUCCESS && is_query(request, OID_GEN_VENDOR_ID) {
+                // SAFETY: (OID-15) broken on purpose: a query that is the driver's until it is
+                // answered.
                 unsafe { (*request).DATA.QUERY_INFORMATION.BytesNeeded = 77 };
             }
             status
@@ -218,6 +242,8 @@ misdeeds! {
         CleanUp(|lane| {
             if lane.requests.enter() {
                 let request = requests::own(lane, OID_GEN_CURRENT_LOOKAHEAD, 64, 4);
+                // SAFETY: (OID-17) broken on purpose: the request lives in the lane, which is
+                // static; its header is spoilt.
                 unsafe {
                     (*request).Header.Type = 0;
                     NdisOidRequest(lane.binding(), request);
@@ -235,6 +261,7 @@ misdeeds! {
     "OID-19" "blocks" in "asks": "waits for two seconds inside a request" =>
         Oid(|lane, request| {
             if is_query(request, OID_GEN_VENDOR_ID) {
+                // SAFETY: (OID-19) broken on purpose: PASSIVE_LEVEL (IRQ-22); it takes too long.
                 unsafe { NdisMSleep(2_000_000) };
             }
             honest_request(lane, request)
@@ -271,8 +298,11 @@ misdeeds! {
         });
     "OID-24" "no-32-bits" in "lengths": "answers a counter of 32 bits as if it were too short" =>
         Oid(|lane, request| {
+            // SAFETY: (OID-11) the request is the driver's; each kind has its length there.
             let length = unsafe { (*request).DATA.QUERY_INFORMATION.InformationBufferLength };
             if is_query(request, OID_GEN_XMIT_OK) && (4..8).contains(&length) {
+                // SAFETY: (OID-24) broken on purpose: a query that is the driver's until it is
+                // answered.
                 unsafe { (*request).DATA.QUERY_INFORMATION.BytesNeeded = 8 };
                 return NDIS_STATUS_INVALID_LENGTH;
             }
@@ -280,6 +310,7 @@ misdeeds! {
         });
     "OID-25" "seven-bytes" in "lengths": "takes a multicast list of seven bytes" =>
         Oid(|lane, request| {
+            // SAFETY: (OID-11) the request is the driver's; each kind has its length there.
             let length = unsafe { (*request).DATA.SET_INFORMATION.InformationBufferLength };
             if is_set(request, OID_802_3_MULTICAST_LIST) && length == 7 {
                 return take(request, 0);
@@ -310,6 +341,8 @@ misdeeds! {
     "OID-28" "other-path" in "direct": "completes a direct request on the regular path" =>
         DirectOidComplete(|lane, request, status| {
             let request = requests::finish(lane, request);
+            // SAFETY: (OID-28) broken on purpose: the direct request is back from below; the
+            // first call is of the wrong path.
             unsafe {
                 NdisMOidRequestComplete(lane.miniport(), request, status);
                 NdisMDirectOidRequestComplete(lane.miniport(), request, status);

@@ -17,16 +17,19 @@ use crate::{data, miniport};
 static PENDING_EVENT: AtomicPtr<NET_PNP_EVENT_NOTIFICATION> = AtomicPtr::new(null_mut());
 
 fn code(notification: *mut NET_PNP_EVENT_NOTIFICATION) -> NET_PNP_EVENT_CODE {
+    // SAFETY: (PNP-10) valid until the handler returns or the event is complete.
     unsafe { (*notification).NetPnPEvent.NetEvent }
 }
 
 fn status_code(status: *mut NDIS_STATUS_INDICATION) -> NDIS_STATUS {
+    // SAFETY: (STS-4) valid until the handler returns.
     unsafe { (*status).StatusCode }
 }
 
 unsafe extern "efiapi" fn pass_on_later(context: PVOID, item: NDIS_HANDLE) {
     let lane = Lane::of(context);
     let event = PENDING_EVENT.swap(null_mut(), Ordering::SeqCst);
+    // SAFETY: (PNP-3, MEM-5) the event pends until it is completed here; the item is this call's.
     unsafe {
         if !event.is_null() {
             pass_on(lane, event);
@@ -50,6 +53,8 @@ fn indicate_early(
     );
     status.SourceHandle = handle;
     status.StatusCode = NDIS_STATUS_MEDIA_SPECIFIC_INDICATION;
+    // SAFETY: (STS-2) broken on purpose: the structure lives until it returns; there are no
+    // attributes yet.
     unsafe { NdisMIndicateStatusEx(handle, &raw mut status) };
     miniport::honest_initialize(lane, handle, parameters)
 }
@@ -131,6 +136,8 @@ misdeeds! {
             if let Some(lane) = lane
                 && code(n) == NetEventBindList
             {
+                // SAFETY: (PNP-3) broken on purpose: the event is valid until the handler
+                // returns; its status says the same.
                 unsafe { NdisCompleteNetPnPEvent(lane.binding(), n, status) };
             }
             status
@@ -188,8 +195,11 @@ misdeeds! {
             if let Some(lane) = lane
                 && code(n) == NetEventReconfigure
             {
+                // SAFETY: (PNP-10) valid until the handler returns.
                 let buffer = unsafe { (*n).NetPnPEvent.Buffer };
                 if !buffer.is_null() {
+                    // SAFETY: (PNP-10) broken on purpose: the host stops a read that lies behind
+                    // the buffer, or gives the bytes there.
                     let word = unsafe { buffer.cast::<u64>().add(4).read_unaligned() };
                     lane.scratch[0].store(word as usize, Ordering::SeqCst);
                 }
@@ -215,6 +225,7 @@ misdeeds! {
         Power(|lane, state| {
             power(lane, state);
             if state != NdisDeviceStateD0.0 {
+                // SAFETY: (PWR-3) broken on purpose: PASSIVE_LEVEL (IRQ-22); it takes too long.
                 unsafe { NdisMSleep(2_000_000) };
             }
         });
@@ -232,6 +243,7 @@ misdeeds! {
         Power(|lane, state| {
             power(lane, state);
             if state != NdisDeviceStateD0.0 {
+                // SAFETY: (PWR-7) broken on purpose: the lane's own binding, inside an event.
                 unsafe { NdisUnbindAdapter(lane.binding()) };
             }
         });

@@ -36,6 +36,8 @@ unsafe extern "efiapi" fn synchronous(_: NDIS_HANDLE, _: *mut NDIS_OID_REQUEST) 
 unsafe extern "efiapi" fn set_options(driver: NDIS_HANDLE, _: NDIS_HANDLE) -> NDIS_STATUS {
     let mut handlers = [0_u64; 16];
     let head = header(NDIS_OBJECT_TYPE_CO_MINIPORT_CHARACTERISTICS, 1, 96);
+    // SAFETY: (PTR-6) broken on purpose: 128 bytes, more than the header says; they live until it
+    // returns.
     unsafe {
         handlers
             .as_mut_ptr()
@@ -64,6 +66,7 @@ unsafe extern "system" {
 }
 
 fn leak() {
+    // SAFETY: (MEM-1) PASSIVE_LEVEL, with a tag; that nobody frees it is the misdeed.
     unsafe { ExAllocatePool2(POOL_FLAG_NON_PAGED, 64, TAG) };
 }
 
@@ -74,6 +77,7 @@ misdeeds! {
         Start(|object, path| honest_start(object, path).max(0x103));
     "DE-3" "other-path" in "load": "registers with a registry path of its own" =>
         Start(|object, path| {
+            // SAFETY: (DE-3) valid until DriverEntry returns.
             let own = unsafe { *path };
             let mut other = own;
             let status = register_miniport(object, &raw mut other);
@@ -84,14 +88,17 @@ misdeeds! {
         });
     "DE-4" "no-protocol" in "load": "registers no protocol edge" =>
         Start(|object, path| register_miniport(object, path).0),
+        // SAFETY: (UNL-2) the driver's own handle, once; there is no other edge.
         Unload(|_| unsafe { NdisMDeregisterMiniportDriver(DRIVER.get()) });
     "DE-5" "not-associated" in "load": "does not associate the edges" =>
         Associate(|| ());
     "DE-5" "wrong-way-round" in "load" implies ["DE-6: each is a handle of the wrong kind"]:
         "associates with the handles in the wrong order" =>
+        // SAFETY: (DE-5) broken on purpose: the driver's own handles, in the wrong order.
         Associate(|| unsafe { NdisIMAssociateMiniport(PROTOCOL.get(), DRIVER.get()) });
     "DE-6" "invented-handle" in "load": "uses a handle that is next to its own" =>
         Unload(|object| {
+            // SAFETY: (DE-6) broken on purpose: no handle of anybody's, which the host says.
             unsafe { NdisDeregisterProtocolDriver((PROTOCOL.get() as usize + 16) as NDIS_HANDLE) };
             honest_unload(object);
         });
@@ -116,6 +123,8 @@ misdeeds! {
         Start(|object, path| {
             register_miniport(object, path);
             register_protocol(path);
+            // SAFETY: (DE-10) broken on purpose: the driver's own handle, once; the other edge is
+            // left.
             unsafe { NdisMDeregisterMiniportDriver(DRIVER.get()) };
             NDIS_STATUS_FAILURE.0
         });
@@ -125,6 +134,7 @@ misdeeds! {
         "deregisters an edge that was never registered" =>
         Start(|object, path| {
             let status = honest_start(object, path);
+            // SAFETY: (DE-12) broken on purpose: the handle was never written, so it is null.
             unsafe { NdisMDeregisterMiniportDriver(DRIVER.get()) };
             status
         });
@@ -149,13 +159,16 @@ misdeeds! {
         });
     "MPR-9" "later" in "load": "changes a handler after the registration" =>
         Start(|object, path| {
+            // SAFETY: (MPR-9) DriverEntry runs once, on one thread.
             let kept = unsafe {
                 KEPT = Some(miniport_characteristics());
                 (&raw mut KEPT).cast::<NDIS_MINIPORT_DRIVER_CHARACTERISTICS>()
             };
             let all = &raw mut KEPT;
+            // SAFETY: (MPR-9) as above: nobody else has it yet.
             let c = unsafe { (*all).as_mut() };
             let c = c.map_or(kept, core::ptr::from_mut);
+            // SAFETY: (MPR-9) broken on purpose: static; it is changed behind NDIS's back.
             unsafe {
                 NdisMRegisterMiniportDriver(object, path, null_mut(), c, DRIVER.slot());
                 (*c).CancelSendHandler = Some(crate::data::cancel);
@@ -167,12 +180,16 @@ misdeeds! {
     "MPR-10" "wrapper" in "load": "calls a function of NDIS 5" =>
         Associate(|| {
             let mut handle = null_mut();
+            // SAFETY: (MPR-10) broken on purpose: NDIS would write a handle; the host does not
+            // provide it.
             unsafe { NdisInitializeWrapper(&raw mut handle, null_mut(), null_mut(), null_mut()) };
         });
     "MPR-11" "registered-twice" in "load": "registers two miniport edges and deregisters one" =>
         Start(|object, path| {
             let mut c = miniport_characteristics();
             c.Flags = 0;
+            // SAFETY: (MPR-11, DE-3) the first broken on purpose: everything lives until it
+            // returns; the second edge is left.
             unsafe {
                 let slot = &raw mut SECOND;
                 NdisMRegisterMiniportDriver(object, path, null_mut(), &raw mut c, slot);
@@ -205,12 +222,16 @@ misdeeds! {
             a.PowerManagementCapabilities = (&raw mut OLD).cast();
         });
     "VER-2" "processors" in "load": "asks for the processors in the way that ends at 64" =>
+        // SAFETY: (VER-2) broken on purpose: it takes no pointer.
         Associate(|| { unsafe { NdisSystemProcessorCount() }; associate(); });
     "VER-3" "old-revision" in "bind": "registers its attributes in revision 1" =>
         Registration(|a| a.Header.Revision = 1);
     "VER-4" "beyond" in "bind": "reads on behind the size in a structure's header" =>
         Initialize(|lane, handle, parameters| {
+            // SAFETY: (VER-4) the header is part of every revision.
             let size = usize::from(unsafe { (*parameters).Header.Size });
+            // SAFETY: (VER-4) broken on purpose: the host stops a read that lies behind the
+            // structure, or gives the bytes there.
             unsafe { parameters.cast::<u8>().add(size + 16).read_volatile() };
             honest_initialize(lane, handle, parameters)
         });
@@ -219,6 +240,8 @@ misdeeds! {
             let mut of = NDIS_CONFIGURATION_OBJECT::zeroed();
             of.NdisHandle = lane.miniport();
             let mut handle = null_mut();
+            // SAFETY: (VER-5) broken on purpose: both live until it returns; only an open
+            // configuration is closed.
             unsafe {
                 if NdisOpenConfigurationEx(&raw mut of, &raw mut handle).0 == 0 {
                     NdisCloseConfiguration(handle);
@@ -232,6 +255,8 @@ misdeeds! {
             static NAME: [u16; 14] = wide(b"\\DEVICE\\NOBODY");
             let mut name = counted(&NAME);
             let context = LANES[7].context();
+            // SAFETY: (ASC-1) broken on purpose: the name lives until it returns, the lane for
+            // ever; the request is taken back.
             unsafe {
                 NdisIMInitializeDeviceInstanceEx(DRIVER.get(), &raw mut name, context);
                 NdisIMCancelInitializeDeviceInstance(DRIVER.get(), &raw mut name);

@@ -32,16 +32,19 @@ pub(super) fn at<R>(irql: u8, f: impl FnOnce() -> R) -> R {
 
 /// Raises the IRQL.
 pub(super) fn raise(irql: u8) -> u8 {
+    // SAFETY: (IRQ-12) it takes no pointer; whoever raises lowers.
     unsafe { KfRaiseIrql(irql) }
 }
 
 /// Lowers it again.
 pub(super) fn lower(irql: u8) {
+    // SAFETY: (IRQ-12) it takes no pointer; whether it is the right one is the caller's.
     unsafe { KeLowerIrql(irql) };
 }
 
 /// Nonpaged memory.
 pub(super) fn memory(bytes: u32) -> *mut u8 {
+    // SAFETY: (MEM-1) IRQL <= DISPATCH_LEVEL, with a tag.
     unsafe {
         NdisAllocateMemoryWithTagPriority(DRIVER.get(), bytes, TAG, NormalPoolPriority).cast()
     }
@@ -49,11 +52,13 @@ pub(super) fn memory(bytes: u32) -> *mut u8 {
 
 /// Frees it.
 pub(super) fn free(memory: *mut u8) {
+    // SAFETY: (MEM-1, MEM-2) what `memory` returned, with its tag; how often is the caller's.
     unsafe { NdisFreeMemoryWithTagPriority(DRIVER.get(), memory.cast(), TAG) };
 }
 
 /// The first list of a chain by itself, and the rest.
 pub(super) fn behead(lists: *mut NET_BUFFER_LIST) -> (*mut NET_BUFFER_LIST, *mut NET_BUFFER_LIST) {
+    // SAFETY: (SND-1, RCV-1) the lists are the driver's, and there is one.
     unsafe {
         let rest = (*lists).Next;
         (*lists).Next = null_mut();
@@ -65,6 +70,7 @@ pub(super) fn behead(lists: *mut NET_BUFFER_LIST) -> (*mut NET_BUFFER_LIST, *mut
 pub(super) fn take(lists: *mut NET_BUFFER_LIST, wanted: usize) -> (bool, *mut NET_BUFFER_LIST) {
     let (mut first, mut found) = (lists, false);
     let mut link = &raw mut first;
+    // SAFETY: (SND-1, RCV-1) the chain is the driver's; `link` is in it or `first`.
     unsafe {
         while !(*link).is_null() {
             let list = *link;
@@ -105,6 +111,8 @@ pub(super) fn send_clone(
     parent: *mut NET_BUFFER_LIST,
     tweak: impl FnOnce(*mut NET_BUFFER_LIST),
 ) {
+    // SAFETY: (SND-10, SND-11) the parent is the driver's until `sent_clone` completes it; the
+    // clone is its own.
     unsafe {
         let child = NdisAllocateCloneNetBufferList(parent, null_mut(), null_mut(), 0);
         (*child).ParentNetBufferList = parent;
@@ -125,6 +133,8 @@ pub(super) fn sent_clone(lane: &Lane, lists: *mut NET_BUFFER_LIST, flags: u32, l
     if found {
         let child = lane.scratch[0].swap(0, SeqCst) as *mut NET_BUFFER_LIST;
         let parent = lane.scratch[1].load(SeqCst) as *mut NET_BUFFER_LIST;
+        // SAFETY: (SND-10, NBL-4) the clone is back from below, its parent the driver's,
+        // completed once.
         unsafe {
             let status = if lie {
                 NDIS_STATUS_SUCCESS
@@ -166,6 +176,8 @@ pub(super) fn own(
 ) -> (*mut NET_BUFFER_LIST, *mut u8) {
     let memory = memory((AT + FRAME) as u32);
     let mut parameters = pool_parameters();
+    // SAFETY: (NBL-3, NBL-9) memory of that size, two words of it before the frame for
+    // `free_own`.
     unsafe {
         core::ptr::write_bytes(memory, 0, AT + FRAME);
         let frame = memory.add(AT);
@@ -190,6 +202,7 @@ pub(super) fn own(
 
 /// Frees what [`own`] made.
 pub(super) fn free_own(list: *mut NET_BUFFER_LIST, memory: *mut u8) {
+    // SAFETY: (NBL-3, NBL-9) what `own` made and wrote there, freed once, after the list is back.
     unsafe {
         let pool = memory.cast::<NDIS_HANDLE>().read();
         let mut mdl = memory.cast::<*mut MDL>().add(1).read();
@@ -206,6 +219,7 @@ pub(super) fn free_own(list: *mut NET_BUFFER_LIST, memory: *mut u8) {
 
 /// Where the frame of a list begins, which lies in one piece of memory.
 pub(super) fn data_of(list: *mut NET_BUFFER_LIST) -> *mut u8 {
+    // SAFETY: (NBL-6) the list has a NET_BUFFER whose frame lies in one MDL that is mapped.
     unsafe {
         let buffer = (*list).FirstNetBuffer;
         let start = (*(*buffer).CurrentMdl).MappedSystemVa.cast::<u8>();
@@ -225,6 +239,7 @@ pub(super) fn send_own(
     lane.scratch[1].store(memory as usize, SeqCst);
     lane.scratch[0].store(list as usize, SeqCst);
     lane.enter(1);
+    // SAFETY: (SND-6) the list is the driver's own; what `tweak` spoils is the misdeed.
     unsafe {
         (*list).SourceHandle = lane.binding();
         tweak(list);
@@ -250,9 +265,30 @@ pub(super) fn sent_own(lane: &Lane, lists: *mut NET_BUFFER_LIST, flags: u32) {
 
 /// An entry of a list's out-of-band information.
 pub(super) fn entry(list: *mut NET_BUFFER_LIST, which: NDIS_NET_BUFFER_LIST_INFO) -> *mut PVOID {
+    // SAFETY: (NBL-6) the index is of the enumeration, which the array has room for.
     unsafe {
         (&raw mut (*list).NetBufferListInfo)
             .cast::<PVOID>()
             .add(which.0 as usize)
     }
+}
+
+/// Indicates a list lent, and takes it back.
+pub(super) fn lend_one(lane: &Lane, list: *mut NET_BUFFER_LIST, flags: u32) {
+    // SAFETY: (RCV-8) the list is the driver's, and lent, so it is back when this returns.
+    unsafe {
+        (*list).SourceHandle = lane.miniport();
+        NdisMIndicateReceiveNetBufferLists(
+            lane.miniport(),
+            list,
+            0,
+            1,
+            flags | NDIS_RECEIVE_FLAGS_RESOURCES,
+        );
+    }
+}
+
+/// Whether lists may be kept.
+pub(super) const fn is_lent(flags: u32) -> bool {
+    flags & NDIS_RECEIVE_FLAGS_RESOURCES != 0
 }
