@@ -66,3 +66,30 @@ fn every_misdeed_is_caught_by_its_rule_and_no_other() {
     }
     println!("{}", json["counts"]);
 }
+
+/// The process of one misdeed gives up what it does not need before it looks at the image; it
+/// does not run the driver when that fails, as it does where its parent is another one.
+#[test]
+fn the_process_of_a_misdeed_confines_itself() {
+    let path = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let (Some(lab), Some(image)) = (path("IM_LAB"), path("IM_MISDEED_IMAGE")) else {
+        println!("SKIP the_process_of_a_misdeed_confines_itself: no lab or image");
+        return;
+    };
+    let run = |parent: u32| {
+        Command::new(&lab)
+            .arg("__misdeed")
+            .arg(&image)
+            .args(["0", "load", &parent.to_string()])
+            .output()
+            .expect("the lab starts")
+    };
+    let output = run(std::process::id());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("END done"), "{output:?}");
+    let output = run(1);
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("the parent is gone"), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+}

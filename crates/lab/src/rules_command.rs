@@ -7,7 +7,12 @@ use lab_verify::misdeeds::{self, child};
 use lab_verify::rules::{counts, markdown, rows};
 use serde_json::json;
 
-use crate::{cli::Rules, exit::Verdict, trouble::Trouble};
+use crate::{
+    cli::Rules,
+    exit::Verdict,
+    process::{Limits, sandbox},
+    trouble::Trouble,
+};
 
 /// The hidden command of the process that one misdeed gets.
 pub const CHILD: &str = "__misdeed";
@@ -130,7 +135,7 @@ fn ask(image: &Path, key: u32, plan: &str) -> Result<child::Said, Trouble> {
     let output = Command::new(me)
         .arg(CHILD)
         .arg(image)
-        .args([&key.to_string(), plan])
+        .args([&key.to_string(), plan, &std::process::id().to_string()])
         .output()
         .map_err(|error| Trouble::host(error.to_string()))?;
     let said = child::read(&String::from_utf8_lossy(&output.stdout));
@@ -140,13 +145,29 @@ fn ask(image: &Path, key: u32, plan: &str) -> Result<child::Said, Trouble> {
     Ok(said)
 }
 
-/// The inside of that process.
+/// The inside of that process, which is confined like any that runs a driver.
 pub fn child_main() -> Result<(), String> {
     let mut arguments = std::env::args_os().skip(2);
-    let mut next = || arguments.next().ok_or("an image, a key and a plan");
+    let mut next = || {
+        arguments
+            .next()
+            .ok_or("an image, a key, a plan and a parent")
+    };
     let image = PathBuf::from(next()?);
-    let (key, plan) = (next()?, next()?);
+    let (key, plan, parent) = (next()?, next()?, next()?);
+    let parent = parent
+        .to_string_lossy()
+        .parse()
+        .map_err(|e| format!("{e}"))?;
     let bytes = std::fs::read(&image).map_err(|e| format!("{}: {e}", image.display()))?;
     let key = key.to_string_lossy().parse().map_err(|e| format!("{e}"))?;
-    child::child(&bytes, key, &plan.to_string_lossy()).map_err(|e| e.to_string())
+    let limits = Limits {
+        cpu_seconds: 60,
+        ..Limits::default()
+    };
+    let confine = || match sandbox::confine(&limits, parent) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    };
+    child::child(&bytes, key, &plan.to_string_lossy(), confine).map_err(|e| e.to_string())
 }

@@ -8,48 +8,9 @@
  * What runs at once: sends, completions, receives, returns and statuses on any processor at
  * IRQL <= DISPATCH_LEVEL; life-cycle handlers at PASSIVE_LEVEL.
  */
-#include "common.h"
+#include "im.h"
 
-#define TAG 'mIiC'
-
-/* Why lists do not pass: bits of ADAPTER.Shut. */
-#define SHUT_ABOVE 1       /* the virtual miniport is paused or not started */
-#define SHUT_BELOW 2       /* the binding is paused */
-#define SHUT_SLEEP_ABOVE 4 /* the virtual miniport is not in D0 */
-#define SHUT_SLEEP_BELOW 8 /* the adapter is not in D0 */
-#define SHUT_GONE 16       /* the device was pulled out */
-
-typedef struct _ADAPTER {
-    LIST_ENTRY Link;
-    NDIS_HANDLE Binding;
-    NDIS_EVENT Done; /* of an open, a close or a request of our own */
-    NDIS_STATUS Status;
-    UNICODE_STRING Upper; /* the virtual miniport's device */
-    volatile BOOLEAN Requested;
-    volatile NDIS_HANDLE Miniport;
-    NDIS_RW_LOCK Lock; /* guards Shut */
-    ULONG Shut;
-    volatile LONG Sends;    /* lists that are below */
-    volatile LONG Receives; /* lists that are above */
-    volatile LONG Inside;   /* calls that use Miniport or Binding otherwise */
-    volatile LONG Requests; /* requests that are below */
-    volatile BOOLEAN Resetting; /* the adapter */
-    BOOLEAN HasPower;
-    NDIS_PM_CAPABILITIES Power;
-    NDIS_BIND_PARAMETERS Facts; /* its pointers are dead after the bind */
-    NET_IFINDEX Higher, Lower;  /* what the interface stack says; 0 is nothing */
-    NDIS_LINK_STATE LinkState;
-} ADAPTER;
-
-/* A request of our own. */
-typedef struct _OWN_REQUEST {
-    NDIS_OID_REQUEST Request;
-    NDIS_EVENT Done;
-    NDIS_STATUS Status;
-    ULONG Value;
-} OWN_REQUEST;
-
-static NDIS_HANDLE MiniportDriver, ProtocolDriver;
+NDIS_HANDLE MiniportDriver, ProtocolDriver;
 static LIST_ENTRY Adapters;
 static KSPIN_LOCK AdaptersLock;
 
@@ -70,7 +31,7 @@ static ULONG Enter(ADAPTER *a, volatile LONG *counter, LONG count)
     return shut;
 }
 
-static void Shut(ADAPTER *a, ULONG set, ULONG clear)
+void Shut(ADAPTER *a, ULONG set, ULONG clear)
 {
     LOCK_STATE state;
 
@@ -277,177 +238,6 @@ static void NTAPI ImReturn(NDIS_HANDLE context, NET_BUFFER_LIST *first, ULONG fl
     }
     NdisReturnNetBufferLists(a->Binding, first, flags);
     InterlockedExchangeAdd(&a->Receives, -count);
-}
-
-/* ---- requests -------------------------------------------------------------------------- */
-
-static BOOLEAN IsPower(NDIS_OID oid)
-{
-    switch (oid) {
-    case OID_PNP_CAPABILITIES:
-    case OID_PNP_ENABLE_WAKE_UP:
-    case OID_PNP_ADD_WAKE_UP_PATTERN:
-    case OID_PNP_REMOVE_WAKE_UP_PATTERN:
-    case OID_PM_CURRENT_CAPABILITIES:
-    case OID_PM_HARDWARE_CAPABILITIES:
-    case OID_PM_PARAMETERS:
-    case OID_PM_ADD_WOL_PATTERN:
-    case OID_PM_REMOVE_WOL_PATTERN:
-    case OID_PM_WOL_PATTERN_LIST:
-    case OID_PM_ADD_PROTOCOL_OFFLOAD:
-    case OID_PM_GET_PROTOCOL_OFFLOAD:
-    case OID_PM_REMOVE_PROTOCOL_OFFLOAD:
-    case OID_PM_PROTOCOL_OFFLOAD_LIST:
-        return TRUE;
-    default:
-        return FALSE;
-    }
-}
-
-/* OID-15: what came back below belongs to the request from above. */
-static void CopyBack(NDIS_OID_REQUEST *to, const NDIS_OID_REQUEST *from)
-{
-    to->SupportedRevision = from->SupportedRevision; /* OID-13 */
-    switch (to->RequestType) {
-    case NdisRequestMethod:
-        to->DATA.METHOD_INFORMATION.OutputBufferLength =
-            from->DATA.METHOD_INFORMATION.OutputBufferLength;
-        to->DATA.METHOD_INFORMATION.BytesRead = from->DATA.METHOD_INFORMATION.BytesRead;
-        to->DATA.METHOD_INFORMATION.BytesWritten = from->DATA.METHOD_INFORMATION.BytesWritten;
-        to->DATA.METHOD_INFORMATION.BytesNeeded = from->DATA.METHOD_INFORMATION.BytesNeeded;
-        break;
-    case NdisRequestSetInformation:
-        to->DATA.SET_INFORMATION.BytesRead = from->DATA.SET_INFORMATION.BytesRead;
-        to->DATA.SET_INFORMATION.BytesNeeded = from->DATA.SET_INFORMATION.BytesNeeded;
-        break;
-    default:
-        to->DATA.QUERY_INFORMATION.BytesWritten = from->DATA.QUERY_INFORMATION.BytesWritten;
-        to->DATA.QUERY_INFORMATION.BytesNeeded = from->DATA.QUERY_INFORMATION.BytesNeeded;
-        break;
-    }
-}
-
-/* Power of the virtual miniport: answered here (OID-20). */
-static NDIS_STATUS SetPower(ADAPTER *a, NDIS_OID_REQUEST *request)
-{
-    NDIS_DEVICE_POWER_STATE state;
-
-    if (request->DATA.SET_INFORMATION.InformationBufferLength < sizeof(state)) {
-        request->DATA.SET_INFORMATION.BytesNeeded = sizeof(state);
-        return NDIS_STATUS_NOT_ACCEPTED; /* OID-7 */
-    }
-    NdisMoveMemory(&state, request->DATA.SET_INFORMATION.InformationBuffer, sizeof(state));
-    request->DATA.SET_INFORMATION.BytesRead = sizeof(state);
-    if (state == NdisDeviceStateD0) {
-        Shut(a, 0, SHUT_SLEEP_ABOVE);
-    } else {
-        Shut(a, SHUT_SLEEP_ABOVE, 0);
-        WaitForZero(&a->Inside); /* PWR-2: a status that is under way */
-    }
-    return NDIS_STATUS_SUCCESS;
-}
-
-static NDIS_STATUS NTAPI ImRequest(NDIS_HANDLE context, NDIS_OID_REQUEST *request)
-{
-    ADAPTER *a = context;
-    NDIS_OID oid = request->DATA.QUERY_INFORMATION.Oid;
-    NDIS_OID_REQUEST *clone = NULL;
-    NDIS_STATUS status;
-
-    if (oid == OID_PNP_SET_POWER) {
-        if (request->RequestType != NdisRequestSetInformation) {
-            return NDIS_STATUS_NOT_ACCEPTED; /* OID-7 */
-        }
-        return SetPower(a, request);
-    }
-    if (oid == OID_PNP_QUERY_POWER) {
-        return NDIS_STATUS_SUCCESS;
-    }
-    if (oid == OID_PNP_CAPABILITIES || (IsPower(oid) && !a->HasPower)) {
-        return NDIS_STATUS_NOT_SUPPORTED; /* OID-21, OID-22 */
-    }
-    if (oid == OID_GEN_RECEIVE_SCALE_CAPABILITIES || oid == OID_GEN_RECEIVE_SCALE_PARAMETERS) {
-        return NDIS_STATUS_NOT_SUPPORTED; /* RSS-2 */
-    }
-    if ((oid & 0xFFFFFF00) == (OID_QOS_PARAMETERS & 0xFFFFFF00)) {
-        return NDIS_STATUS_NOT_SUPPORTED; /* QOS-1 */
-    }
-    if (a->Resetting) {
-        return NDIS_STATUS_RESET_IN_PROGRESS; /* RST-2 */
-    }
-    if (a->Shut & SHUT_GONE) {
-        return NDIS_STATUS_NOT_ACCEPTED;
-    }
-    if (a->Shut & (SHUT_SLEEP_ABOVE | SHUT_SLEEP_BELOW)) {
-        return NDIS_STATUS_LOW_POWER_STATE; /* PWR-5, PBS-5 */
-    }
-    status = NdisAllocateCloneOidRequest(a->Binding, request, TAG, &clone);
-    if (status != NDIS_STATUS_SUCCESS) {
-        return status;
-    }
-    *(NDIS_OID_REQUEST **)clone->SourceReserved = request;
-    InterlockedIncrement(&a->Requests);
-    status = NdisOidRequest(a->Binding, clone);
-    if (status != NDIS_STATUS_PENDING) {
-        CopyBack(request, clone);
-        NdisFreeCloneOidRequest(a->Binding, clone);
-        InterlockedDecrement(&a->Requests);
-    }
-    return status;
-}
-
-static void NTAPI ImRequestComplete(NDIS_HANDLE context, NDIS_OID_REQUEST *request,
-                                    NDIS_STATUS status)
-{
-    ADAPTER *a = context;
-    NDIS_OID_REQUEST *above = *(NDIS_OID_REQUEST **)request->SourceReserved;
-    NDIS_HANDLE miniport = a->Miniport;
-
-    if (above == NULL) {
-        OWN_REQUEST *own = CONTAINING_RECORD(request, OWN_REQUEST, Request);
-
-        own->Status = status;
-        NdisSetEvent(&own->Done);
-        return;
-    }
-    CopyBack(above, request);
-    NdisFreeCloneOidRequest(a->Binding, request);
-    InterlockedDecrement(&a->Requests);
-    NdisMOidRequestComplete(miniport, above, status);
-}
-
-static void NTAPI ImCancelRequest(NDIS_HANDLE context, PVOID id)
-{
-    ADAPTER *a = context;
-
-    InterlockedIncrement(&a->Inside);
-    if (a->Binding != NULL) {
-        NdisCancelOidRequest(a->Binding, id);
-    }
-    InterlockedDecrement(&a->Inside);
-}
-
-/* Sets something below to a value, or to nothing. PASSIVE_LEVEL. */
-static void SetBelow(ADAPTER *a, NDIS_OID oid, ULONG length)
-{
-    OWN_REQUEST *own = Allocate(ProtocolDriver, sizeof(*own), TAG);
-    NDIS_STATUS status;
-
-    if (own == NULL) {
-        return;
-    }
-    NdisInitializeEvent(&own->Done);
-    own->Request.Header = HEADER(NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
-                                 NDIS_SIZEOF_OID_REQUEST_REVISION_1);
-    own->Request.RequestType = NdisRequestSetInformation;
-    own->Request.DATA.SET_INFORMATION.Oid = oid;
-    own->Request.DATA.SET_INFORMATION.InformationBuffer = &own->Value;
-    own->Request.DATA.SET_INFORMATION.InformationBufferLength = length;
-    status = NdisOidRequest(a->Binding, &own->Request);
-    if (status == NDIS_STATUS_PENDING) {
-        NdisWaitEvent(&own->Done, 0);
-    }
-    NdisFreeMemory(own, 0, 0);
 }
 
 /* ---- statuses -------------------------------------------------------------------------- */
@@ -701,26 +491,18 @@ static void FreeAdapter(ADAPTER *a)
 
 static void NTAPI ImOpenComplete(NDIS_HANDLE context, NDIS_STATUS status)
 {
-    ADAPTER *a = context;
-
-    a->Status = status;
-    NdisSetEvent(&a->Done);
+    Ended(&((ADAPTER *)context)->Pended, status);
 }
 
 static void NTAPI ImCloseComplete(NDIS_HANDLE context)
 {
-    ADAPTER *a = context;
-
-    NdisSetEvent(&a->Done);
+    Ended(&((ADAPTER *)context)->Pended, NDIS_STATUS_SUCCESS);
 }
 
 static NDIS_STATUS NTAPI ImBind(NDIS_HANDLE driver, NDIS_HANDLE bind,
                                 NDIS_BIND_PARAMETERS *parameters)
 {
     ADAPTER *a;
-    NDIS_OPEN_PARAMETERS open;
-    NDIS_MEDIUM medium = NdisMedium802_3;
-    UINT index = 0;
     NDIS_STATUS status;
     LARGE_INTEGER ticks, time;
 
@@ -732,7 +514,6 @@ static NDIS_STATUS NTAPI ImBind(NDIS_HANDLE driver, NDIS_HANDLE bind,
         return NDIS_STATUS_RESOURCES;
     }
     NdisInitializeReadWriteLock(&a->Lock);
-    NdisInitializeEvent(&a->Done);
     a->Shut = SHUT_ABOVE | SHUT_BELOW;
     /* VER: NDIS may hand out an older or a newer revision than the one that is known here. */
     NdisMoveMemory(&a->Facts, parameters,
@@ -759,18 +540,7 @@ static NDIS_STATUS NTAPI ImBind(NDIS_HANDLE driver, NDIS_HANDLE bind,
         FreeAdapter(a);
         return status;
     }
-    NdisZeroMemory(&open, sizeof(open));
-    open.Header = HEADER(NDIS_OBJECT_TYPE_OPEN_PARAMETERS, NDIS_OPEN_PARAMETERS_REVISION_1,
-                         NDIS_SIZEOF_OPEN_PARAMETERS_REVISION_1);
-    open.AdapterName = parameters->AdapterName;
-    open.MediumArray = &medium;
-    open.MediumArraySize = 1;
-    open.SelectedMediumIndex = &index;
-    status = NdisOpenAdapterEx(ProtocolDriver, a, &open, bind, &a->Binding);
-    if (status == NDIS_STATUS_PENDING) {
-        NdisWaitEvent(&a->Done, 0);
-        status = a->Status;
-    }
+    status = OpenBelow(ProtocolDriver, a, bind, parameters, &a->Pended, &a->Binding);
     if (status != NDIS_STATUS_SUCCESS) {
         FreeAdapter(a);
         return status;
@@ -789,7 +559,6 @@ static NDIS_STATUS NTAPI ImUnbind(NDIS_HANDLE unbind, NDIS_HANDLE context)
 {
     ADAPTER *a = context;
     NDIS_HANDLE binding = a->Binding;
-    NDIS_STATUS status;
     KIRQL irql;
 
     KeAcquireSpinLock(&AdaptersLock, &irql);
@@ -800,15 +569,11 @@ static NDIS_STATUS NTAPI ImUnbind(NDIS_HANDLE unbind, NDIS_HANDLE context)
     WaitForZero(&a->Sends); /* UNB-5 */
     WaitForZero(&a->Receives);
     WaitForZero(&a->Requests);
-    SetBelow(a, OID_GEN_CURRENT_PACKET_FILTER, sizeof(ULONG)); /* UNB-4 */
-    SetBelow(a, OID_802_3_MULTICAST_LIST, 0);
+    SetBelow(ProtocolDriver, binding, OID_GEN_CURRENT_PACKET_FILTER, 0, sizeof(ULONG), TAG);
+    SetBelow(ProtocolDriver, binding, OID_802_3_MULTICAST_LIST, 0, 0, TAG); /* UNB-4 */
     a->Binding = NULL; /* UNB-6 */
     WaitForZero(&a->Inside);
-    NdisResetEvent(&a->Done);
-    status = NdisCloseAdapterEx(binding);
-    if (status == NDIS_STATUS_PENDING) {
-        NdisWaitEvent(&a->Done, 0);
-    }
+    CloseBelow(binding, &a->Pended);
     FreeAdapter(a);
     return NDIS_STATUS_SUCCESS;
 }

@@ -308,42 +308,24 @@ static NTSTATUS NTAPI NicDispatch(DEVICE_OBJECT *device, IRP *irp)
     EXTENSION *extension = NdisGetDeviceReservedExtension(device);
     NIC *n = extension == NULL ? NULL : extension->Nic;
     IO_STACK_LOCATION *stack = IoGetCurrentIrpStackLocation(irp);
-    ULONG code;
 
     if (n == NULL) {
         return EndIrp(irp, STATUS_NO_SUCH_DEVICE, 0);
     }
-    switch (stack->MajorFunction) {
-    case IRP_MJ_CREATE:
-        FramesClose(&n->Frames, FALSE);
-        return EndIrp(irp, STATUS_SUCCESS, 0);
-    case IRP_MJ_CLEANUP:
-        n->Plugged = FALSE;
-        FramesClose(&n->Frames, TRUE);
-        return EndIrp(irp, STATUS_SUCCESS, 0);
-    case IRP_MJ_CLOSE:
-        return EndIrp(irp, STATUS_SUCCESS, 0);
-    case IRP_MJ_READ:
-        return FramesRead(&n->Frames, irp);
-    case IRP_MJ_WRITE:
+    if (stack->MajorFunction == IRP_MJ_WRITE) {
         Receive(n, irp->AssociatedIrp.SystemBuffer, stack->Parameters.Write.Length);
         return EndIrp(irp, STATUS_SUCCESS, stack->Parameters.Write.Length);
-    case IRP_MJ_DEVICE_CONTROL:
-        code = stack->Parameters.DeviceIoControl.IoControlCode;
-        if (code == IOCTL_MEDIA &&
-            stack->Parameters.DeviceIoControl.InputBufferLength >= sizeof(ULONG)) {
-            n->Plugged = *(ULONG *)irp->AssociatedIrp.SystemBuffer != 0;
-            return EndIrp(irp, STATUS_SUCCESS, 0);
-        }
-        if (code == IOCTL_COUNTERS &&
-            stack->Parameters.DeviceIoControl.OutputBufferLength >= sizeof(COUNTERS)) {
-            *(COUNTERS *)irp->AssociatedIrp.SystemBuffer = n->Frames.Counters;
-            return EndIrp(irp, STATUS_SUCCESS, sizeof(COUNTERS));
-        }
-        return EndIrp(irp, STATUS_INVALID_DEVICE_REQUEST, 0);
-    default:
-        return EndIrp(irp, STATUS_INVALID_DEVICE_REQUEST, 0);
     }
+    if (stack->MajorFunction == IRP_MJ_DEVICE_CONTROL &&
+        stack->Parameters.DeviceIoControl.IoControlCode == IOCTL_MEDIA &&
+        stack->Parameters.DeviceIoControl.InputBufferLength >= sizeof(ULONG)) {
+        n->Plugged = *(ULONG *)irp->AssociatedIrp.SystemBuffer != 0;
+        return EndIrp(irp, STATUS_SUCCESS, 0);
+    }
+    if (stack->MajorFunction == IRP_MJ_CLEANUP) {
+        n->Plugged = FALSE;
+    }
+    return FramesDispatch(&n->Frames, irp);
 }
 
 /* Makes \Device\<NetCfgInstanceId>.tap. */

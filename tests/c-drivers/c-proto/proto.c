@@ -9,6 +9,7 @@
  * What runs at once: receives, completions and statuses at IRQL <= DISPATCH_LEVEL on any
  * processor; the device's requests and the life of a binding at PASSIVE_LEVEL.
  */
+#include "below.h"
 #include "frames.h"
 
 #define TAG 'rPiC'
@@ -18,8 +19,7 @@ typedef struct _OPEN {
     LIST_ENTRY Link;
     NDIS_HANDLE Binding;
     NDIS_HANDLE Pool;
-    NDIS_EVENT Done; /* of an open, a close or a request */
-    NDIS_STATUS Status;
+    PENDED Pended; /* an open, a close */
     DEVICE_OBJECT *Device;
     ULONG Mtu;
     volatile LONG Sends; /* 1 while running, and 1 for each list below */
@@ -42,12 +42,6 @@ typedef struct _SEND {
     UCHAR Data[FRAME_ROOM];
 } SEND;
 
-/* A request of ours. */
-typedef struct _OWN_REQUEST {
-    NDIS_OID_REQUEST Request;
-    ULONG Value;
-} OWN_REQUEST;
-
 static NDIS_HANDLE Protocol;
 static DRIVER_OBJECT *Driver;
 static UNICODE_STRING Service;
@@ -56,38 +50,10 @@ static KSPIN_LOCK OpensLock;
 
 /* ---- requests ---------------------------------------------------------------------------- */
 
-static NDIS_STATUS SetBelow(OPEN *o, NDIS_OID oid, ULONG value, ULONG length)
-{
-    OWN_REQUEST *own = Allocate(Protocol, sizeof(*own), TAG);
-    NDIS_STATUS status;
-
-    if (own == NULL) {
-        return NDIS_STATUS_RESOURCES;
-    }
-    own->Value = value;
-    own->Request.Header = HEADER(NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
-                                 NDIS_SIZEOF_OID_REQUEST_REVISION_1);
-    own->Request.RequestType = NdisRequestSetInformation;
-    own->Request.DATA.SET_INFORMATION.Oid = oid;
-    own->Request.DATA.SET_INFORMATION.InformationBuffer = &own->Value;
-    own->Request.DATA.SET_INFORMATION.InformationBufferLength = length;
-    NdisResetEvent(&o->Done);
-    status = NdisOidRequest(o->Binding, &own->Request);
-    if (status == NDIS_STATUS_PENDING) {
-        NdisWaitEvent(&o->Done, 0);
-        status = o->Status;
-    }
-    NdisFreeMemory(own, 0, 0);
-    return status;
-}
-
 static void NTAPI ProtoRequestComplete(NDIS_HANDLE context, NDIS_OID_REQUEST *request,
                                        NDIS_STATUS status)
 {
-    OPEN *o = context;
-
-    o->Status = status;
-    NdisSetEvent(&o->Done);
+    OwnRequestEnded(request, status);
 }
 
 /* ---- sends ------------------------------------------------------------------------------- */
@@ -219,7 +185,6 @@ static void NTAPI ProtoStatus(NDIS_HANDLE context, NDIS_STATUS_INDICATION *statu
 static NTSTATUS NTAPI ProtoDispatch(DEVICE_OBJECT *device, IRP *irp)
 {
     EXTENSION *extension = device->DeviceExtension;
-    IO_STACK_LOCATION *stack = IoGetCurrentIrpStackLocation(irp);
     OPEN *o;
     NTSTATUS status;
     KIRQL irql;
@@ -233,37 +198,9 @@ static NTSTATUS NTAPI ProtoDispatch(DEVICE_OBJECT *device, IRP *irp)
     if (o == NULL) {
         return EndIrp(irp, STATUS_NO_SUCH_DEVICE, 0);
     }
-    switch (stack->MajorFunction) {
-    case IRP_MJ_CREATE:
-        FramesClose(&o->Frames, FALSE);
-        status = EndIrp(irp, STATUS_SUCCESS, 0);
-        break;
-    case IRP_MJ_CLEANUP:
-        FramesClose(&o->Frames, TRUE);
-        status = EndIrp(irp, STATUS_SUCCESS, 0);
-        break;
-    case IRP_MJ_CLOSE:
-        status = EndIrp(irp, STATUS_SUCCESS, 0);
-        break;
-    case IRP_MJ_READ:
-        status = FramesRead(&o->Frames, irp);
-        break;
-    case IRP_MJ_WRITE:
-        status = ProtoWrite(o, irp);
-        break;
-    case IRP_MJ_DEVICE_CONTROL:
-        if (stack->Parameters.DeviceIoControl.IoControlCode == IOCTL_COUNTERS &&
-            stack->Parameters.DeviceIoControl.OutputBufferLength >= sizeof(COUNTERS)) {
-            *(COUNTERS *)irp->AssociatedIrp.SystemBuffer = o->Frames.Counters;
-            status = EndIrp(irp, STATUS_SUCCESS, sizeof(COUNTERS));
-            break;
-        }
-        status = EndIrp(irp, STATUS_INVALID_DEVICE_REQUEST, 0);
-        break;
-    default:
-        status = EndIrp(irp, STATUS_INVALID_DEVICE_REQUEST, 0);
-        break;
-    }
+    status = IoGetCurrentIrpStackLocation(irp)->MajorFunction == IRP_MJ_WRITE
+                 ? ProtoWrite(o, irp)
+                 : FramesDispatch(&o->Frames, irp);
     InterlockedDecrement(&o->Requests);
     return status;
 }
@@ -313,23 +250,17 @@ static void FreeOpen(OPEN *o)
 
 static void NTAPI ProtoOpenComplete(NDIS_HANDLE context, NDIS_STATUS status)
 {
-    OPEN *o = context;
-
-    o->Status = status;
-    NdisSetEvent(&o->Done);
+    Ended(&((OPEN *)context)->Pended, status);
 }
 
 static void NTAPI ProtoCloseComplete(NDIS_HANDLE context)
 {
-    NdisSetEvent(&((OPEN *)context)->Done);
+    Ended(&((OPEN *)context)->Pended, NDIS_STATUS_SUCCESS);
 }
 
 static void Close(OPEN *o)
 {
-    NdisResetEvent(&o->Done);
-    if (NdisCloseAdapterEx(o->Binding) == NDIS_STATUS_PENDING) {
-        NdisWaitEvent(&o->Done, 0);
-    }
+    CloseBelow(o->Binding, &o->Pended);
     o->Binding = NULL;
 }
 
@@ -337,10 +268,7 @@ static NDIS_STATUS NTAPI ProtoBind(NDIS_HANDLE driver, NDIS_HANDLE bind,
                                    NDIS_BIND_PARAMETERS *parameters)
 {
     NET_BUFFER_LIST_POOL_PARAMETERS pool;
-    NDIS_OPEN_PARAMETERS open;
-    NDIS_MEDIUM medium = NdisMedium802_3;
     NDIS_STATUS status;
-    UINT index = 0;
     OPEN *o;
 
     if (parameters->MediaType != NdisMedium802_3) {
@@ -350,7 +278,6 @@ static NDIS_STATUS NTAPI ProtoBind(NDIS_HANDLE driver, NDIS_HANDLE bind,
     if (o == NULL) {
         return NDIS_STATUS_RESOURCES;
     }
-    NdisInitializeEvent(&o->Done);
     FramesInitialize(&o->Frames);
     o->Mtu = parameters->MtuSize;
     o->Connected = parameters->MediaConnectState == MediaConnectStateConnected;
@@ -365,26 +292,15 @@ static NDIS_STATUS NTAPI ProtoBind(NDIS_HANDLE driver, NDIS_HANDLE bind,
         FreeOpen(o);
         return NDIS_STATUS_RESOURCES;
     }
-    NdisZeroMemory(&open, sizeof(open));
-    open.Header = HEADER(NDIS_OBJECT_TYPE_OPEN_PARAMETERS, NDIS_OPEN_PARAMETERS_REVISION_1,
-                         NDIS_SIZEOF_OPEN_PARAMETERS_REVISION_1);
-    open.AdapterName = parameters->AdapterName;
-    open.MediumArray = &medium;
-    open.MediumArraySize = 1;
-    open.SelectedMediumIndex = &index;
-    status = NdisOpenAdapterEx(Protocol, o, &open, bind, &o->Binding);
-    if (status == NDIS_STATUS_PENDING) {
-        NdisWaitEvent(&o->Done, 0);
-        status = o->Status;
-    }
+    status = OpenBelow(Protocol, o, bind, parameters, &o->Pended, &o->Binding);
     if (status != NDIS_STATUS_SUCCESS) {
         FreeOpen(o);
         return status;
     }
-    status = SetBelow(o, OID_GEN_CURRENT_PACKET_FILTER,
+    status = SetBelow(Protocol, o->Binding, OID_GEN_CURRENT_PACKET_FILTER,
                       NDIS_PACKET_TYPE_DIRECTED | NDIS_PACKET_TYPE_BROADCAST |
                           NDIS_PACKET_TYPE_ALL_MULTICAST,
-                      sizeof(ULONG));
+                      sizeof(ULONG), TAG);
     if (status == NDIS_STATUS_SUCCESS) {
         status = NT_SUCCESS(MakeDevice(o, parameters->AdapterName)) ? NDIS_STATUS_SUCCESS
                                                                     : NDIS_STATUS_RESOURCES;
@@ -408,8 +324,8 @@ static NDIS_STATUS NTAPI ProtoUnbind(NDIS_HANDLE unbind, NDIS_HANDLE context)
     KeReleaseSpinLock(&OpensLock, irql);
     o->Running = FALSE;
     KeMemoryBarrier();
-    WaitForZero(&o->Sends);                                     /* UNB-5 */
-    SetBelow(o, OID_GEN_CURRENT_PACKET_FILTER, 0, sizeof(ULONG)); /* UNB-4 */
+    WaitForZero(&o->Sends); /* UNB-5 */
+    SetBelow(Protocol, o->Binding, OID_GEN_CURRENT_PACKET_FILTER, 0, sizeof(ULONG), TAG); /* UNB-4 */
     Close(o);
     FreeOpen(o);
     return NDIS_STATUS_SUCCESS;

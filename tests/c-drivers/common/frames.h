@@ -223,3 +223,31 @@ static ULONG CopyFrame(NET_BUFFER *buffer, UCHAR *to, ULONG room)
     }
     return done;
 }
+
+/* IRPs that the two drivers answer alike; a write and IOCTLs of their own come before. */
+static NTSTATUS FramesDispatch(FRAMES *f, IRP *irp)
+{
+    IO_STACK_LOCATION *stack = IoGetCurrentIrpStackLocation(irp);
+
+    switch (stack->MajorFunction) {
+    case IRP_MJ_CREATE:
+        FramesClose(f, FALSE);
+        return EndIrp(irp, STATUS_SUCCESS, 0);
+    case IRP_MJ_CLEANUP:
+        FramesClose(f, TRUE);
+        return EndIrp(irp, STATUS_SUCCESS, 0);
+    case IRP_MJ_CLOSE:
+        return EndIrp(irp, STATUS_SUCCESS, 0);
+    case IRP_MJ_READ:
+        return FramesRead(f, irp);
+    case IRP_MJ_DEVICE_CONTROL:
+        if (stack->Parameters.DeviceIoControl.IoControlCode == IOCTL_COUNTERS &&
+            stack->Parameters.DeviceIoControl.OutputBufferLength >= sizeof(COUNTERS)) {
+            *(COUNTERS *)irp->AssociatedIrp.SystemBuffer = f->Counters;
+            return EndIrp(irp, STATUS_SUCCESS, sizeof(COUNTERS));
+        }
+        return EndIrp(irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    default:
+        return EndIrp(irp, STATUS_INVALID_DEVICE_REQUEST, 0);
+    }
+}

@@ -69,8 +69,8 @@ pub(crate) struct Nt {
     shared: rwlock::Locks,
     /// `ERESOURCE`s.
     resources: BTreeSet<u64>,
-    /// Depth of critical regions, by task.
-    regions: BTreeMap<TaskId, i32>,
+    /// Depths of critical and guarded regions, by task.
+    regions: BTreeMap<TaskId, [i32; 2]>,
     /// System threads: the way back out of each, and its object.
     threads: BTreeMap<TaskId, (u64, u64)>,
     priorities: BTreeMap<u64, i32>,

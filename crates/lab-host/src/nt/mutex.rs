@@ -22,13 +22,21 @@ fn fast_acquire(host: &Host, mutex: u64, limit: Option<u64>) -> bool {
             &format!("the fast mutex at {mutex:#x} is acquired by the thread that holds it"),
         );
     }
-    // Its event is what makes it free: one waiter at a time gets it.
-    if !wait_object(host, mutex + FAST_EVENT, limit) {
-        return false;
+    // The count says that it is free: the headers make one with the event not signalled.
+    while !take_count(host, mutex) {
+        if !wait_object(host, mutex + FAST_EVENT, limit) {
+            return false;
+        }
     }
-    host.put(mutex, 0_i32, "FastMutex");
     host.put(mutex + FAST_OWNER, me, "FastMutex");
     true
+}
+
+/// Takes the count from one to zero; whether it was one.
+fn take_count(host: &Host, mutex: u64) -> bool {
+    let _one_at_a_time = host.nt.lock().expect("nt");
+    let free = host.arena.read::<i32>(mutex).is_ok_and(|count| count == 1);
+    free && host.arena.write(mutex, 0_i32).is_ok()
 }
 
 fn fast_release(host: &Host, mutex: u64) {
@@ -44,24 +52,25 @@ fn fast_release(host: &Host, mutex: u64) {
     super::set_event(host, mutex + FAST_EVENT);
 }
 
-/// Enters (1) or leaves (-1) a critical region.
-fn region(host: &Host, step: i32, name: &str) {
+/// Which region: one that keeps normal kernel APCs away, or one that keeps all away.
+const CRITICAL: usize = 0;
+const GUARDED: usize = 1;
+
+/// Enters (1) or leaves (-1) a region.
+fn region(host: &Host, which: usize, step: i32, name: &str) {
     let me = host.local().id;
     let left = {
         let mut nt = host.nt.lock().expect("nt");
-        let depth = nt.regions.entry(me).or_default();
-        *depth += step;
-        let left = *depth;
-        if left == 0 {
+        let depths = nt.regions.entry(me).or_default();
+        depths[which] += step;
+        let left = depths[which];
+        if *depths == [0, 0] {
             nt.regions.remove(&me);
         }
         left
     };
     if left < 0 {
-        host.fatal(
-            "IRQ-24",
-            &format!("{name} without a matching KeEnterCriticalRegion"),
-        );
+        host.fatal("IRQ-24", &format!("{name} outside such a region"));
     }
 }
 
@@ -179,31 +188,33 @@ api! { exports:
     /// Keeps normal kernel APCs away.
     "ntoskrnl.exe" 0..=1 "IRQ-11"
     fn KeEnterCriticalRegion(host) {
-        region(host, 1, "KeEnterCriticalRegion");
+        region(host, CRITICAL, 1, "KeEnterCriticalRegion");
     }
 
     /// Lets them through again.
     "ntoskrnl.exe" 0..=1 "IRQ-11"
     fn KeLeaveCriticalRegion(host) {
-        region(host, -1, "KeLeaveCriticalRegion");
+        region(host, CRITICAL, -1, "KeLeaveCriticalRegion");
     }
 
     /// Keeps all APCs away.
     "ntoskrnl.exe" 0..=1 "IRQ-11"
     fn KeEnterGuardedRegion(host) {
-        region(host, 1, "KeEnterGuardedRegion");
+        region(host, GUARDED, 1, "KeEnterGuardedRegion");
     }
 
     /// Lets them through again.
     "ntoskrnl.exe" 0..=1 "IRQ-11"
     fn KeLeaveGuardedRegion(host) {
-        region(host, -1, "KeLeaveGuardedRegion");
+        region(host, GUARDED, -1, "KeLeaveGuardedRegion");
     }
 
     /// Whether all APCs are kept away.
     "ntoskrnl.exe" 0..=2 "IRQ-11"
     fn KeAreAllApcsDisabled(host) -> u8 {
-        u8::from(host.vp().irql() >= APC)
+        let me = host.local().id;
+        let guarded = host.nt.lock().expect("nt").regions.get(&me).is_some_and(|d| d[GUARDED] > 0);
+        u8::from(host.vp().irql() >= APC || guarded)
     }
 
     /// Whether normal kernel APCs are kept away.

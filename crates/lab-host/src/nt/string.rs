@@ -162,19 +162,24 @@ fn compare(a: &[u16], b: &[u16]) -> i32 {
     }
 }
 
+/// Counts a terminated string; without one the counted string is empty.
+fn init_unicode(host: &Host, string: u64, source: u64) {
+    let mut len = 0_u16;
+    if source != 0 {
+        while len < 0xFFFC && host.get::<u16>(source + u64::from(len), "SourceString") != 0 {
+            len += 2;
+        }
+    }
+    let maximum = if source == 0 { 0 } else { len + 2 };
+    host.put(string, [len, maximum], "DestinationString");
+    host.put(string + 8, source, "DestinationString");
+}
+
 api! { exports:
     /// Makes a counted string of a terminated one.
     "ntoskrnl.exe" 0..=2 "IRQ-11"
     fn RtlInitUnicodeString(host, string: u64, source: u64) {
-        let mut len = 0_u16;
-        if source != 0 {
-            while len < 0xFFFC && host.get::<u16>(source + u64::from(len), "SourceString") != 0 {
-                len += 2;
-            }
-        }
-        let maximum = if source == 0 { 0 } else { len + 2 };
-        host.put(string, [len, maximum], "DestinationString");
-        host.put(string + 8, source, "DestinationString");
+        init_unicode(host, string, source);
     }
 
     /// Makes a counted string of a terminated one of bytes.
@@ -198,9 +203,7 @@ api! { exports:
     /// NDIS's name for `RtlInitUnicodeString`.
     "ndis.sys" 0..=2 "IRQ-11"
     fn NdisInitUnicodeString(host, string: u64, source: u64) {
-        let text = super::printf::terminated(host, source, true, Some(0x7FFE));
-        put_lengths(host, string, 2 * text.len(), 2 * text.len() + 2);
-        host.put(string + 8, source, "DestinationString");
+        init_unicode(host, string, source);
     }
 
     /// Makes a Unicode string of bytes, in memory of NDIS.

@@ -41,8 +41,8 @@ fn with_engine(engine: EngineKind, body: impl FnOnce(&Host, u64) + Send) {
         body(host, block);
         host.release(block);
     });
-    assert_eq!(end, crate::RunEnd::Done);
     assert_eq!(host.findings(), []);
+    assert_eq!(end, crate::RunEnd::Done);
 }
 
 /// A `UNICODE_STRING` at `at` with its characters behind it.

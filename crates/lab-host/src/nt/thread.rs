@@ -87,10 +87,12 @@ fn run(host: &Host, thread: u64, routine: u64, context: u64) {
     );
     host.nt.lock().expect("nt").threads.remove(&me);
     let regions = host.nt.lock().expect("nt").regions.remove(&me);
-    if let Some(depth) = regions {
+    if let Some([critical, guarded]) = regions {
         host.violate(
             "IRQ-24",
-            format!("a system thread ends inside {depth} critical regions"),
+            format!(
+                "a system thread ends inside {critical} critical and {guarded} guarded regions"
+            ),
         );
     }
     signal(host, thread, |arena| {

@@ -48,20 +48,22 @@ static HOST: AtomicPtr<Host> = AtomicPtr::new(std::ptr::null_mut());
 
 /// A signal of the driver: a trap is the host's, anything else ends the process.
 extern "C" fn signalled(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the host is leaked before the handlers are set; the kernel's own arguments.
+    // SAFETY: null, or the host, which is leaked before; the kernel's own arguments.
     let (host, address, context) = unsafe {
         (
-            &*HOST.load(Ordering::Acquire),
+            HOST.load(Ordering::Acquire).as_ref(),
             (*info).si_addr() as u64,
             &mut *context.cast::<libc::ucontext_t>(),
         )
     };
-    if signal == libc::SIGTRAP && host.trapped(&mut context.uc_mcontext) {
+    if signal == libc::SIGTRAP && host.is_some_and(|host| host.trapped(&mut context.uc_mcontext)) {
         return;
     }
     match signal {
         libc::SIGSEGV | libc::SIGBUS => {
-            host.blame_fault(address, None);
+            if let Some(host) = host {
+                host.blame_fault(address, None);
+            }
             say("END crashed");
         }
         libc::SIGALRM => say("END hung"),
@@ -71,8 +73,7 @@ extern "C" fn signalled(signal: i32, info: *mut libc::siginfo_t, context: *mut l
     unsafe { libc::_exit(0) };
 }
 
-fn catch_signals(host: &'static Host) {
-    HOST.store(std::ptr::from_ref(host).cast_mut(), Ordering::Release);
+fn catch_signals() {
     let stack = Box::leak(vec![0_u8; STACK].into_boxed_slice());
     // SAFETY: a stack that is never freed and handlers that live as long as the process.
     unsafe {
@@ -97,13 +98,21 @@ fn catch_signals(host: &'static Host) {
     }
 }
 
-/// Runs the misdeed with this key, or with 0 the plan of this name without one.
+/// Runs the misdeed with this key, or with 0 the plan of this name without one. `confine` gives
+/// up what the process does not need, before anything of the image is looked at.
 ///
 /// # Errors
 /// [`Unfit`].
-pub fn child(image: &[u8], key: u32, name: &str) -> Result<(), Unfit> {
+pub fn child(
+    image: &[u8],
+    key: u32,
+    name: &str,
+    confine: impl FnOnce() -> Result<(), String>,
+) -> Result<(), Unfit> {
+    catch_signals();
+    confine().map_err(Unfit::Confine)?;
     let host = Box::leak(prepare(image, key, Arc::new(Lines))?);
-    catch_signals(host);
+    HOST.store(std::ptr::from_mut(host), Ordering::Release);
     let name = find(key).map_or(name, |misdeed| misdeed.plan);
     let plan = plan(name).ok_or_else(|| Unfit::NoPlan(name.to_owned()))?;
     let outcome = run(host, &plan).map_err(crate::play::Trouble::from)?;

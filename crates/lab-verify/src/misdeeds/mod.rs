@@ -598,6 +598,9 @@ pub enum Unfit {
     /// A plan that there is not.
     #[error("there is no plan {0:?}")]
     NoPlan(String),
+    /// The process could not be confined.
+    #[error("{0}")]
+    Confine(String),
 }
 
 /// A host with the driver loaded and the misdeed chosen; 0 behaves.

@@ -6,6 +6,7 @@ use super::super::irp::{at, location};
 use super::super::{csq, device, io, irp, object, process, sync, wait};
 use super::{address, unicode, with};
 use crate::host::Host;
+use crate::image::Image;
 use crate::vp::{DISPATCH, PASSIVE};
 
 const CANCELLED: i32 = 0xC000_0120_u32 as i32;
@@ -150,6 +151,8 @@ unsafe extern "win64" fn complete_cancelled(_: u64, request: u64) {
 #[test]
 fn a_cancel_safe_queue_gives_each_irp_once() {
     with(|host, queue| {
+        // The routine that cancels is an import's stub, which comes with an image.
+        host.adopt(Image::of_code(host.arena.image(), &[], &[]));
         let [i, r, p, a, l, c] = [
             insert as *const (),
             remove as *const (),
