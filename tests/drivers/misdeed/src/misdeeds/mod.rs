@@ -3,6 +3,10 @@
 //! Every one breaks a rule on purpose. Its unsafe blocks name the rule that makes them sound, or
 //! say which one they break.
 #![allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "inside the macro of the tables the lint finds no comments; a test does"
+)]
+#![allow(
     clippy::wildcard_imports,
     clippy::cast_ptr_alignment,
     reason = "every misdeed has its own few names of the ABI; memory of NDIS is aligned to 16"
@@ -57,6 +61,30 @@ mod tests {
             let before = seen.insert(misdeed.key(), misdeed);
             assert!(before.is_none(), "{misdeed:?} and {before:?}");
         }
+    }
+
+    #[test]
+    fn every_unsafe_block_has_its_rule() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/misdeeds");
+        let mut blocks = 0;
+        for entry in std::fs::read_dir(folder).expect("the folder") {
+            let path = entry.expect("a file").path();
+            let text = std::fs::read_to_string(&path).expect("text");
+            let lines: Vec<&str> = text.lines().collect();
+            for (at, line) in lines.iter().enumerate() {
+                let code = line.split("//").next().unwrap_or_default();
+                if !code.contains("unsafe {") {
+                    continue;
+                }
+                blocks += 1;
+                let above = &lines[at.saturating_sub(3)..at];
+                let comment = ["// SAFETY", ": ("].concat();
+                let named = above.iter().any(|line| line.contains(&comment));
+                let here = format!("{}:{}", path.display(), at + 1);
+                assert!(named || code.contains('"'), "{here} names no rule");
+            }
+        }
+        assert!(blocks > 200, "{blocks}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ static DATA: [u64; 2] = [0xCC; 2];
 /// An address in data where a handler is expected.
 fn no_code<F>() -> Option<F> {
     let address = core::ptr::from_ref(&DATA).cast::<u8>();
-    // SAFETY: as large as a pointer; nobody calls it if the host looks at it.
+    // SAFETY: (DE-1, MPR-3) as large as a pointer; nobody calls it if the host looks at it.
     Some(unsafe { core::mem::transmute_copy(&address) })
 }
 
