@@ -9,8 +9,8 @@ use std::{
     fmt,
     io::Cursor,
     ops::{Deref, Range},
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    panic::{self, AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use framehop::{
@@ -127,9 +127,8 @@ impl Symbols {
 
     /// The frames of a snapshot, innermost first, up to the first one outside the image.
     pub fn frames(&mut self, snapshot: &StackSnapshot, pointer: Pointer) -> Vec<Frame> {
-        // The unwinder indexes tables that the image's author wrote.
-        let addresses = catch_unwind(AssertUnwindSafe(|| self.unwind(snapshot, pointer)))
-            .unwrap_or_else(|_| vec![(snapshot.rip, pointer)]);
+        let addresses = quietly(|| self.unwind(snapshot, pointer))
+            .unwrap_or_else(|| vec![(snapshot.rip, pointer)]);
         addresses
             .into_iter()
             .flat_map(|(address, pointer)| self.name(snapshot, address, pointer))
@@ -347,6 +346,19 @@ impl ModuleSectionInfo<Bytes> for Sections {
             _ => None,
         }
     }
+}
+
+/// Runs the unwinder, which indexes tables that the image's author wrote, and adds up numbers
+/// that a snapshot need not have: `None` where it panics, of which nobody hears.
+fn quietly<R>(unwind: impl FnOnce() -> R) -> Option<R> {
+    /// The hook is the process's; one takes it at a time.
+    static HOOK: Mutex<()> = Mutex::new(());
+    let _mine = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let result = catch_unwind(AssertUnwindSafe(unwind));
+    panic::set_hook(hook);
+    result.ok()
 }
 
 #[cfg(test)]

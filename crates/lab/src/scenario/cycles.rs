@@ -3,6 +3,7 @@
 //! Every cycle starts from a pristine image and an empty arena, restored in place. Its seed
 //! is the run's seed plus the cycle's number, so that one cycle can be run again alone.
 
+use lab_host::report::Severity;
 use lab_host::{Host, RunEnd};
 
 use super::stage::{Stage, device};
@@ -52,7 +53,9 @@ pub fn run(host: &Host, job: &RunJob, summary: &mut Summary) -> Result<(), Troub
         let wrong = udp
             .iter()
             .any(|u| u.lost + u.duplicated + u.damaged + u.reordered > 0);
-        let bad = wrong || !one.failures().is_empty() || !host.findings().is_empty();
+        let found = host.findings();
+        let broke = found.iter().any(|f| f.severity != Severity::Warning);
+        let bad = wrong || !one.failures().is_empty() || broke;
         broken += u64::from(bad);
         if bad && first_bad.is_none() {
             first_bad = Some(format!(
