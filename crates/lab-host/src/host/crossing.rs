@@ -77,9 +77,13 @@ impl Host {
             site,
         });
         let right = (api.low..=api.high).contains(&irql);
-        // LCK-6: what takes or gives back a lock is judged by the order of locks.
+        // Events neither wait nor call back; Microsoft's own samples set them under a lock.
+        let harmless = || {
+            (api.name.contains("Lock") || api.name.ends_with("Event"))
+                && api.name != "NdisWaitEvent"
+        };
         let held = !local.locks.borrow().is_empty();
-        if held && right && api.dll == "ndis.sys" && !api.name.contains("Lock") {
+        if held && right && api.dll == "ndis.sys" && !harmless() {
             self.no_lock_held(api.name);
         }
         self.not_pageable(site, irql);

@@ -283,18 +283,6 @@ misdeeds! {
             }
         });
 
-    "LCK-6" "sets-an-event" in "bind"
-    : "sets an event with a spin lock held" =>
-        Restart(|lane, parameters| {
-            // SAFETY: (LCK-6) broken on purpose: a lock of `locks`; the event is the lane's own.
-            locks(|lock, _| unsafe {
-                let old = KeAcquireSpinLockRaiseToDpc(lock);
-                lane.answered.set();
-                KeReleaseSpinLock(lock, old);
-            });
-            honest_restart(lane, parameters)
-        });
-
     "LCK-6" "both-orders" in "bind"
     : "takes two locks in one order, and then in the other" =>
         Restart(|lane, parameters| {
