@@ -120,7 +120,7 @@ misdeeds! {
             lane.leave(i64::from(count));
         });
 
-    "SND-8" "completions-in-order" in "load"
+    "SND-8" "completions-in-order" in "mixed"
     : "completes another list than the one that came back" =>
         Send(|lane, lists, port, flags| {
             let mut next = lists;
