@@ -233,7 +233,7 @@ fn fan_out(cx: &Context, machine: &Machine, action: &str, mut more: Vec<String>)
         "program": std::env::current_exe()?,
         "action_name": action,
         "driver": machine.driver,
-        "serial": machine.serial,
+        "batch": machine.serial,
         "arguments": more,
     });
     let mut cmd = Cmd::new(ansible);
