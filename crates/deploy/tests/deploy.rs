@@ -580,7 +580,7 @@ fn a_classroom_is_done_by_the_playbook() {
     let inventory = dir.path().join("lab.ini");
     std::fs::write(
         &inventory,
-        "[row1]\nlabpc1\nlabpc2\n[row2]\nnobody.invalid\n",
+        "[row1]\npc01 ansible_host=labpc1\nlabpc2\n[row2]\nnobody.invalid\n",
     )
     .unwrap();
     let run = |action: &str, more: &[&str]| {
@@ -595,7 +595,7 @@ fn a_classroom_is_done_by_the_playbook() {
                 "--serial",
                 "1",
                 "--limit",
-                "labpc1",
+                "pc01",
                 "--inventory",
             ])
             .arg(&inventory)
@@ -614,7 +614,7 @@ fn a_classroom_is_done_by_the_playbook() {
     let (code, text) = run("deploy", &["--package", package, "--adapter", "pci:0:1.0"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(
-        text.contains("labpc1") && !text.contains("labpc2") && !text.contains("nobody"),
+        text.contains("pc01") && !text.contains("labpc2") && !text.contains("nobody"),
         "{text}"
     );
     assert!(machine.state()["services"].to_string().contains("ImMuxMp"));
