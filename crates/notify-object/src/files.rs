@@ -13,6 +13,7 @@ use windows::Win32::Storage::FileSystem::{
     ReadFile, WriteFile,
 };
 use windows::Win32::System::Diagnostics::Debug::OutputDebugStringW;
+use windows::Win32::System::Threading::Sleep;
 use windows::core::Result;
 
 use crate::own;
@@ -73,13 +74,20 @@ pub fn replace(path: &str, content: &[u8]) -> Result<()> {
     }
     drop(file);
     let (new, path) = (Wide::new(&new), Wide::new(path));
-    // SAFETY: texts that end with NUL.
-    unsafe {
-        MoveFileExW(
-            new.as_ptr(),
-            path.as_ptr(),
-            MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH,
-        )
+    let mut tries = 20;
+    loop {
+        // SAFETY: texts that end with NUL.
+        let moved = unsafe {
+            let how = MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH;
+            MoveFileExW(new.as_ptr(), path.as_ptr(), how)
+        };
+        tries -= 1;
+        if moved.is_ok() || tries == 0 {
+            return moved;
+        }
+        // A reader has the old one open: that passes.
+        // SAFETY: waits.
+        unsafe { Sleep(100) };
     }
 }
 

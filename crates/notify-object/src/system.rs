@@ -381,7 +381,12 @@ impl NetCfg for System {
 
     fn remove_miniport(&mut self, guid: Guid) -> Result<(), Problem> {
         let component = self.find(guid)?;
-        self.deinstall(&component)
+        self.deinstall(&component)?;
+        // Its key goes with it.
+        if let Some(writes) = &mut self.deferred {
+            writes.retain(|w| w.key != Some(NetKey::Miniport(guid)));
+        }
+        Ok(())
     }
 
     fn binding(&mut self, component: &str, adapter: Guid) -> Result<Option<bool>, Problem> {
