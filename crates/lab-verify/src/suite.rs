@@ -203,7 +203,7 @@ pub struct Runner<'a> {
     pub tag: u16,
     /// Plays before this are left out: another process has done them.
     pub from: u64,
-    /// Which part of so many this is: each has every so-manieth play.
+    /// Which part of how many this is: part 1 of 4 has the plays 1, 5, 9 and so on.
     pub part: (u64, u64),
     /// This play is looked for, and none is played.
     sought: Option<(u64, Option<Plan>)>,
