@@ -153,7 +153,7 @@ fn a_cancel_safe_queue_gives_each_irp_once() {
     with(|host, queue| {
         // The routine that cancels is an import's stub, which comes with an image.
         host.adopt(Image::of_code(host.arena.image(), &[], &[]));
-        let [i, r, p, a, l, c] = [
+        let of = [
             insert as *const (),
             remove as *const (),
             peek as *const (),
@@ -171,7 +171,10 @@ fn a_cancel_safe_queue_gives_each_irp_once() {
             request
         };
         let (first, context) = (new(), queue + 128);
-        assert_eq!(csq::IoCsqInitialize(queue, i, r, p, a, l, c), 0);
+        assert_eq!(
+            csq::IoCsqInitialize(queue, of[0], of[1], of[2], of[3], of[4], of[5]),
+            0
+        );
         csq::IoCsqInsertIrp(queue, first, 0);
         let stack: u64 = host.get(first + at::STACK, "test");
         let control: u8 = host.get(stack + location::CONTROL, "test");
@@ -191,8 +194,11 @@ fn a_cancel_safe_queue_gives_each_irp_once() {
         irp::IoFreeIrp(first);
         // An insertion that can fail leaves the IRP to the caller.
         let second = new();
-        let i = address(insert_or_fail as *const ());
-        assert_eq!(csq::IoCsqInitializeEx(queue, i, r, p, a, l, c), 0);
+        let fails = address(insert_or_fail as *const ());
+        assert_eq!(
+            csq::IoCsqInitializeEx(queue, fails, of[1], of[2], of[3], of[4], of[5]),
+            0
+        );
         assert!(csq::IoCsqInsertIrpEx(queue, second, 0, 5) < 0);
         assert_eq!(csq::IoCsqRemoveNextIrp(queue, 0), 0);
         assert_eq!(csq::IoCsqInsertIrpEx(queue, second, 0, 0), 0);

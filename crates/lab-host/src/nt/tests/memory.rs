@@ -9,13 +9,15 @@ use crate::ndis::Value;
 const TAG: u32 = u32::from_le_bytes(*b"Test");
 const NON_PAGED: u32 = 512;
 
+/// How a block is given back.
+type Free<'a> = &'a dyn Fn(u64);
+
 #[test]
 fn every_kind_of_pool_comes_and_goes() {
     with_both(|host, block| {
         let free = |at: u64| memory::ExFreePoolWithTag(at, TAG);
         let untagged = |at: u64| memory::ExFreePool(at);
         let with_parameters = |at: u64| pool::ExFreePool2(at, TAG, 0, 0);
-        type Free<'a> = &'a dyn Fn(u64);
         let taken: [(u64, Free<'_>); 4] = [
             (pool::ExAllocatePoolWithQuotaTag(NON_PAGED, 100, TAG), &free),
             (

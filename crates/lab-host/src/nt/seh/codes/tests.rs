@@ -75,18 +75,18 @@ impl Machine {
         machine
     }
 
-    fn place(&self, at: u64) -> Option<usize> {
+    fn place(at: u64) -> Option<usize> {
         let place = at.checked_sub(TOP - STACK)?;
         (place <= STACK - 16).then_some(place as usize)
     }
 
     fn read(&self, at: u64) -> Option<u64> {
-        let part = self.stack[self.place(at)?..].first_chunk()?;
+        let part = self.stack[Self::place(at)?..].first_chunk()?;
         Some(u64::from_le_bytes(*part))
     }
 
     fn write(&mut self, at: u64, bytes: &[u8]) {
-        if let Some(place) = self.place(at) {
+        if let Some(place) = Self::place(at) {
             self.stack[place..place + bytes.len()].copy_from_slice(bytes);
         }
     }
