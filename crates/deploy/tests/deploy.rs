@@ -185,7 +185,7 @@ fn a_connection_that_breaks_anywhere_is_made_again() {
         // Deploying takes nine connections or so; a number that never comes ends it.
         let mut number = 1;
         loop {
-            let machine = Machine::new();
+            let machine = Machine::connected_elsewhere();
             machine.faults(&json!({ "drop": number, "drop_after": after }));
             let outcome = far::deploy(&machine, &package, Some(&plan("mux")), &machine.options());
             assert_eq!(outcome.end, End::Done, "connection {number}: {outcome:?}");
