@@ -75,6 +75,7 @@ const ADAPTER: &[Key] = &[
     ("wakes", Flag, false),
     ("offload", Flag, false),
     ("read-only", Number, false),
+    ("split", Flag, false),
     ("tasks", Any, false),
 ];
 const MINIPORT: &[Key] = &[
@@ -97,6 +98,7 @@ const KNOBS: &[Key] = &[
     ("manner", Text, false),
     ("frame", Number, false),
     ("rough", Flag, false),
+    ("lean", Flag, false),
     ("schedule", Table, false),
     ("fail", Tables, false),
 ];

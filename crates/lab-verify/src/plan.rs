@@ -49,6 +49,9 @@ pub struct Knobs {
     /// Whether frames lie in absurd MDL chains, beside empty buffers.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub rough: bool,
+    /// Whether lists have no room in their contexts, nor before their data.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lean: bool,
     /// Where tasks are switched.
     pub schedule: Schedule,
     /// Calls that fail.
@@ -64,6 +67,7 @@ impl Default for Knobs {
             manner: Manner::Any,
             frame: 128,
             rough: false,
+            lean: false,
             schedule: Schedule::default(),
             faults: Vec::new(),
         }

@@ -3,7 +3,7 @@
 
 use ndis_sys as sys;
 
-use crate::plan::{Action, Plan, Request, Shape};
+use crate::plan::{Action, Plan, Request, Shape, hex};
 
 const US: u64 = 1_000;
 const MS: u64 = 1_000 * US;
@@ -249,6 +249,95 @@ fn again(shape: &Shape) -> Vec<Action> {
     all
 }
 
+/// Adapters become others while their bindings are paused, or vanish from below one.
+fn changes(shape: &Shape) -> Vec<Action> {
+    let mut all = traffic(shape, 2);
+    for adapter in 0..shape.adapters.len() {
+        let index = 40 + adapter as u32;
+        let change = |mtu, if_index, wakes, offload| Action::Change {
+            adapter,
+            mtu,
+            if_index,
+            wakes,
+            offload,
+        };
+        for change in [
+            change(None, Some(index), None, None),
+            change(Some(1400), None, None, None),
+            change(None, None, Some(true), Some(true)),
+            change(None, None, Some(false), Some(false)),
+        ] {
+            all.extend([
+                Action::PauseLower { adapter },
+                change,
+                Action::RestartLower { adapter },
+                Action::Sleep { ns: 50 * US },
+            ]);
+        }
+    }
+    all.extend(traffic(shape, 2));
+    all
+}
+
+/// Frames to everybody, to a group, to each other and to nobody, with tags in them and without,
+/// both ways. What becomes of them is the driver's matter.
+fn raw(shape: &Shape) -> Vec<Action> {
+    let frame = |to: [u8; 6], tag: Option<u16>, bytes: usize| {
+        let mut frame = to.to_vec();
+        frame.extend_from_slice(&[0x02, 0x4c, 0x41, 0x70, 0, 1]);
+        if let Some(tag) = tag {
+            frame.extend_from_slice(&[0x81, 0]);
+            frame.extend_from_slice(&tag.to_be_bytes());
+        }
+        frame.extend_from_slice(&[0x08, 0x00]);
+        frame.resize(frame.len().max(bytes), 0x45);
+        hex(&frame)
+    };
+    let tags = || {
+        let vlans = shape.miniports.iter().filter_map(|m| m.vlan).map(Some);
+        [None, Some(0), Some(5 << 13)].into_iter().chain(vlans)
+    };
+    let places = [
+        [0xff; 6],
+        [0x01, 0, 0x5e, 0, 0, 1],
+        // As the topologies' and the plans' adapters and miniports have them.
+        [0x02, 0x4c, 0x41, 0x50, 0, 0],
+        [0x02, 0x4c, 0x41, 0x42, 0, 0x20],
+        [0x02, 0x4c, 0x41, 0x42, 0, 0x30],
+        [0x02, 0x4c, 0x41, 0x7f, 0, 9],
+    ];
+    let frames: Vec<String> = places
+        .iter()
+        .flat_map(|&to| tags().map(move |tag| (to, tag)))
+        .map(|(to, tag)| frame(to, tag, 60))
+        .collect();
+    let mut all = Vec::new();
+    for upper in 0..shape.miniports.len() {
+        let frames = frames.clone();
+        all.push(Action::SendRaw { upper, frames });
+    }
+    for adapter in 0..shape.adapters.len() {
+        let frames = frames.clone();
+        all.push(Action::ReceiveRaw { adapter, frames });
+    }
+    all.push(Action::Settle);
+    all.extend(traffic(shape, 2));
+    all
+}
+
+/// Adapters that can what those of `shape` cannot, and the reverse.
+fn other(shape: &Shape) -> Shape {
+    let mut other = shape.clone();
+    for adapter in &mut other.adapters {
+        adapter.vlan_offload = !adapter.vlan_offload;
+        adapter.wakes = !adapter.wakes;
+        adapter.offload = !adapter.offload;
+        adapter.split = !adapter.split;
+        adapter.read_only = if adapter.read_only > 0 { 0 } else { 30 };
+    }
+    other
+}
+
 /// The plans.
 pub fn whole(shape: &Shape) -> Vec<Plan> {
     let mut life = traffic(shape, 8);
@@ -276,6 +365,28 @@ pub fn whole(shape: &Shape) -> Vec<Plan> {
         ("again", again(shape)),
     ];
     all.push(("time and questions", asked));
+    all.push(("changes", changes(shape)));
+    all.push(("raw frames", raw(shape)));
     let plan = |(name, middle)| Plan::life(name, shape.clone(), middle);
-    all.into_iter().map(plan).collect()
+    let mut all: Vec<Plan> = all.into_iter().map(plan).collect();
+    // The same to other machines.
+    let other = other(shape);
+    for (name, rough, lean) in [
+        ("no room", false, true),
+        ("rough", true, false),
+        ("rough, no room", true, true),
+    ] {
+        let mut middle = traffic(&other, 6);
+        middle.extend(raw(shape));
+        let mut plan = Plan::life(name, shape.clone(), middle);
+        (plan.knobs.rough, plan.knobs.lean) = (rough, lean);
+        all.push(plan.clone());
+        plan.name = format!("{name}, other adapters");
+        plan.shape = other.clone();
+        all.push(plan);
+    }
+    let mut middle = requested(&other);
+    middle.extend(power(&other));
+    all.push(Plan::life("other adapters", other, middle));
+    all
 }

@@ -98,6 +98,9 @@ pub struct Adapter {
     /// Percent of received lists that are read-only.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub read_only: u8,
+    /// Cuts received frames behind their MAC or network headers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub split: bool,
     /// What it does in the stack's place.
     #[serde(default, skip_serializing_if = "Tasks::is_none")]
     pub tasks: Tasks,
@@ -157,6 +160,7 @@ impl Default for Adapter {
             wakes: false,
             offload: false,
             read_only: 0,
+            split: false,
             tasks: Tasks::default(),
         }
     }

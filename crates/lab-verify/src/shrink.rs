@@ -139,6 +139,10 @@ fn simpler(knobs: &Knobs) -> Vec<Knobs> {
             ..knobs.clone()
         },
         Knobs {
+            lean: usual.lean,
+            ..knobs.clone()
+        },
+        Knobs {
             schedule: usual.schedule.clone(),
             ..knobs.clone()
         },

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use lab_host::ndis::{
-    BindRequest, EdgeState, InstanceStart, NicConfig, OidCall, Tasks, UpperConfig, Value,
+    BindRequest, EdgeState, InstanceStart, NicConfig, OidCall, Split, Tasks, UpperConfig, Value,
 };
 use lab_host::{Host, Job};
 use lab_net::lock;
@@ -105,7 +105,12 @@ impl Stage {
                 },
                 if_index: 1 + index as u32,
                 receive_lists: 32,
-                context_backfill: 16,
+                context_backfill: if plan.knobs.lean { 0 } else { 16 },
+                split: if a.split {
+                    Split::Headers
+                } else {
+                    NicConfig::default().split
+                },
                 rough: plan.knobs.rough,
                 ..NicConfig::default()
             };
@@ -143,6 +148,11 @@ impl Stage {
                 },
                 large_send: if m.large_sends { 64 } else { 0 },
                 rough: plan.knobs.rough,
+                without_room: if plan.knobs.lean {
+                    1.0
+                } else {
+                    UpperConfig::default().without_room
+                },
                 ..UpperConfig::default()
             };
             host.add_upper(config, Box::new(post));

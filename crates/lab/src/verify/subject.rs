@@ -291,7 +291,10 @@ impl Subject {
             let own = !file.contains("/rustc/") && !file.contains("library/core");
             own.then(|| {
                 let function = frame.function.as_deref().unwrap_or("?");
-                format!("{function} at {file}:{}", frame.line.unwrap_or(0))
+                let outer = frames.last().and_then(|frame| frame.function.as_deref());
+                let outer = outer.filter(|outer| *outer != function);
+                let outer = outer.map_or(String::new(), |outer| format!(", part of {outer}"));
+                format!("{function} at {file}:{}{outer}", frame.line.unwrap_or(0))
             })
         });
         let named = frames.into_iter().filter_map(|f| f.function);
