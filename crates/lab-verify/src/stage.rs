@@ -106,6 +106,11 @@ impl Stage {
                 if_index: 1 + index as u32,
                 receive_lists: 32,
                 context_backfill: if plan.knobs.lean { 0 } else { 16 },
+                receive_context: if plan.knobs.lean {
+                    0
+                } else {
+                    NicConfig::default().receive_context
+                },
                 split: if a.split {
                     Split::Headers
                 } else {
