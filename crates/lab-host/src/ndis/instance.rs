@@ -11,7 +11,8 @@ use ndis_sys::{
 
 use super::EdgeState;
 use super::attributes::MiniportFacts;
-use super::binding::{header, names_above};
+use super::binding::header;
+use super::serving::names_above;
 use crate::api::api;
 use crate::engine::Job;
 use crate::handle::Kind;

@@ -40,6 +40,7 @@ mod receive;
 mod registration;
 mod reset;
 mod send;
+mod serving;
 mod stack;
 mod status;
 pub mod tag;

@@ -15,7 +15,7 @@ mod team;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Ndis;
-use super::binding::names_above;
+use super::serving::names_above;
 use crate::engine::Job;
 use crate::handle::{HandleError, Kind};
 use crate::host::Host;

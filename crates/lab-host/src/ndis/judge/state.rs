@@ -7,9 +7,10 @@ use ndis_sys::{
 
 use crate::host::Host;
 use crate::ndis::EdgeState;
-use crate::ndis::binding::{Bind, names_above, names_due};
+use crate::ndis::binding::Bind;
 use crate::ndis::ledger::Path;
 use crate::ndis::list::{Shape, link};
+use crate::ndis::serving::{names_above, names_due};
 
 impl Host {
     /// A bind is over.
