@@ -71,13 +71,19 @@ fn search(test: &str, driver: &str, targets: &[&str]) {
 #[test]
 fn passthrough_survives_a_short_search() {
     let test = "passthrough_survives_a_short_search";
-    search(test, "passthrough", &["frames", "control", "configuration"]);
+    let targets = ["frames", "oids", "control", "configuration"];
+    search(test, "passthrough", &targets);
 }
 
 #[test]
 fn mux_survives_a_short_search() {
     let targets = ["frames", "oids", "control", "configuration"];
     search("mux_survives_a_short_search", "mux", &targets);
+}
+
+#[test]
+fn lbfo_survives_a_short_search() {
+    search("lbfo_survives_a_short_search", "lbfo", &["oids"]);
 }
 
 /// A search of a number of plans is the same again.

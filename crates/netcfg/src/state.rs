@@ -211,8 +211,7 @@ impl State {
     /// Whether `component` has a binding to `adapter`, and whether that is in use. Ids know
     /// no case.
     pub fn binding(&self, component: &str, adapter: Guid) -> Option<bool> {
-        let of =
-            |b: &&Binding| b.adapter == adapter && b.component.eq_ignore_ascii_case(component);
+        let of = |b: &&Binding| b.adapter == adapter && b.component.eq_ignore_ascii_case(component);
         // A component may have several paths to one adapter.
         let mut all = self.bindings.iter().filter(of).map(|b| b.enabled);
         all.next().map(|first| first || all.any(|e| e))

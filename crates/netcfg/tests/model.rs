@@ -427,7 +427,8 @@ fn adapters_come_and_go() {
         // It comes back as Windows makes it.
         machine.state.adapters.insert(1, adapter(2, Kind::Ethernet));
         for component in machine.state.components.clone() {
-            let enabled = !component.id.eq_ignore_ascii_case(own.protocol) && component.id != "ms_tcpip6";
+            let enabled =
+                !component.id.eq_ignore_ascii_case(own.protocol) && component.id != "ms_tcpip6";
             machine.state.bindings.push(Binding {
                 component: component.id,
                 adapter: gone.guid,

@@ -646,7 +646,6 @@ api! { exports:
                 host.late_status(binding);
                 let before = host.callbacks("ProtocolCloseAdapterCompleteEx").0;
                 host.spawn_after(host.takes(5_000), Job::thread("close completes", move |host| {
-                    host.statuses_end(binding);
                     host.finish_close(binding);
                     host.call("ProtocolCloseAdapterCompleteEx", binding, handler, &[context]);
                 }));
@@ -654,7 +653,6 @@ api! { exports:
                 return NDIS_STATUS_PENDING;
             }
         }
-        host.statuses_end(binding);
         host.finish_close(binding);
         NDIS_STATUS_SUCCESS
     }

@@ -75,15 +75,7 @@ impl Host {
         code: i32,
         buffer: &[u8],
     ) {
-        // A close is not complete before the statuses that are under way are over.
-        let known = self.ndis(|n| {
-            let known = n.bindings.contains_key(&binding);
-            if known {
-                *n.judge.telling.entry(binding).or_default() += 1;
-            }
-            known
-        });
-        if known {
+        {
             let size = size_of::<NDIS_STATUS_INDICATION>() as u64;
             let at = self.allocate(
                 size + buffer.len() as u64,
@@ -118,26 +110,7 @@ impl Host {
             self.call("ProtocolStatusEx", binding, handler, &[context, at]);
             telling(false);
             self.release(at);
-            self.ndis(|n| {
-                if let Some(left) = n.judge.telling.get_mut(&binding) {
-                    *left -= 1;
-                    if *left == 0 {
-                        n.judge.telling.remove(&binding);
-                    }
-                }
-            });
         }
-    }
-
-    /// Waits until no status is on its way to a binding: NDIS calls nothing on a binding whose
-    /// close is complete, nor is it inside of it.
-    pub(crate) fn statuses_end(&self, binding: u64) {
-        if self.ndis(|n| !n.judge.telling.contains_key(&binding)) {
-            return;
-        }
-        self.wait_until("for statuses under way", 500, 1_000_000_000, |host| {
-            host.ndis(|n| !n.judge.telling.contains_key(&binding))
-        });
     }
 
     /// Pulls or plugs a NIC's cable, and says so.

@@ -84,8 +84,8 @@ impl Machine {
         for number in 1..=count {
             let adapter = adapter(number, Kind::Ethernet);
             for component in &state.components {
-                let enabled =
-                    !component.id.eq_ignore_ascii_case(own.protocol) && (component.id != "ms_tcpip6" || number != 2);
+                let enabled = !component.id.eq_ignore_ascii_case(own.protocol)
+                    && (component.id != "ms_tcpip6" || number != 2);
                 state.bindings.push(Binding {
                     component: component.id.clone(),
                     adapter: adapter.guid,
@@ -216,7 +216,8 @@ impl NetCfg for Machine {
     fn set_binding(&mut self, component: &str, adapter: Guid, enabled: bool) -> Result<(), String> {
         self.call()?;
         let mut all = self.state.bindings.iter_mut();
-        let found = all.find(|b| b.component.eq_ignore_ascii_case(component) && b.adapter == adapter);
+        let found =
+            all.find(|b| b.component.eq_ignore_ascii_case(component) && b.adapter == adapter);
         found.ok_or("no such binding")?.enabled = enabled;
         Ok(())
     }

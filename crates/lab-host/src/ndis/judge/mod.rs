@@ -53,8 +53,6 @@ pub(crate) struct Judge {
     pub(crate) paused_fine: bool,
     /// Pauses of virtual miniports so far.
     pub(crate) pauses: u64,
-    /// Statuses on their way through a `ProtocolStatusEx`, by binding.
-    pub(crate) telling: BTreeMap<u64, u32>,
 }
 
 impl Ndis {

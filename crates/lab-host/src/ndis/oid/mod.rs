@@ -157,12 +157,6 @@ pub(crate) struct Requests {
 }
 
 impl super::Ndis {
-    /// Whether a set on a virtual miniport is done, and who asked for it has not seen that yet.
-    pub(crate) fn has_set(&self, miniport: u64) -> bool {
-        let mut active = self.oids.active.values();
-        active.any(|a| a.target == Target::Miniport(miniport) && a.set && a.completed == Some(0))
-    }
-
     /// Whether a request to a virtual miniport is under way.
     pub(crate) fn has_requests(&self, miniport: u64) -> bool {
         let mut active = self.oids.active.values();
