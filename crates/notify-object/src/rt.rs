@@ -83,6 +83,7 @@ unsafe extern "C" {
     fn memmove(to: *mut c_void, from: *const c_void, size: usize) -> *mut c_void;
     fn memset(to: *mut c_void, byte: i32, size: usize) -> *mut c_void;
     fn memcmp(a: *const c_void, b: *const c_void, size: usize) -> i32;
+    fn strlen(text: *const u8) -> usize;
     fn wcslen(text: *const u16) -> usize;
 }
 
@@ -100,6 +101,8 @@ type Copy = unsafe extern "C" fn(*mut c_void, *const c_void, usize) -> *mut c_vo
 static COPIES: [Copy; 2] = [memcpy, memmove];
 #[used]
 static FILL: unsafe extern "C" fn(*mut c_void, i32, usize) -> *mut c_void = memset;
+#[used]
+static BYTES: unsafe extern "C" fn(*const u8) -> usize = strlen;
 #[used]
 static LENGTH: unsafe extern "C" fn(*const u16) -> usize = wcslen;
 #[used]
