@@ -89,7 +89,9 @@ impl Host {
         if up {
             self.mark(binding, false);
             self.ndis(|n| n.judge.links += 1);
+            self.ndis(|n| n.judge.waking += 1);
             let status = event(NetEventSetPower, NdisDeviceStateD0);
+            self.ndis(|n| n.judge.waking -= 1);
             self.restart_binding(binding);
             return status;
         }

@@ -39,6 +39,8 @@ pub(crate) struct Judge {
     pub(crate) past: BTreeMap<u64, oid::Past>,
     /// Miniports whose link changed below while they could not say so.
     pub(crate) stale_links: BTreeSet<u64>,
+    /// Bindings whose driver is told right now that the adapter is back in D0.
+    pub(crate) waking: u32,
     /// When an edge was disturbed last.
     pub(crate) disturbed: u64,
     /// Grows with each reason to tell the link state.

@@ -195,7 +195,10 @@ impl Host {
                 injected,
                 state: m.map_or(EdgeState::Closing, |m| m.state),
                 asleep: m.is_none_or(|m| m.asleep),
-                able: !below.is_empty() && below.iter().all(able) && !n.oids.stuck,
+                able: !below.is_empty()
+                    && below.iter().all(able)
+                    && n.judge.waking == 0
+                    && !n.oids.stuck,
             }
         })
     }

@@ -382,7 +382,7 @@ impl Host {
             }
         });
         match verdict {
-            Verdict::Fine => {}
+            Verdict::Fine => self.filter_is_set(miniport, request, status),
             Verdict::Unknown => self.violate(
                 "OID-6",
                 format!("request {request:#x} is completed and is not pending on this miniport"),
@@ -393,5 +393,24 @@ impl Host {
                 format!("request {request:#x} is completed on the other path"),
             ),
         }
+    }
+
+    /// A packet filter holds from its completion on, whenever the protocol that set it goes on.
+    fn filter_is_set(&self, miniport: u64, request: u64, status: i32) {
+        let r: NDIS_OID_REQUEST = self.get(request, "NDIS_OID_REQUEST");
+        if status != 0 || r.RequestType != ndis_sys::NdisRequestSetInformation {
+            return;
+        }
+        // SAFETY: the request's type says that this view is the one in use.
+        let set = unsafe { r.DATA.SET_INFORMATION };
+        if set.Oid != OID_GEN_CURRENT_PACKET_FILTER || set.InformationBufferLength < 4 {
+            return;
+        }
+        let filter = self.get(set.InformationBuffer as u64, "InformationBuffer");
+        self.ndis(|n| {
+            if let Some(m) = n.miniports.get_mut(&miniport) {
+                m.packet_filter = Some(filter);
+            }
+        });
     }
 }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use lab_net::Endpoint;
 use ndis_sys::{
-    NDIS_RETURN_FLAGS_DISPATCH_LEVEL, OID_802_3_MULTICAST_LIST, OID_GEN_CURRENT_PACKET_FILTER,
+    NDIS_RETURN_FLAGS_DISPATCH_LEVEL, NDIS_STATUS_RESET_IN_PROGRESS, OID_802_3_MULTICAST_LIST,
+    OID_GEN_CURRENT_PACKET_FILTER,
 };
 
 use super::EdgeState;
@@ -25,6 +26,9 @@ const BEYOND_MTU: u32 = 22;
 /// whose sends have their own limit (SND-20).
 const HALT: u64 = 5_000_000_000;
 const PAUSE: u64 = 60_000_000_000;
+
+/// How long a protocol that binds waits for the reset of an adapter below.
+const RESET_LIMIT: u64 = 5_000_000_000;
 
 /// What a protocol is.
 #[derive(Clone, Debug)]
@@ -379,7 +383,11 @@ impl Host {
             let _ = self.oid(miniport, &list);
         }
         if filter != 0 {
-            let _ = self.oid_set_u32(miniport, OID_GEN_CURRENT_PACKET_FILTER, filter);
+            // While an adapter resets it takes none; a protocol asks again when that is over.
+            self.wait_until("for a reset below", 10_000, RESET_LIMIT, |h| {
+                h.oid_set_u32(miniport, OID_GEN_CURRENT_PACKET_FILTER, filter)
+                    != NDIS_STATUS_RESET_IN_PROGRESS.0
+            });
         }
         self.bind_above(miniport);
         self.restart_miniport(miniport);
