@@ -192,7 +192,7 @@ fn setupapi_reads_what_the_linter_reads() {
                 }
             }
             println!("{name}: {values} registry values and {services} services agree");
-            assert!(values >= 10 && services >= 2, "{name}");
+            assert!(values >= 8 && services >= 2, "{name}");
         }
     }
 }

@@ -217,6 +217,14 @@ const ACTIONS: &[(&str, &[Key])] = &[
             ("bytes", Number, false),
         ],
     ),
+    (
+        "send-raw",
+        &[("upper", Upper, true), ("frames", List, true)],
+    ),
+    (
+        "receive-raw",
+        &[("adapter", Adapter, true), ("frames", List, true)],
+    ),
     ("send-anyway", &[("upper", Upper, true)]),
     ("sync-oid", &[("upper", Upper, true), ("oid", Number, true)]),
     ("ask-all", &[("upper", Upper, true)]),

@@ -124,6 +124,8 @@ impl Copy {
         let parts = [
             "Cargo.toml",
             "Cargo.lock",
+            "LICENSE-APACHE",
+            "LICENSE-MIT",
             ".cargo",
             "crates",
             "drivers",

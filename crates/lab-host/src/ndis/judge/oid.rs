@@ -698,7 +698,7 @@ mod tests {
             (NDIS_STATUS_BUFFER_TOO_SHORT, 2, 0, 8, true),
             (NDIS_STATUS_LOW_POWER_STATE, 8, 0, 0, false),
             (NDIS_STATUS_NOT_SUPPORTED, 8, 0, 0, false),
-            (NDIS_STATUS_FAILURE, 8, 0, 0, true),
+            (NDIS_STATUS_FAILURE, 8, 0, 0, false),
         ] {
             let call = OidCall::query(OID_GEN_RCV_OK, room);
             let reply = OidReply {

@@ -206,7 +206,10 @@ impl Host {
         {
             flags |= NDIS_RECEIVE_FLAGS_SINGLE_ETHER_TYPE;
         }
-        if all.windows(2).all(|w| w[0].tag.vlan == w[1].tag.vlan) {
+        // What is left in a frame is not looked into.
+        let in_band = |r: &Received| matches!(r.kind, Some([0x81, 0x00] | [0x88, 0xA8]));
+        let same = all.windows(2).all(|w| w[0].tag.vlan == w[1].tag.vlan);
+        if same && !all.iter().any(in_band) {
             flags |= NDIS_RECEIVE_FLAGS_SINGLE_VLAN;
         }
         if !self.ndis(|n| n.nics[nic].config.rough) {
