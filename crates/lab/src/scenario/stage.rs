@@ -314,6 +314,12 @@ impl Stage {
             let place = Place::Miniport(miniport.name.clone());
             let name = device(&miniport.name);
             host.add_device(&name, InstanceStart::Either, values(&miniport.properties));
+            let listed = |b: &&crate::topology::Binding| b.upper.contains(&miniport.name);
+            if topology.teams.iter().any(|t| t.name == miniport.name)
+                || topology.bindings.iter().filter(listed).count() > 1
+            {
+                host.set_team(&name);
+            }
             let above = hub(&place);
             if let Some(protocol) = &miniport.protocol {
                 host.stack_on(&name, protocol, Vec::new());

@@ -139,9 +139,7 @@ impl Host {
                     && !x.gone;
                 let says = m.facts.connect_state;
                 let is = x.config.connect_state().0;
-                // A team may be down on a good adapter: its table may have no member (LACP).
-                let down = m.team && says == ndis_sys::MediaConnectStateDisconnected.0;
-                if !plain || says == is || down {
+                if !plain || says == is {
                     n.judge.stale_links.remove(&miniport);
                     return None;
                 }
