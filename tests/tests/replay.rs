@@ -76,6 +76,15 @@ fn document(command: &mut Command) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {err}"))
 }
 
+/// Says that it is over, also when a test fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|of| std::os::unix::fs::MetadataExt::uid(&of) == 0)
 }
@@ -147,6 +156,8 @@ fn a_recorded_failure_repeats_in_ten_runs_of_ten() {
         };
         scope.spawn(busy);
         scope.spawn(busy);
+        // Whatever fails from here on: the two must end.
+        let _ends = Ends(&stop);
         let mut first: Option<Value> = None;
         for (around, from) in ways {
             // The shortest scenario: what was recorded is what comes, bit for bit.
