@@ -76,6 +76,21 @@ fn document(command: &mut Command) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {err}"))
 }
 
+/// Takes out the raw bytes of stacks: below the driver's own frames lie addresses of the lab's
+/// code, which randomisation moves.
+fn without_stack_bytes(value: &mut Value) {
+    match value {
+        Value::Object(of) => {
+            if let Some(stack) = of.get_mut("stack").and_then(Value::as_object_mut) {
+                stack.remove("bytes");
+            }
+            of.values_mut().for_each(without_stack_bytes);
+        }
+        Value::Array(all) => all.iter_mut().for_each(without_stack_bytes),
+        _ => {}
+    }
+}
+
 /// Says that it is over, also when a test fails.
 struct Ends<'a>(&'a AtomicBool);
 
@@ -171,7 +186,8 @@ fn a_recorded_failure_repeats_in_ten_runs_of_ten() {
                 all.iter().all(|hash| *hash == *recorded),
                 "{around:?}: {all:?}"
             );
-            // Rules, texts, objects, stacks, times, frames.
+            // Rules, texts, objects, registers, times, frames.
+            without_stack_bytes(&mut said);
             match &first {
                 Some(first) => assert_eq!(said, *first, "{around:?} from {}", from.display()),
                 None => first = Some(said),
