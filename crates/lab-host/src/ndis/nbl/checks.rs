@@ -184,12 +184,18 @@ impl Host {
             }
             let bytes = bytes(self, list);
             self.ndis(|n| {
+                let same = |r: &Record| r.bytes == Some(bytes);
+                let here =
+                    |r: &Record| matches!(r.path, Path::Send { miniport: m, .. } if m == miniport);
                 let mut all = n.ledger.lists.iter();
-                all.find(|(_, r)| {
-                    r.bytes == Some(bytes)
-                        && matches!(r.path, Path::Send { miniport: m, .. } if m == miniport)
-                })
-                .map(|(&of, _)| of)
+                // Another miniport, or the adapter, has the same bytes under way: it is theirs.
+                if all
+                    .clone()
+                    .any(|(_, r)| same(r) && !here(r) && r.path != Path::Own)
+                {
+                    return None;
+                }
+                all.find(|(_, r)| same(r) && here(r)).map(|(&of, _)| of)
             })
         };
         if let Some(of) = of.or_else(copied) {
