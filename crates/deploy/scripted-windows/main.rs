@@ -10,6 +10,7 @@
 //! the folder orders them.
 
 mod commands;
+mod lists;
 mod machine;
 mod scripts;
 
