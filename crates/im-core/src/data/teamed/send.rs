@@ -276,7 +276,7 @@ impl<C: Crew> Batch<'_, C> {
         }
     }
 
-    /// The bucket of a list, by its first frame: frames of a list belong together
+    /// The bucket of a list, by its first frame that has a byte: frames of a list belong together
     /// (SND-17). Shows the brain what it learns addresses from.
     fn look(&self, list: &mut Single<FromAbove>) -> u8 {
         let hashed = matches!(self.spread, Spread::Buckets | Spread::Flowlets(_));
@@ -286,7 +286,7 @@ impl<C: Crew> Batch<'_, C> {
             None
         };
         let beside = list.beside();
-        let Some(frame) = list.buffers().next() else {
+        let Some(frame) = list.buffers().find(|frame| frame.length() != 0) else {
             return 0;
         };
         if !hashed {

@@ -179,7 +179,8 @@ impl Host {
             let of_received = self
                 .ndis(|n| n.ledger.made.get(&list)?.receive_info)
                 .is_some();
-            if record.path != Path::Own || of_received {
+            // A list over somebody's data was judged by whose they are.
+            if record.path != Path::Own || of_received || !uses.is_empty() {
                 return None;
             }
             let bytes = bytes(self, list);

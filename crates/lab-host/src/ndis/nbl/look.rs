@@ -320,7 +320,7 @@ pub(super) fn cuts(host: &Host, nb: &NET_BUFFER) -> Vec<usize> {
 }
 
 /// Headers of a frame that may not be split: each from where to where.
-pub(super) fn headers(frame: &[u8]) -> Vec<(usize, usize)> {
+pub(crate) fn headers(frame: &[u8]) -> Vec<(usize, usize)> {
     let word = |at: usize| {
         frame
             .get(at..at + 2)

@@ -12,6 +12,7 @@ use crate::ndis::filter;
 use crate::ndis::ledger::Path;
 use crate::ndis::list::{Shape, link};
 use crate::ndis::nbl::info;
+use crate::ndis::nbl::look::headers;
 use crate::ndis::tag::{self, Tag};
 use crate::vp::DISPATCH;
 
@@ -127,9 +128,10 @@ impl Host {
         }
         let bare = self.chance(bare);
         let split = if self.engine().random(4) == 0 {
-            // SND-17: behind the MAC header, tag included.
-            let header = 14 + 4 * usize::from(tag::in_band(&frame).is_some());
-            header.max(frame.len() / 3)
+            // Behind all headers, as stacks do: SND-17 asks for the MAC header only, but a driver
+            // that shows the frame to another miniport over the same MDLs is bound by RCV-13.
+            let headers = headers(&frame).last().map_or(0, |&(_, end)| end);
+            headers.min(frame.len()).max(frame.len() / 3)
         } else {
             0
         };
