@@ -3,7 +3,8 @@
 
 use ndis_sys as sys;
 
-use crate::plan::{Action, Plan, Request, Shape, hex};
+use crate::plan::{Action, Plan, Request, Setting, Shape, hex};
+use crate::stage::device;
 
 const US: u64 = 1_000;
 const MS: u64 = 1_000 * US;
@@ -28,6 +29,24 @@ pub fn traffic(shape: &Shape, lists: u32) -> Vec<Action> {
     all
 }
 
+/// NDIS_OFFLOAD_ENCAPSULATION of a protocol that sends IPv4 over Ethernet.
+fn encapsulation() -> Vec<u8> {
+    let header = [
+        sys::NDIS_OBJECT_TYPE_OFFLOAD_ENCAPSULATION,
+        sys::NDIS_OFFLOAD_ENCAPSULATION_REVISION_1,
+        size_of::<sys::NDIS_OFFLOAD_ENCAPSULATION>() as u8,
+        0,
+    ];
+    let on = [
+        sys::NDIS_OFFLOAD_SET_ON,
+        sys::NDIS_ENCAPSULATION_IEEE_802_3,
+        14,
+    ];
+    let words = [on, [sys::NDIS_OFFLOAD_SET_OFF, 0, 0]].concat();
+    let words = words.iter().flat_map(|word| word.to_le_bytes());
+    header.into_iter().chain(words).collect()
+}
+
 /// The requests that protocols send to an Ethernet miniport, and some that none knows.
 pub fn requests() -> Vec<(Request, u32, Vec<u8>, u32)> {
     let query = |oid: sys::NDIS_OID, room| (Request::Query, oid.0, Vec::new(), room);
@@ -48,6 +67,7 @@ pub fn requests() -> Vec<(Request, u32, Vec<u8>, u32)> {
         set(sys::OID_PM_PARAMETERS, &[0; 20]),
         set(sys::OID_TCP_OFFLOAD_PARAMETERS, &[0; 32]),
         set(sys::OID_GEN_RECEIVE_SCALE_PARAMETERS, &[0; 64]),
+        set(sys::OID_OFFLOAD_ENCAPSULATION, &encapsulation()),
         set(sys::OID_GEN_CURRENT_PACKET_FILTER, &[1]),
         (Request::Set, SCRATCH, vec![0x5a; 16], 0),
         (Request::Query, SCRATCH, Vec::new(), 16),
@@ -332,10 +352,45 @@ fn other(shape: &Shape) -> Shape {
         adapter.vlan_offload = !adapter.vlan_offload;
         adapter.wakes = !adapter.wakes;
         adapter.offload = !adapter.offload;
+        adapter.tasks.checksums = !adapter.tasks.checksums;
         adapter.split = !adapter.split;
         adapter.read_only = if adapter.read_only > 0 { 0 } else { 30 };
     }
     other
+}
+
+/// Each adapter's first miniport alone: what it asks for is all that is asked for.
+fn alone(shape: &Shape) -> Vec<Action> {
+    let mut all = Vec::new();
+    for (adapter, below) in shape.adapters.iter().enumerate() {
+        let upper = below.upper.iter().copied().take(1).collect();
+        all.push(Action::SetUpper { adapter, upper });
+    }
+    all.push(Action::Sleep { ns: MS });
+    for upper in shape
+        .adapters
+        .iter()
+        .filter_map(|below| below.upper.first())
+    {
+        let requests = requests();
+        all.extend(requests.iter().map(|request| oid(*upper, request)));
+    }
+    all.extend(traffic(shape, 2));
+    all
+}
+
+/// Bindings whose list of miniports goes on in further values, which name the same ones again.
+fn named_again(shape: &Shape) -> Plan {
+    let mut shape = shape.clone();
+    for adapter in &mut shape.adapters {
+        let names: Vec<String> = adapter.upper.iter().map(|&upper| device(upper)).collect();
+        for number in 2..=9 {
+            let names = Setting::List(names.clone());
+            (adapter.values).insert(format!("UpperBindings{number}"), names);
+        }
+    }
+    let middle = traffic(&shape, 2);
+    Plan::life("miniports in several values", shape, middle)
 }
 
 /// The plans.
@@ -367,6 +422,7 @@ pub fn whole(shape: &Shape) -> Vec<Plan> {
     all.push(("time and questions", asked));
     all.push(("changes", changes(shape)));
     all.push(("raw frames", raw(shape)));
+    all.push(("one miniport each", alone(shape)));
     let plan = |(name, middle)| Plan::life(name, shape.clone(), middle);
     let mut all: Vec<Plan> = all.into_iter().map(plan).collect();
     // The same to other machines.
@@ -388,5 +444,6 @@ pub fn whole(shape: &Shape) -> Vec<Plan> {
     let mut middle = requested(&other);
     middle.extend(power(&other));
     all.push(Plan::life("other adapters", other, middle));
+    all.push(named_again(shape));
     all
 }

@@ -14,6 +14,7 @@ use std::mem::offset_of;
 use ndis_sys::{MDL, NDIS_OID_REQUEST, NET_BUFFER, NET_BUFFER_LIST};
 
 use crate::arena::Arena;
+use crate::ndis::list::address;
 
 /// Lists of a chain, buffers of a list and MDLs of a buffer that are followed: chains that
 /// go in circles end.
@@ -138,7 +139,7 @@ impl Digest {
             let count = u64::from(part.ByteCount);
             if skip < count {
                 let take = (count - skip).min(left);
-                let from = (part.MappedSystemVa as u64).wrapping_add(skip);
+                let from = address(&part).wrapping_add(skip);
                 self.memory(arena, from, take)?;
                 left -= take;
                 skip = 0;
@@ -217,10 +218,7 @@ mod tests {
         put(mdls, at + mdls + mdl);
         for n in 0..3 {
             let m = mdls + n * mdl;
-            put(
-                m + offset_of!(MDL, MappedSystemVa) as u64,
-                at + data + n * 32,
-            );
+            put(m + offset_of!(MDL, StartVa) as u64, at + data + n * 32);
             let count = if n == 0 { 10_u32 } else { 30 };
             arena
                 .write(at + m + offset_of!(MDL, ByteCount) as u64, count)

@@ -22,6 +22,8 @@ pub(super) const BUFFER: u64 = size_of::<NET_BUFFER>() as u64;
 pub(super) const MDL_SIZE: u64 = size_of::<MDL>() as u64;
 /// MDL_MAPPED_TO_SYSTEM_VA | MDL_SOURCE_IS_NONPAGED_POOL.
 pub(super) const MDL_FLAGS: i16 = 0x0005;
+/// `MdlFlags` of locked pages that are mapped nowhere.
+const MDL_PAGES_LOCKED: i16 = 0x0002;
 
 /// What reserved fields hold.
 const MARKER: [u64; 4] = [0x5243_0001, 0x5243_0002, 0x5243_0003, 0x5243_0004];
@@ -49,6 +51,8 @@ pub(crate) struct Shape {
     pub(crate) flags: u32,
     /// 802.1Q information beside the frame.
     pub(crate) tag: Tag,
+    /// The pages are locked and mapped nowhere, as an application's are.
+    pub(crate) unmapped: bool,
 }
 
 impl Shape {
@@ -62,7 +66,8 @@ impl Shape {
     }
 
     /// What no sound sender makes and no driver may stumble over: dozens of tiny MDLs, MDLs
-    /// without a byte at any place, empty NET_BUFFERs beside the one with the frame.
+    /// without a byte at any place, empty NET_BUFFERs beside the one with the frame, locked
+    /// pages that nobody has mapped yet.
     pub(crate) fn absurd(host: &Host, len: usize, several: bool) -> Self {
         let random = |bound: u64| host.engine().random(bound);
         let mut left = len;
@@ -84,6 +89,7 @@ impl Shape {
         Self {
             cuts,
             empty,
+            unmapped: random(3) == 0,
             ..Self::default()
         }
     }
@@ -105,6 +111,16 @@ pub struct FrameList {
     apart: Option<BTreeMap<u64, u64>>,
 }
 
+/// Where the bytes of an MDL are, mapped or not.
+pub(crate) fn address(mdl: &MDL) -> u64 {
+    (mdl.StartVa as u64).wrapping_add(u64::from(mdl.ByteOffset))
+}
+
+/// Whether code may touch the bytes of an MDL without mapping it.
+pub(crate) const fn is_mapped(mdl: &MDL) -> bool {
+    mdl.MdlFlags & MDL_FLAGS != 0
+}
+
 /// The frame bytes a NET_BUFFER describes.
 pub(crate) fn frame_of(host: &Host, buffer: u64) -> Vec<u8> {
     let nb: NET_BUFFER = host.get(buffer, "NET_BUFFER");
@@ -119,7 +135,7 @@ pub(crate) fn frame_of(host: &Host, buffer: u64) -> Vec<u8> {
         if skip < count {
             let take = (count - skip).min(left);
             let mut bytes = vec![0; take];
-            let from = m.MappedSystemVa as u64 + skip as u64;
+            let from = address(&m) + skip as u64;
             if host.arena.read_bytes(from, &mut bytes).is_err() {
                 break;
             }
@@ -271,7 +287,7 @@ impl FrameList {
                 .fill(context + CONTEXT, u64::from(self.context), 0xC7);
         }
         self.put_buffers(host, buffer, mdl, frame.len() as u32, shape.empty);
-        self.put_mdls(host, mdl, start, frame.len() as u64, &shape.cuts);
+        self.put_mdls(host, mdl, start, frame.len() as u64, shape);
         if let Err(wild) = host
             .arena
             .write_bytes(start + u64::from(self.backfill), frame)
@@ -326,11 +342,11 @@ impl FrameList {
     }
 
     /// The MDLs over backfill and frame.
-    fn put_mdls(&self, host: &Host, at: u64, start: u64, len: u64, cuts: &[usize]) {
+    fn put_mdls(&self, host: &Host, at: u64, start: u64, len: u64, shape: &Shape) {
         let mut ends = Vec::new();
         let mut end = u64::from(self.backfill);
         let total = end + len;
-        for &cut in cuts.iter().take(self.mdls as usize - 1) {
+        for &cut in shape.cuts.iter().take(self.mdls as usize - 1) {
             end = (end + cut as u64).min(total);
             ends.push(end);
         }
@@ -341,8 +357,12 @@ impl FrameList {
             // SAFETY: plain data of the ABI; all zero is a value of it.
             let mut m: MDL = unsafe { std::mem::zeroed() };
             m.Size = MDL_SIZE as i16;
-            m.MdlFlags = MDL_FLAGS;
-            m.MappedSystemVa = va as *mut _;
+            if shape.unmapped {
+                m.MdlFlags = MDL_PAGES_LOCKED;
+            } else {
+                m.MdlFlags = MDL_FLAGS;
+                m.MappedSystemVa = va as *mut _;
+            }
             m.StartVa = (va & !0xFFF) as *mut _;
             m.ByteOffset = (va & 0xFFF) as u32;
             m.ByteCount = (end - from) as u32;

@@ -21,7 +21,7 @@ mod judge;
 pub mod ledger;
 mod leftover;
 mod lifecycle;
-mod list;
+pub(crate) mod list;
 mod lost;
 mod memory;
 mod nbl;

@@ -91,7 +91,8 @@ pub(super) fn free_mdl(host: &Host, mdl: u64, by: &str) {
     super::free_pool(host, mdl, None, by);
 }
 
-fn map(host: &Host, mdl: u64, name: &'static str) -> u64 {
+/// Maps an MDL that is not mapped yet; where its bytes are.
+pub(crate) fn map(host: &Host, mdl: u64, name: &'static str) -> u64 {
     let now = flags(host, mdl);
     if now & (MAPPED_TO_SYSTEM_VA | NONPAGED_POOL) != 0 {
         return host.get(mdl + MAPPED, "MemoryDescriptorList");

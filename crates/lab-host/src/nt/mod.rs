@@ -9,7 +9,7 @@ mod io;
 mod irp;
 mod list;
 mod lookaside;
-mod mdl;
+pub(crate) mod mdl;
 mod memory;
 mod mutex;
 mod object;

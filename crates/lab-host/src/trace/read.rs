@@ -5,6 +5,7 @@ use ndis_sys::{Ieee8021QNetBufferListInfo, MDL, NDIS_OID_REQUEST, NET_BUFFER, NE
 
 use super::Bytes;
 use crate::host::Host;
+use crate::ndis::list::address;
 
 /// Most lists of a chain, and buffers of a list, that are followed.
 const MOST: usize = 65_536;
@@ -81,7 +82,7 @@ fn bytes(host: &Host, buffer: &NET_BUFFER, snap: u32) -> Vec<u8> {
             let take = (count - skip).min(left);
             let start = frame.len();
             frame.resize(start + take, 0);
-            let from = mdl.MappedSystemVa as u64 + skip as u64;
+            let from = address(&mdl) + skip as u64;
             if host.arena.read_bytes(from, &mut frame[start..]).is_err() {
                 frame.truncate(start);
                 break;

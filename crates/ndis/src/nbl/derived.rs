@@ -79,15 +79,15 @@ fn clone(parent: &List, flags: u32) -> Result<Single<Derived>> {
 
 impl List {
     /// A list over the frames of this one with other bytes at their start, which
-    /// `fill` writes: it gets the parent's frame to read and the new bytes. Frames
-    /// without a byte stay so; others must be longer than what is cut. No byte of
-    /// the parent is written.
+    /// `fill` writes: it gets the parent's frame to read and the new bytes, and says
+    /// whether it could (locked pages may lack a mapping). Frames without a byte stay
+    /// so; others must be longer than what is cut. No byte of the parent is written.
     ///
     /// [`Single::free`] undoes it, with the same `splice`.
     pub fn with_header(
         &mut self,
         splice: Splice,
-        mut fill: impl FnMut(&super::Buffer<'_>, &mut [u8]),
+        mut fill: impl FnMut(&super::Buffer<'_>, &mut [u8]) -> bool,
     ) -> Result<Single<Derived>> {
         let (cut, front) = (u32::from(splice.cut), u32::from(splice.front));
         if self
@@ -124,8 +124,9 @@ impl List {
                     failed = Some(error);
                     break;
                 }
-                match copy.front(front as usize) {
-                    Some(bytes) => fill(&frame, bytes),
+                match copy.front(front as usize).map(|bytes| fill(&frame, bytes)) {
+                    Some(true) => {}
+                    Some(false) => failed = Some(Error::NoResources),
                     None => failed = Some(Error::BadData),
                 }
                 if !splice.rest {

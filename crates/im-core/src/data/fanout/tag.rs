@@ -128,6 +128,7 @@ pub(super) fn without_tag(list: &mut List) -> Result<(Single<Derived>, Splice), 
         let there = frame.copy_head(&mut head);
         let head = head.get(..there).unwrap_or(&[]);
         write_header(new, head, &[], ADDRESSES + TAG_BYTES);
+        there == HEADERS.min(length as usize)
     });
     let Ok(mut made) = made else {
         return Err(no_memory);
@@ -317,6 +318,7 @@ pub(super) fn depart(
                     let mut head = [0; TAGGED_HEADER_BYTES];
                     let there = frame.copy_head(&mut head);
                     write_header(new, head.get(..there).unwrap_or(&[]), &bytes, from);
+                    there >= cut
                 });
                 let Ok(mut own) = made else {
                     return Err((list, DropReason::SendNoMemory));

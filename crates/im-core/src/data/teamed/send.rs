@@ -269,16 +269,17 @@ impl<C: Crew> Batch<'_, C> {
     /// A list as it came: looks at it, and finds it a place.
     fn fresh(&mut self, mut list: Single<FromAbove>) {
         self.lists = self.lists.wrapping_add(1);
-        let bucket = self.look(&mut list);
-        match self.spread {
-            Spread::All => self.copies(list),
-            _ => self.place(list, bucket),
+        match (self.look(&mut list), self.spread) {
+            (Some(_), Spread::All) => self.copies(list),
+            (Some(bucket), _) => self.place(list, bucket),
+            (None, _) => self.refuse(list, NDIS_STATUS_RESOURCES, DropReason::SendNoMemory),
         }
     }
 
     /// The bucket of a list, by its first frame that has a byte: frames of a list belong together
-    /// (SND-17). Shows the brain what it learns addresses from.
-    fn look(&self, list: &mut Single<FromAbove>) -> u8 {
+    /// (SND-17). `None` where its pages cannot be mapped: by fewer bytes the flow would be
+    /// another one. Shows the brain what it learns addresses from.
+    fn look(&self, list: &mut Single<FromAbove>) -> Option<u8> {
         let hashed = matches!(self.spread, Spread::Buckets | Spread::Flowlets(_));
         let hash = if hashed && C::uses_hash_info(self.port) {
             list.hash().map(|hash| hash.value)
@@ -287,13 +288,13 @@ impl<C: Crew> Batch<'_, C> {
         };
         let beside = list.beside();
         let Some(frame) = list.buffers().find(|frame| frame.length() != 0) else {
-            return 0;
+            return Some(0);
         };
         if !hashed {
             // Nobody asks which flow it is of: a look at its type does.
             let mut room = [0; FEW_BYTES];
             if self.call.again || !may_be_neighbour(frame.head(&mut room)) {
-                return 0;
+                return Some(0);
             }
         }
         let mut room = [0; LOOK_BYTES];
@@ -302,11 +303,11 @@ impl<C: Crew> Batch<'_, C> {
             let mut room = [0; LOOK_BYTES + ethernet::TAG_BYTES];
             self.call.crew.stack_sent(with_tag(head, beside, &mut room));
         }
-        if hashed {
-            C::bucket(self.port, head, beside, hash)
-        } else {
-            0
+        if !hashed {
+            return Some(0);
         }
+        let whole = head.len() == LOOK_BYTES.min(frame.length() as usize);
+        whole.then(|| C::bucket(self.port, head, beside, hash))
     }
 
     /// Puts a list into the run of its member, or to where it waits.

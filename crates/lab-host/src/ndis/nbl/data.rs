@@ -7,7 +7,8 @@ use crate::api::api;
 use crate::arena::PageState;
 use crate::host::Host;
 use crate::ndis::ledger::Path;
-use crate::ndis::list::{MDL_SIZE, at, buffers, frame_of};
+use crate::ndis::list::{MDL_SIZE, address, at, buffers, frame_of, is_mapped};
+use crate::nt::mdl::map;
 
 const TAG: u32 = u32::from_le_bytes(*b"HNBL");
 const RETREAT: &str = "NdisRetreatNetBufferDataStart";
@@ -193,7 +194,7 @@ fn pour(host: &Host, nb: &NET_BUFFER, offset: u32, bytes: &[u8]) -> usize {
         let count = u64::from(m.ByteCount);
         if skip < count {
             let fits = ((count - skip) as usize).min(bytes.len() - done);
-            let to = m.MappedSystemVa as u64 + skip;
+            let to = address(&m) + skip;
             if host
                 .arena
                 .write_bytes(to, &bytes[done..done + fits])
@@ -302,9 +303,16 @@ api! { exports:
             return 0;
         }
         let m: MDL = host.get(nb.CurrentMdl as u64, "CurrentMdl");
-        let start = m.MappedSystemVa as u64 + u64::from(nb.CurrentMdlOffset);
+        let start = address(&m) + u64::from(nb.CurrentMdlOffset);
         let aligned = multiple < 2 || start % u64::from(multiple) == u64::from(offset);
         if aligned && m.ByteCount.saturating_sub(nb.CurrentMdlOffset) >= needed {
+            if is_mapped(&m) {
+                return start;
+            }
+            if host.fails("NdisGetDataBuffer") {
+                return 0;
+            }
+            map(host, nb.CurrentMdl as u64, "NdisGetDataBuffer");
             return start;
         }
         if storage == 0 || host.fails("NdisGetDataBuffer") {
@@ -346,7 +354,7 @@ api! { exports:
         while mdl != 0 && left > 0 {
             let m: MDL = host.get(mdl, "MDL");
             let here = (u64::from(m.ByteCount) - skip.min(u64::from(m.ByteCount))).min(left);
-            let start = m.MappedSystemVa as u64 + skip;
+            let start = address(&m) + skip;
             if here > 0 {
                 pages += ((start + here - 1) >> 12) - (start >> 12) + 1;
             }

@@ -10,11 +10,11 @@ use ndis_sys::{
     VirtualSubnetInfo,
 };
 
-use super::pool::{enter, leave, put_buffer, put_mdl};
+use super::pool::{enter, leave, put_buffer, put_mdl, unmap_partial};
 use crate::api::api;
 use crate::handle::Kind;
 use crate::host::Host;
-use crate::ndis::list::{BUFFER, LIST, MDL_SIZE, at, buffers};
+use crate::ndis::list::{BUFFER, LIST, MDL_SIZE, address, at, buffers, is_mapped};
 
 const TAG: u32 = u32::from_le_bytes(*b"HCln");
 const CLONE: &str = "NdisAllocateCloneNetBufferList";
@@ -64,8 +64,15 @@ fn copy(host: &Host, by: &str, to: u64, from: u64, entries: &[NDIS_NET_BUFFER_LI
     }
 }
 
-/// The MDLs that hold the data of a NET_BUFFER: address and length of each piece.
-fn pieces(host: &Host, nb: &NET_BUFFER) -> Vec<(u64, u32)> {
+/// A piece of a frame, in an MDL.
+struct Piece {
+    address: u64,
+    length: u32,
+    mapped: bool,
+}
+
+/// The MDLs that hold the data of a NET_BUFFER.
+fn pieces(host: &Host, nb: &NET_BUFFER) -> Vec<Piece> {
     let mut left = nb.DataLength;
     let mut skip = nb.CurrentMdlOffset;
     let mut mdl = nb.CurrentMdl as u64;
@@ -73,7 +80,11 @@ fn pieces(host: &Host, nb: &NET_BUFFER) -> Vec<(u64, u32)> {
     while mdl != 0 && all.len() < 4096 {
         let m: MDL = host.get(mdl, "MDL");
         let here = m.ByteCount.saturating_sub(skip).min(left);
-        all.push((m.MappedSystemVa as u64 + u64::from(skip), here));
+        all.push(Piece {
+            address: address(&m) + u64::from(skip),
+            length: here,
+            mapped: is_mapped(&m),
+        });
         left -= here;
         skip = 0;
         if left == 0 {
@@ -90,7 +101,7 @@ fn clone(host: &Host, original: u64, pool: u64, flags: u32) -> Option<u64> {
         .into_iter()
         .map(|b| host.get(b, "NET_BUFFER"))
         .collect();
-    let plans: Vec<Vec<(u64, u32)>> = sources
+    let plans: Vec<Vec<Piece>> = sources
         .iter()
         .map(|nb| if same { Vec::new() } else { pieces(host, nb) })
         .collect();
@@ -115,13 +126,16 @@ fn clone(host: &Host, original: u64, pool: u64, flags: u32) -> Option<u64> {
             put_buffer(host, at, pool, chain, nb.CurrentMdlOffset, nb.DataLength);
         } else {
             let chain = if plan.is_empty() { 0 } else { mdl };
-            for (j, &(address, length)) in plan.iter().enumerate() {
+            for (j, piece) in plan.iter().enumerate() {
                 let next = if j + 1 < plan.len() {
                     mdl + MDL_SIZE
                 } else {
                     0
                 };
-                put_mdl(host, mdl, address, length, next);
+                put_mdl(host, mdl, piece.address, piece.length, next);
+                if !piece.mapped {
+                    unmap_partial(host, mdl);
+                }
                 mdl += MDL_SIZE;
             }
             put_buffer(host, at, pool, chain, 0, nb.DataLength);

@@ -8,7 +8,7 @@ use ndis_sys::{
 };
 
 use crate::host::Host;
-use crate::ndis::list::{at, buffers, frame_of};
+use crate::ndis::list::{address, at, buffers, frame_of};
 
 /// Most MDLs a chain is followed through.
 const HOPS: usize = 4096;
@@ -65,7 +65,7 @@ pub(crate) fn layout(host: &Host, list: u64) -> u64 {
             bytes += u64::from(m.ByteCount);
             digest.word(mdl);
             digest.word(u64::from(m.ByteCount));
-            digest.word(m.MappedSystemVa as u64);
+            digest.word(address(&m));
             mdl = m.Next as u64;
             hops += 1;
         }
@@ -239,7 +239,7 @@ pub(crate) fn uses(host: &Host, list: u64) -> Uses {
         let mut mdl: u64 = host.get(buffer + at!(NET_BUFFER.MdlChain), "NET_BUFFER");
         while mdl != 0 && mdls.len() < HOPS {
             let m: MDL = host.get(mdl, "MDL");
-            mdls.push((mdl, m.MappedSystemVa as u64, m.ByteCount));
+            mdls.push((mdl, address(&m), m.ByteCount));
             mdl = m.Next as u64;
         }
     }

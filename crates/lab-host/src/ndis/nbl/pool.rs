@@ -172,6 +172,13 @@ pub(super) fn put_mdl(host: &Host, at: u64, address: u64, length: u32, next: u64
     host.put(at, m, "MDL");
 }
 
+/// Makes an MDL one over a part of another whose pages are mapped nowhere.
+pub(super) fn unmap_partial(host: &Host, at: u64) {
+    const MDL_PARTIAL: i16 = 0x0010;
+    host.put(at + at!(MDL.MdlFlags), MDL_PARTIAL, "MDL");
+    host.put(at + at!(MDL.MappedSystemVa), 0_u64, "MDL");
+}
+
 /// NBL-2: a NET_BUFFER without an MDL describes nothing.
 fn describes(host: &Host, by: &str, mdl: u64, offset: u32, length: u64) {
     if mdl == 0 && (offset != 0 || length != 0) {

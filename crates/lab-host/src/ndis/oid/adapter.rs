@@ -11,13 +11,15 @@ use ndis_sys::{
     OID_GEN_LINK_PARAMETERS, OID_GEN_MAC_OPTIONS, OID_GEN_MAXIMUM_FRAME_SIZE,
     OID_GEN_MAXIMUM_TOTAL_SIZE, OID_GEN_NETWORK_LAYER_ADDRESSES, OID_GEN_RCV_OK,
     OID_GEN_RECEIVE_BLOCK_SIZE, OID_GEN_RECEIVE_BUFFER_SPACE, OID_GEN_RECEIVE_HASH,
-    OID_GEN_RECEIVE_SCALE_PARAMETERS, OID_GEN_STATISTICS, OID_GEN_TRANSMIT_BLOCK_SIZE,
-    OID_GEN_TRANSMIT_BUFFER_SPACE, OID_GEN_VENDOR_DESCRIPTION, OID_GEN_VENDOR_DRIVER_VERSION,
-    OID_GEN_VENDOR_ID, OID_GEN_XMIT_OK, OID_OFFLOAD_ENCAPSULATION, OID_PM_ADD_WOL_PATTERN,
-    OID_PM_PARAMETERS, OID_PM_REMOVE_WOL_PATTERN, OID_TCP_OFFLOAD_PARAMETERS,
+    OID_GEN_RECEIVE_SCALE_PARAMETERS, OID_GEN_STATISTICS, OID_GEN_SUPPORTED_LIST,
+    OID_GEN_TRANSMIT_BLOCK_SIZE, OID_GEN_TRANSMIT_BUFFER_SPACE, OID_GEN_VENDOR_DESCRIPTION,
+    OID_GEN_VENDOR_DRIVER_VERSION, OID_GEN_VENDOR_ID, OID_GEN_XMIT_OK, OID_OFFLOAD_ENCAPSULATION,
+    OID_PM_ADD_WOL_PATTERN, OID_PM_PARAMETERS, OID_PM_REMOVE_WOL_PATTERN,
+    OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES, OID_TCP_OFFLOAD_PARAMETERS,
 };
 
 use super::super::binding::header;
+use super::super::nic::NicConfig;
 use crate::host::Host;
 
 /// A private OID of the software NIC: a method that answers its input reversed.
@@ -27,11 +29,67 @@ pub const OID_LAB_SCRATCH: NDIS_OID = NDIS_OID(0xFF01_0102);
 
 const DESCRIPTION: &[u8] = b"Software NIC of the lab\0";
 
+/// What every NIC supports.
+const SUPPORTED: [NDIS_OID; 23] = [
+    OID_GEN_STATISTICS,
+    OID_GEN_XMIT_OK,
+    OID_GEN_RCV_OK,
+    OID_GEN_VENDOR_ID,
+    OID_GEN_VENDOR_DESCRIPTION,
+    OID_GEN_VENDOR_DRIVER_VERSION,
+    OID_GEN_MAXIMUM_TOTAL_SIZE,
+    OID_GEN_RECEIVE_BLOCK_SIZE,
+    OID_GEN_TRANSMIT_BLOCK_SIZE,
+    OID_GEN_RECEIVE_BUFFER_SPACE,
+    OID_GEN_TRANSMIT_BUFFER_SPACE,
+    OID_GEN_CURRENT_LOOKAHEAD,
+    OID_GEN_CURRENT_PACKET_FILTER,
+    OID_GEN_LINK_PARAMETERS,
+    OID_GEN_INTERRUPT_MODERATION,
+    OID_GEN_NETWORK_LAYER_ADDRESSES,
+    OID_GEN_MAXIMUM_FRAME_SIZE,
+    OID_802_3_MULTICAST_LIST,
+    OID_802_3_MAXIMUM_LIST_SIZE,
+    OID_802_3_CURRENT_ADDRESS,
+    OID_802_3_PERMANENT_ADDRESS,
+    OID_LAB_REVERSE,
+    OID_LAB_SCRATCH,
+];
+
 enum Answer {
     Bytes(Vec<u8>),
     /// A counter that may be read as 32 or 64 bits (OID-24).
     Counter(u64),
     Refused,
+}
+
+/// NDIS_OFFLOAD with what a NIC can do.
+fn offload_bytes(config: &NicConfig) -> Vec<u8> {
+    let offload = config.offload_capabilities();
+    // SAFETY: a structure of plain data is read as bytes.
+    let bytes = unsafe {
+        std::slice::from_raw_parts((&raw const offload).cast::<u8>(), size_of_val(&offload))
+    };
+    bytes.to_vec()
+}
+
+/// The OIDs that a NIC lists as supported.
+fn supported(config: &NicConfig) -> Vec<NDIS_OID> {
+    let mut all = SUPPORTED.to_vec();
+    if config.pm {
+        all.extend([
+            OID_PM_PARAMETERS,
+            OID_PM_ADD_WOL_PATTERN,
+            OID_PM_REMOVE_WOL_PATTERN,
+        ]);
+    }
+    if config.offload {
+        all.extend([OID_TCP_OFFLOAD_PARAMETERS, OID_OFFLOAD_ENCAPSULATION]);
+    }
+    if config.rss {
+        all.extend([OID_GEN_RECEIVE_SCALE_PARAMETERS, OID_GEN_RECEIVE_HASH]);
+    }
+    all
 }
 
 impl Host {
@@ -206,15 +264,7 @@ impl Host {
             }
             OID_TCP_OFFLOAD_PARAMETERS | OID_OFFLOAD_ENCAPSULATION => {
                 if self.ndis(|n| n.nics[nic].config.offload) {
-                    let offload = self.ndis(|n| n.nics[nic].config.offload_capabilities());
-                    // SAFETY: a structure of plain data is read as bytes.
-                    let bytes = unsafe {
-                        std::slice::from_raw_parts(
-                            (&raw const offload).cast::<u8>(),
-                            size_of_val(&offload),
-                        )
-                    }
-                    .to_vec();
+                    let bytes = self.ndis(|n| offload_bytes(&n.nics[nic].config));
                     // STS-6: the settings that are in force now.
                     self.spawn_after(
                         3_000,
@@ -275,6 +325,15 @@ impl Host {
                         .write_unaligned(s);
                 };
                 Answer::Bytes(bytes)
+            }
+            // NDIS answers it from the attributes of the adapter's miniport (ATR-10).
+            OID_GEN_SUPPORTED_LIST => {
+                let list = supported(&config);
+                Answer::Bytes(list.iter().flat_map(|oid| oid.0.to_le_bytes()).collect())
+            }
+            // NDIS answers this one as well, from the offload attributes.
+            OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES if config.offload => {
+                Answer::Bytes(offload_bytes(&config))
             }
             OID_GEN_XMIT_OK => Answer::Counter(mix.sends),
             OID_GEN_RCV_OK => Answer::Counter(mix.receives),

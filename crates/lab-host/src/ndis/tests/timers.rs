@@ -164,7 +164,11 @@ fn no_callback_is_lost_or_doubled_in_a_race() {
                     count() + stopped == rounds as u64
                 });
                 assert!(all, "{engine:?}: {} + {stopped} of {rounds}", count());
-                host.sleep(1_000_000);
+                // The last one has counted itself; it may still be on its way back.
+                let idle = |host: &Host| {
+                    host.ndis(|n| n.timers.get(&timer).is_some_and(|t| t.running.is_empty()))
+                };
+                assert!(host.wait_until("for the last callback", 10_000, 10 * SECOND, idle));
                 assert_eq!(count() + stopped, rounds as u64);
                 assert!(
                     stopped > 0 && count() > 0,

@@ -23,7 +23,9 @@ use fake::{ABOVE, Adapter, OneFrame, Raw, be_processor, bytes_of, chain_of};
 use im_control::DropReason as R;
 use ndis::memory::{Pool, PoolBox, Tag};
 use ndis::nbl::{BindingHandle, Chain, FromAbove, FromBelow, Lent, MiniportHandle};
-use ndis::sys::{NDIS_RECEIVE_FLAGS_RESOURCES, NDIS_STATUS_FAILURE, NDIS_STATUS_SUCCESS};
+use ndis::sys::{
+    NDIS_RECEIVE_FLAGS_RESOURCES, NDIS_STATUS_FAILURE, NDIS_STATUS_SUCCESS, NET_BUFFER,
+};
 use std::boxed::Box;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -608,6 +610,52 @@ fn the_next_batch_goes_elsewhere() {
     stage.send(&[(0, 6)]);
     stage.finish();
     assert_eq!(stage.failed.load(Ordering::SeqCst), 4);
+}
+
+/// A frame whose pages cannot be mapped is refused: a guess would send it another way than the
+/// rest of its flow.
+#[test]
+fn what_cannot_be_read_is_refused() {
+    let stage = Stage::new(Spread::Buckets, 2);
+    stage.adopt(0b11, 7);
+    let list = OneFrame::make(&frame(0, 1), ABOVE);
+    // SAFETY: (SND-3) just made, for the team alone.
+    let chain: Chain<FromAbove> = unsafe {
+        let mdl = (*(*list).FirstNetBuffer).CurrentMdl;
+        (*mdl).MdlFlags = 2; // locked, and the fake maps nothing
+        Chain::adopt(list)
+    };
+    stage.sent.fetch_add(1, Ordering::SeqCst);
+    send::send(&*stage, chain, 0, 0);
+    stage.finish();
+    assert_eq!(stage.carried.load(Ordering::SeqCst), 0);
+    assert_eq!(stage.failed.load(Ordering::SeqCst), 1);
+}
+
+/// A NET_BUFFER without a byte says nothing about the flow of its list.
+#[test]
+fn an_empty_buffer_in_front_changes_no_bucket() {
+    let stage = Stage::new(Spread::Buckets, 2);
+    stage.adopt(0b11, 7);
+    for flow in 0..32 {
+        let list = OneFrame::make(&frame(flow, 1), ABOVE);
+        stage.send(&[(flow, 0)]);
+        // SAFETY: (SND-3) just made, for the team alone; the empty buffer outlives the send.
+        unsafe {
+            let mut empty: NET_BUFFER = fake::zeroed();
+            let whole = (*list).FirstNetBuffer;
+            empty.Next = whole;
+            empty.MdlChain = (*whole).MdlChain;
+            empty.CurrentMdl = (*whole).CurrentMdl;
+            (*list).FirstNetBuffer = &raw mut empty;
+            stage.sent.fetch_add(1, Ordering::SeqCst);
+            send::send(&*stage, Chain::adopt(list), 0, 0);
+            (*list).FirstNetBuffer = whole;
+        }
+        let both = |adapter: &Adapter| adapter.queue.lock().unwrap().0.len() == 2;
+        assert!(stage.adapters.iter().any(both), "flow {flow} goes two ways");
+        stage.finish();
+    }
 }
 
 /// What may change between two looks of the mover makes it count again, and who
