@@ -18,7 +18,7 @@ use ndis::oid::{Origin, set_origin};
 use ndis::sys::{
     NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OFFLOAD, NDIS_OID, NDIS_OID_REQUEST,
     NDIS_OID_REQUEST_REVISION_2, NDIS_STATUS, NDIS_STATUS_PENDING, NDIS_STATUS_SUCCESS,
-    NdisOidRequest, NdisRequestQueryInformation, NdisRequestSetInformation,
+    NdisDeviceStateD0, NdisOidRequest, NdisRequestQueryInformation, NdisRequestSetInformation,
     OID_802_3_MULTICAST_LIST, OID_GEN_CURRENT_PACKET_FILTER, OID_GEN_SUPPORTED_LIST,
     OID_PM_REMOVE_PROTOCOL_OFFLOAD, OID_PM_REMOVE_WOL_PATTERN,
     OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES,
@@ -129,6 +129,10 @@ pub(crate) unsafe fn ask<T: Topology>(
         }
     }
     own.done.reset();
+    // The caller looked before; between two of its requests the adapter may fall asleep.
+    if lower.power.load(Ordering::Acquire) != NdisDeviceStateD0.0 {
+        return (Error::LowPower.status(), 0);
+    }
     // SAFETY: (PBS-5) the caller looked at the state; the run-down keeps the
     // binding open.
     let mut status = unsafe { NdisOidRequest(lower.handle().0, request) };

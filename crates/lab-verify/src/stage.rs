@@ -19,7 +19,7 @@ use ndis_sys::{MediaConnectStateConnected, NDIS_OID, NET_PNP_EVENT_CODE};
 use crate::convert::{oid_call, values};
 use crate::ledger::{At, Outbox, Post, Shared, Tally, Way};
 use crate::partner::Partner;
-use crate::plan::{Action, Plan, Shape, Start, unhex};
+use crate::plan::{Action, Frames, Plan, Shape, Start, unhex};
 
 const US: u64 = 1_000;
 const MS: u64 = 1_000 * US;
@@ -153,6 +153,7 @@ impl Stage {
                 },
                 large_send: if m.large_sends { 64 } else { 0 },
                 rough: plan.knobs.rough,
+                unordered: m.frames == Frames::Free,
                 without_room: if plan.knobs.lean {
                     1.0
                 } else {
@@ -636,6 +637,7 @@ impl Stage {
         let up = self.runs(host, upper)
             && self.is_connected(host, upper)
             && self.carries(adapter)
+            && host.is_plugged(adapter)
             && self.binding(adapter).and_then(|b| host.binding_state(b))
                 == Some(EdgeState::Running);
         if !up {

@@ -77,6 +77,12 @@ pub(crate) struct Binding {
     pub(crate) opened: bool,
     /// Not in D0.
     pub(crate) asleep: bool,
+    /// Crossings when the driver had answered that it knows.
+    pub(crate) sleep_told: u64,
+    /// It was told of a reset of its adapter.
+    pub(crate) reset_told: bool,
+    /// The miniports, in capitals, that its `UpperBindings` listed when it was made.
+    pub(crate) listed: Vec<String>,
     pub(crate) unbinding: bool,
     /// Crossings when the pause event's handler had returned.
     pub(crate) pause_seen: Option<u64>,
@@ -101,6 +107,8 @@ impl Binding {
         values: Vec<(String, Value)>,
         told: (u32, u32, bool),
     ) -> Self {
+        let listed = super::serving::names_above(&values);
+        let listed = listed.iter().map(|name| name.to_uppercase()).collect();
         Self {
             protocol,
             nic,
@@ -115,6 +123,9 @@ impl Binding {
             closed: false,
             opened: false,
             asleep: false,
+            sleep_told: 0,
+            reset_told: false,
+            listed,
             unbinding: false,
             pause_seen: None,
             restarted: false,

@@ -102,6 +102,8 @@ pub(crate) struct Miniport {
     pub(crate) uppers: Vec<usize>,
     /// Packet filter that was set, once one was.
     pub(crate) packet_filter: Option<u32>,
+    /// Requests under way that set one.
+    pub(crate) filter_asked: u32,
     /// Multicast addresses that were set.
     pub(crate) groups: Vec<[u8; 6]>,
     /// Requests to add something that succeeded (OID-10).
@@ -346,6 +348,7 @@ impl Host {
                     oid_busy: false,
                     uppers: Vec::new(),
                     packet_filter: None,
+                    filter_asked: 0,
                     groups: Vec::new(),
                     granted: BTreeSet::new(),
                     shown: (false, false),

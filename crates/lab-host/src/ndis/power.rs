@@ -107,9 +107,10 @@ impl Host {
     }
 
     fn mark(&self, binding: u64, asleep: bool) {
+        let told = self.crossings();
         self.ndis(|n| {
             if let Some(b) = n.bindings.get_mut(&binding) {
-                b.asleep = asleep;
+                (b.asleep, b.sleep_told) = (asleep, told);
             }
         });
     }

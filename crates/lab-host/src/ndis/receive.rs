@@ -24,7 +24,7 @@ api! { exports:
             let m = &n.miniports[&miniport];
             (m.state, m.asleep, m.packet_filter)
         });
-        if filter.is_none() {
+        if filter.is_none() && !host.filter_under_way(miniport) {
             host.violate("RCV-14", "a receive is indicated before a packet filter is set".into());
         }
         if !matches!(state, EdgeState::Running | EdgeState::Restarting | EdgeState::Pausing) {

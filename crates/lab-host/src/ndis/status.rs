@@ -18,34 +18,41 @@ impl Host {
         if code == NDIS_STATUS_RESET_END.0 {
             self.ndis(|n| n.nics[nic].resetting = None);
         }
+        let reset = code == NDIS_STATUS_RESET_START.0;
         let before = self.indicated(nic, code);
         if code == NDIS_STATUS_LINK_STATE.0 {
             self.ndis(|n| n.judge.links += 1);
         }
         self.tell_bindings(nic, code, buffer);
         self.status_came(nic, code, &before);
-        if code == NDIS_STATUS_RESET_START.0 {
+        if reset {
             let told = self.crossings();
-            self.ndis(|n| n.nics[nic].resetting = Some(told));
+            self.ndis(|n| {
+                n.nics[nic].resetting = Some(told);
+                for b in n.bindings.values_mut().filter(|b| b.nic == nic) {
+                    b.reset_told = b.opened;
+                }
+            });
         }
     }
 
     /// RST-2: during a reset a driver calls the adapter only to return lists. What was under way
-    /// when the driver was told may still arrive.
+    /// when the driver was told may still arrive, and a binding made since was not told.
     pub(crate) fn not_in_reset(&self, nic: usize, name: &str) {
-        let Some(told) = self.ndis(|n| n.nics[nic].resetting) else {
-            return;
-        };
-        let began = self
-            .local()
-            .frames
-            .borrow()
-            .iter()
-            .find(|f| f.callback)
-            .map_or(0, |f| f.began);
-        if began >= told {
+        let told = self.ndis(|n| {
+            let mut bindings = n.bindings.values();
+            let knows = bindings.any(|b| b.nic == nic && b.reset_told && !b.closed);
+            n.nics[nic].resetting.filter(|_| knows)
+        });
+        if told.is_some_and(|told| self.call_began() >= told) {
             self.violate("RST-2", format!("{name} while the adapter below resets"));
         }
+    }
+
+    /// Crossings when the call of the driver began that is under way here.
+    pub(crate) fn call_began(&self) -> u64 {
+        let frames = self.local().frames.borrow();
+        frames.iter().find(|f| f.callback).map_or(0, |f| f.began)
     }
 
     fn tell_bindings(&self, nic: usize, code: i32, buffer: &[u8]) {
@@ -110,6 +117,11 @@ impl Host {
             telling(false);
             self.release(at);
         }
+    }
+
+    /// Whether the cable of a NIC is in.
+    pub fn is_plugged(&self, nic: usize) -> bool {
+        self.ndis(|n| n.nics.get(nic).is_some_and(|x| x.config.connected))
     }
 
     /// Pulls or plugs a NIC's cable, and says so.

@@ -553,7 +553,7 @@ impl<C: Crew> Batch<'_, C> {
         self.view = self.view.without(slot);
         let mut chain = run.queue.take();
         while let Some(list) = chain.pop() {
-            match self.route.original(list) {
+            match self.route.original(list, Some(NDIS_STATUS_FAILURE)) {
                 Took::Other(mut list) => {
                     // SAFETY: (NBL-5) it is in a run, so our context is on top.
                     let saved: Saved = unsafe { pop(&mut list) };
@@ -585,14 +585,19 @@ enum Took {
 }
 
 impl Route {
-    /// Ends a copy.
-    fn original(&self, list: Single<FromAbove>) -> Took {
+    /// Ends a copy, with this status if it has none from below.
+    fn original(&self, list: Single<FromAbove>, unsent: Option<NDIS_STATUS>) -> Took {
         let Some(stock) = self.stock() else {
             return Took::Other(list);
         };
         match list.into_copy(&stock.copies) {
-            // SAFETY: (SND-11) copies go into runs after the original waits.
-            Ok(copy) => Took::Copy(unsafe { copy.into_original() }),
+            Ok(mut copy) => {
+                if let Some(status) = unsent {
+                    copy.set_status(status);
+                }
+                // SAFETY: (SND-11) copies go into runs after the original waits.
+                Took::Copy(unsafe { copy.into_original() })
+            }
             Err(other) => Took::Other(other),
         }
     }
@@ -618,7 +623,7 @@ pub(super) fn sent<C: Crew>(
         let Some(list) = route.take_back(list, member.slot()) else {
             continue; // a frame of the team's own
         };
-        match route.original(list) {
+        match route.original(list, None) {
             Took::Copy(Some(original)) => up.push(original),
             Took::Copy(None) => {}
             Took::Other(mut list) => {

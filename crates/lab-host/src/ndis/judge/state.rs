@@ -109,7 +109,11 @@ impl Host {
                 let names = names_above(values);
                 names.iter().any(|name| name.eq_ignore_ascii_case(key))
             };
-            n.bindings.values().any(|b| lists(&b.values))
+            // A member stays in its team as long as it is bound, whatever is listed meanwhile.
+            let team = n.instances.get(key).is_some_and(|i| i.team);
+            n.bindings
+                .values()
+                .any(|b| lists(&b.values) || team && b.listed.iter().any(|name| name == key))
                 || n.binds.values().any(|b| lists(&b.values))
                 || (n.bindings.is_empty() && n.binds.is_empty())
         });

@@ -146,8 +146,8 @@ impl Host {
             let Path::Send { upper, .. } = source.path else {
                 return None;
             };
-            if n.uppers[upper].edge.is_some() {
-                // Its own threads may race each other.
+            if n.uppers[upper].edge.is_some() || n.uppers[upper].config.unordered {
+                // Its own threads may race each other; or the topology keeps no order.
                 return None;
             }
             let last = n.ledger.sent.entry((binding, upper, flow)).or_default();

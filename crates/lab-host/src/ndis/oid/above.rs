@@ -126,6 +126,15 @@ impl Host {
         } else {
             "MiniportOidRequest"
         };
+        // RCV-14: the adapter may have the filter before the request is complete.
+        let filter = call.kind == OidKind::Set
+            && call.oid == OID_GEN_CURRENT_PACKET_FILTER.0
+            && call.buffer.iter().take(4).any(|&byte| byte != 0);
+        self.ndis(|n| {
+            if let Some(m) = n.miniports.get_mut(&miniport).filter(|_| filter) {
+                m.filter_asked += 1;
+            }
+        });
         let asked = self.asking(miniport);
         let begun = self.now();
         let returned = self.call(name, miniport, handler, &[context, request]) as u32 as i32;
@@ -204,6 +213,11 @@ impl Host {
             });
         }
         self.check_optional(miniport, call.oid, status, forwarded);
+        self.ndis(|n| {
+            if let Some(m) = n.miniports.get_mut(&miniport).filter(|_| filter) {
+                m.filter_asked = m.filter_asked.saturating_sub(1);
+            }
+        });
         if call.kind == OidKind::Set
             && call.oid == OID_GEN_CURRENT_PACKET_FILTER.0
             && status == 0
@@ -393,6 +407,15 @@ impl Host {
                 format!("request {request:#x} is completed on the other path"),
             ),
         }
+    }
+
+    /// Whether a packet filter is being set on a miniport.
+    pub(crate) fn filter_under_way(&self, miniport: u64) -> bool {
+        self.ndis(|n| {
+            n.miniports
+                .get(&miniport)
+                .is_some_and(|m| m.filter_asked > 0)
+        })
     }
 
     /// A packet filter holds from its completion on, whenever the protocol that set it goes on.

@@ -49,7 +49,9 @@ impl Host {
             );
             return NDIS_STATUS_INVALID_PARAMETER;
         }
-        if asleep && oid != OID_PNP_SET_POWER {
+        // What was under way when the driver answered the event may still arrive.
+        let told = self.ndis(|n| n.bindings[&binding].sleep_told);
+        if asleep && oid != OID_PNP_SET_POWER && self.call_began() >= told {
             self.violate(
                 "PBS-5",
                 format!("OID {:#010x} goes down while the adapter is asleep", oid.0),

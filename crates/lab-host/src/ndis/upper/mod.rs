@@ -50,6 +50,8 @@ pub struct UpperConfig {
     pub packet_filter: u32,
     /// Multicast addresses it sets.
     pub multicast: Vec<[u8; 6]>,
+    /// The topology promises no order, not even within a connection (SND-5): round-robin does not.
+    pub unordered: bool,
     /// Sends frames of any length in MDL chains that no sound protocol makes.
     pub rough: bool,
     /// What stands beside the frames it sends.
@@ -77,6 +79,7 @@ impl Default for UpperConfig {
                 | ndis_sys::NDIS_PACKET_TYPE_ALL_MULTICAST
                 | ndis_sys::NDIS_PACKET_TYPE_BROADCAST,
             multicast: Vec::new(),
+            unordered: false,
             rough: false,
             tag: Tag::default(),
             fold_tags: false,
