@@ -595,7 +595,8 @@ impl Stage {
             return;
         }
         // What is sent without a link may be lost.
-        if !self.is_connected(host, upper) {
+        let mut below = self.shape.adapters_of(upper);
+        if !self.is_connected(host, upper) || !below.any(|adapter| host.is_plugged(adapter)) {
             self.disturb();
         }
         let from = self.mac(host, upper);

@@ -211,7 +211,10 @@ impl Host {
                 self.stepped(context);
                 return true;
             }
-            return trap;
+            // A flag of before, which a saved context brought back: the stepping is over.
+            let stray = !trap && context.gregs[libc::REG_EFL as usize] & TF != 0;
+            context.gregs[libc::REG_EFL as usize] &= !TF;
+            return trap || stray;
         }
         if self.marks.hit(&self.arena, context) {
             return true;

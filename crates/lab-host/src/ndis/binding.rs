@@ -81,6 +81,8 @@ pub(crate) struct Binding {
     pub(crate) sleep_told: u64,
     /// It was told of a reset of its adapter.
     pub(crate) reset_told: bool,
+    /// A reset ended while it was being unbound.
+    pub(crate) reset_at_end: bool,
     /// The miniports, in capitals, that its `UpperBindings` listed when it was made.
     pub(crate) listed: Vec<String>,
     pub(crate) unbinding: bool,
@@ -125,6 +127,7 @@ impl Binding {
             asleep: false,
             sleep_told: 0,
             reset_told: false,
+            reset_at_end: false,
             listed,
             unbinding: false,
             pause_seen: None,
@@ -640,7 +643,7 @@ api! { exports:
         // RST-2 forbids to clear them while the adapter resets.
         let (resetting, asleep) = host.ndis(|n| {
             let b = &n.bindings[&binding];
-            (n.nics[b.nic].resetting.is_some(), b.asleep)
+            (n.nics[b.nic].resetting.is_some() || b.reset_at_end, b.asleep)
         });
         // PBS-5: asleep it takes none; and a request that was made to fail is not the driver's fault.
         let excused = resetting || asleep || host.injected() > 0;

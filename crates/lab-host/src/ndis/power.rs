@@ -95,13 +95,21 @@ impl Host {
             self.restart_binding(binding);
             return status;
         }
+        // What is asked meanwhile may be refused: the driver knows before its answer counts.
+        self.ndis(|n| n.judge.waking += 1);
         let answer = event(NetEventQueryPower, NdisDeviceStateD3);
+        let status = if answer == 0 {
+            self.pause_binding(binding);
+            let status = event(NetEventSetPower, NdisDeviceStateD3);
+            self.mark(binding, true);
+            status
+        } else {
+            answer
+        };
+        self.ndis(|n| n.judge.waking -= 1);
         if answer != 0 {
             return answer;
         }
-        self.pause_binding(binding);
-        let status = event(NetEventSetPower, NdisDeviceStateD3);
-        self.mark(binding, true);
         self.disturb();
         status
     }

@@ -16,7 +16,12 @@ impl Host {
     /// end the time in which the driver lets the adapter alone (RST-2).
     pub fn nic_status(&self, nic: usize, code: i32, buffer: &[u8]) {
         if code == NDIS_STATUS_RESET_END.0 {
-            self.ndis(|n| n.nics[nic].resetting = None);
+            self.ndis(|n| {
+                n.nics[nic].resetting = None;
+                for b in n.bindings.values_mut().filter(|b| b.nic == nic) {
+                    b.reset_at_end |= b.unbinding;
+                }
+            });
         }
         let reset = code == NDIS_STATUS_RESET_START.0;
         let before = self.indicated(nic, code);
@@ -119,9 +124,13 @@ impl Host {
         }
     }
 
-    /// Whether the cable of a NIC is in.
+    /// Whether a NIC is there, and its cable in.
     pub fn is_plugged(&self, nic: usize) -> bool {
-        self.ndis(|n| n.nics.get(nic).is_some_and(|x| x.config.connected))
+        self.ndis(|n| {
+            n.nics
+                .get(nic)
+                .is_some_and(|x| x.config.connected && !x.gone)
+        })
     }
 
     /// Pulls or plugs a NIC's cable, and says so.

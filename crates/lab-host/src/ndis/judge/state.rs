@@ -8,6 +8,7 @@ use ndis_sys::{
 use crate::host::Host;
 use crate::ndis::EdgeState;
 use crate::ndis::binding::Bind;
+use crate::ndis::instance::Miniport;
 use crate::ndis::ledger::Path;
 use crate::ndis::list::{Shape, link};
 use crate::ndis::serving::{names_above, names_due};
@@ -212,8 +213,12 @@ impl Host {
             })
         };
         if asleep {
+            // It may be paused or halted meanwhile.
+            let runs = |m: &Miniport| m.state == EdgeState::Running;
+            let ran = state == EdgeState::Running
+                && self.ndis(|n| n.miniports.get(&miniport).is_some_and(runs));
             let right = status == Some(NDIS_STATUS_LOW_POWER_STATE.0)
-                || (idle && status == Some(NDIS_STATUS_PAUSED.0));
+                || (!ran && status == Some(NDIS_STATUS_PAUSED.0));
             if !right {
                 self.violate(
                     "PWR-4",
