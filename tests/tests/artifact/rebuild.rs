@@ -25,9 +25,20 @@ fn two_builds_in_two_folders_are_identical() {
     let output = copy.xtask(&["package", "--all", "--arch", "x64,arm64"]);
     assert!(output.status.success(), "{}", said(&output));
 
+    same_packages(&packages, &copy.root.join("target/package"));
+
+    // The same key and the same time, the commit's: the same signatures and catalogs.
+    let signed = std::env::var_os("IM_SIGNED_DIR").map(PathBuf::from);
+    let signed = signed.expect("cargo xtask test signs packages of all drivers");
+    let output = copy.xtask(&["package", "--all", "--arch", "x64,arm64", "--sign", "test"]);
+    assert!(output.status.success(), "{}", said(&output));
+    same_packages(&signed, &copy.root.join("target/package"));
+}
+
+/// Every file of every driver's package is the same, and there are as many.
+fn same_packages(ours: &Path, theirs: &Path) {
     for driver in drivers() {
-        let ours = packages.join(&driver);
-        let theirs = copy.root.join("target/package").join(&driver);
+        let (ours, theirs) = (ours.join(&driver), theirs.join(&driver));
         let names = files_below(&ours);
         assert_eq!(names, files_below(&theirs), "{driver}: the same files");
         for name in &names {

@@ -25,7 +25,7 @@ pub(crate) struct Timer {
     context: u64,
     armed: Option<Armed>,
     /// Tasks that run its callback.
-    running: Vec<u64>,
+    pub(super) running: Vec<u64>,
     /// Counts what it was armed for, so that a DPC of an earlier set knows.
     arms: u64,
 }
