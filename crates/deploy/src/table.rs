@@ -661,34 +661,29 @@ const COMPARE: &[Step] = &{
     ]
 };
 
+/// Deletes one of the driver's tasks; it may be gone already.
+macro_rules! delete_task {
+    ($id:literal, $task:literal) => {
+        Step {
+            id: $id,
+            what: "the tasks",
+            run: concat!(
+                r#"schtasks.exe /delete /tn "RustIM\@driver@-"#,
+                $task,
+                r#"" /f"#
+            ),
+            accept: &[0, 1],
+            page: SCHTASKS,
+            failure: TASK_FAILED,
+            ..NONE
+        }
+    };
+}
+
 const FINISH: &[Step] = &[
-    Step {
-        id: "delete-watchdog",
-        what: "the tasks",
-        run: r#"schtasks.exe /delete /tn "RustIM\@driver@-watchdog" /f"#,
-        accept: &[0, 1],
-        page: SCHTASKS,
-        failure: TASK_FAILED,
-        ..NONE
-    },
-    Step {
-        id: "delete-task",
-        what: "the tasks",
-        run: r#"schtasks.exe /delete /tn "RustIM\@driver@-deploy" /f"#,
-        accept: &[0, 1],
-        page: SCHTASKS,
-        failure: TASK_FAILED,
-        ..NONE
-    },
-    Step {
-        id: "delete-removal",
-        what: "the tasks",
-        run: r#"schtasks.exe /delete /tn "RustIM\@driver@-remove" /f"#,
-        accept: &[0, 1],
-        page: SCHTASKS,
-        failure: TASK_FAILED,
-        ..NONE
-    },
+    delete_task!("delete-watchdog", "watchdog"),
+    delete_task!("delete-task", "deploy"),
+    delete_task!("delete-removal", "remove"),
     Step {
         id: "delete-folder",
         what: "the backup and the package's copy",

@@ -284,6 +284,30 @@ fn what_a_removal_leaves_is_said_and_removed_the_next_time() {
     }
 }
 
+/// The machine is as it was before its folder is swept: what fails then is only said, and the next
+/// deployment and removal take it along.
+#[test]
+fn what_fails_at_the_very_end_changes_nothing() {
+    far_side!("what_fails_at_the_very_end_changes_nothing");
+    let dir = tempfile::tempdir().unwrap();
+    let package = package(dir.path(), "mux", "1", "x64");
+    for step in steps(Phase::Finish) {
+        let machine = Machine::deployed();
+        let before = machine.before();
+        machine.faults(&json!({ "fail": step }));
+        let outcome = far::undeploy("mux", &machine.options());
+        assert_eq!(outcome.end, End::Done, "{step}: {outcome:?}");
+        assert_eq!(machine.essence(), before, "{step}");
+        machine.no_faults();
+        let again = far::deploy(&machine, &package, Some(&plan("mux")), &machine.options());
+        assert_eq!(again.end, End::Done, "{step}: {again:?}");
+        let gone = far::undeploy("mux", &machine.options());
+        assert_eq!(gone.end, End::Done, "{step}: {gone:?}");
+        assert_eq!(machine.essence(), before, "{step}");
+        machine.is_swept();
+    }
+}
+
 #[test]
 fn a_removal_outlives_its_connection_and_a_restart() {
     far_side!("a_removal_outlives_its_connection_and_a_restart");
@@ -335,6 +359,7 @@ fn a_second_deployment_replaces_the_first_or_leaves_it() {
     assert_eq!(machine.essence(), before);
 
     for step in [
+        "keep-previous",
         "copy-package",
         "run-task",
         "remove-previous",
