@@ -16,6 +16,15 @@ const US: u64 = 1_000;
 /// How many disturbing events a plan has at most, beside those of its end.
 const EVENTS: u64 = 6;
 
+/// What may pend is done in any way more often than in one.
+const MANNERS: [Manner; 5] = [
+    Manner::Any,
+    Manner::Any,
+    Manner::Inline,
+    Manner::Pending,
+    Manner::Early,
+];
+
 /// The plan of a number.
 pub fn generate(seed: u64, shape: &Shape) -> Plan {
     let mut chance = Chance::new(seed);
@@ -55,13 +64,7 @@ pub fn generate(seed: u64, shape: &Shape) -> Plan {
             steps: steps(&mut chance),
             only: None,
         },
-        manner: [
-            Manner::Any,
-            Manner::Any,
-            Manner::Inline,
-            Manner::Pending,
-            Manner::Early,
-        ][chance.below(5) as usize],
+        manner: MANNERS[chance.below(5) as usize],
         frame: [64, 128, 600][chance.below(3) as usize],
         ..Knobs::default()
     };
@@ -76,6 +79,42 @@ pub fn generate(seed: u64, shape: &Shape) -> Plan {
     plan.seed = seed;
     plan.knobs = knobs;
     plan
+}
+
+/// The plan of a number, short: every adapter pends, eight lists each way, one disturbing event
+/// while they are under way or after, pause, unbind, unload.
+pub fn short(seed: u64, shape: &Shape) -> Plan {
+    let mut shape = shape.clone();
+    for adapter in &mut shape.adapters {
+        adapter.pend = 50;
+    }
+    let mut maker = Maker {
+        chance: Chance::new(seed),
+        shape: &shape,
+    };
+    let mut middle = plans::traffic(&shape, 8);
+    if maker.flag() {
+        middle.push(Action::Settle);
+    }
+    middle.push(maker.event());
+    let adapters = 0..shape.adapters.len();
+    middle.extend(adapters.map(|adapter| Action::PauseLower { adapter }));
+    let mut chance = maker.chance;
+    let knobs = Knobs {
+        schedule: Schedule {
+            switch_every: [1, 4, 16, 64][chance.below(4) as usize],
+            processors: [0, 1, 2][chance.below(3) as usize],
+            ..Schedule::default()
+        },
+        manner: MANNERS[chance.below(5) as usize],
+        frame: 64,
+        ..Knobs::default()
+    };
+    Plan {
+        seed,
+        knobs,
+        ..Plan::life(format!("{seed:#x}, short"), shape, middle)
+    }
 }
 
 /// Instructions of callbacks before which there is a switch: in a third of the plans.
@@ -260,5 +299,34 @@ mod tests {
             |wanted: fn(&Action) -> bool| plans.iter().any(|plan| plan.actions.iter().any(wanted));
         assert!(all(|action| matches!(action, Action::Together { .. })));
         assert!(all(|action| matches!(action, Action::Vanish { .. })));
+    }
+
+    #[test]
+    fn a_short_plan_has_traffic_each_way_one_event_and_its_end() {
+        let shape = Shape::default();
+        let plans: Vec<Plan> = (0..400).map(|seed| short(seed, &shape)).collect();
+        let mut events = std::collections::BTreeSet::new();
+        for (seed, plan) in plans.iter().enumerate() {
+            assert_eq!(*plan, short(seed as u64, &shape));
+            assert!(plan.shape.adapters.iter().all(|adapter| adapter.pend > 0));
+            let [
+                Action::Entry,
+                Action::Bind { .. },
+                Action::Send { lists: 8.., .. },
+                Action::Receive { lists: 8.., .. },
+                middle @ ..,
+                Action::PauseLower { .. },
+                Action::Unbind { .. },
+                Action::Uninstall,
+                Action::Unload,
+            ] = &plan.actions[..]
+            else {
+                panic!("{:?}", plan.actions)
+            };
+            let event = middle.strip_prefix(&[Action::Settle]).unwrap_or(middle);
+            assert_eq!(event.len(), 1, "{event:?}");
+            events.insert(format!("{:?}", std::mem::discriminant(&event[0])));
+        }
+        assert!(events.len() > 15, "{events:?}");
     }
 }

@@ -11,7 +11,7 @@ use lab_net::mix::{Chance, derive};
 use serde::{Deserialize, Serialize};
 
 use crate::faults::{Book, Site, failing};
-use crate::generate::generate;
+use crate::generate::{generate, short};
 use crate::number::Number;
 use crate::plan::{Fault, Plan, Shape};
 use crate::play::{Outcome, Player};
@@ -31,16 +31,19 @@ pub enum Suite {
     Races,
     /// Generated plans, each with a schedule of its own.
     Schedules,
+    /// Generated plans with one disturbing event: many of them.
+    Short,
 }
 
 impl Suite {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Plans,
         Self::Faults,
         Self::Vanish,
         Self::Races,
         Self::Schedules,
+        Self::Short,
     ];
 
     /// Its name.
@@ -51,6 +54,7 @@ impl Suite {
             Self::Vanish => "vanish",
             Self::Races => "races",
             Self::Schedules => "schedules",
+            Self::Short => "short",
         }
     }
 
@@ -62,6 +66,21 @@ impl Suite {
             Self::Vanish => 3,
             Self::Schedules => 4,
             Self::Races => 5,
+            Self::Short => 6,
+        }
+    }
+
+    /// Whether its plays are numbered by the seeds that they are drawn from, and not one by one.
+    pub const fn is_drawn(self) -> bool {
+        matches!(self, Self::Schedules | Self::Short)
+    }
+
+    /// The number's part within the suite, of its `nth` play.
+    pub const fn play(self, base: u64, nth: u64, plan: &Plan) -> u64 {
+        if self.is_drawn() {
+            plan.seed
+        } else {
+            (base & 0xffff) << 32 | nth
         }
     }
 
@@ -69,9 +88,9 @@ impl Suite {
     /// played: the lists of some are short.
     pub const fn share(self) -> u64 {
         match self {
-            Self::Plans | Self::Vanish => 1,
-            Self::Races => 2,
-            Self::Faults | Self::Schedules => 3,
+            Self::Plans | Self::Vanish | Self::Short => 1,
+            Self::Races | Self::Schedules => 2,
+            Self::Faults => 3,
         }
     }
 
@@ -156,6 +175,8 @@ pub struct Report {
     pub virtual_ns: u64,
     /// Time it took.
     pub wall: Duration,
+    /// Processor time of it.
+    pub cpu: Duration,
 }
 
 impl Report {
@@ -187,6 +208,7 @@ impl Report {
         self.crossings += other.crossings;
         self.virtual_ns += other.virtual_ns;
         self.wall += other.wall;
+        self.cpu += other.cpu;
     }
 }
 
@@ -245,7 +267,7 @@ impl<'a> Runner<'a> {
             Suite::Faults => self.faults(&mut report)?,
             Suite::Vanish => self.vanish(&mut report)?,
             Suite::Races => self.races(&mut report)?,
-            Suite::Schedules => self.schedules(&mut report)?,
+            Suite::Schedules | Suite::Short => self.drawn(suite, &mut report)?,
         }
         report.hit = self.book.hit().clone();
         report.strange.clone_from(&self.book.strange);
@@ -263,8 +285,8 @@ impl<'a> Runner<'a> {
         let Some(suite) = number.suite() else {
             return Ok(None);
         };
-        if suite == Suite::Schedules {
-            return Ok(Some(generate(number.0, &self.shape)));
+        if suite.is_drawn() {
+            return Ok(Some(draw(suite, number, &self.shape)));
         }
         self.effort.seed = number.play() >> 32;
         self.sought = Some((number.play() & 0xffff_ffff, None));
@@ -312,11 +334,7 @@ impl<'a> Runner<'a> {
         if report.failures.iter().any(|failure| failure.ids == ids) {
             return Ok(true);
         }
-        let play = match suite {
-            Suite::Schedules => plan.seed,
-            _ => self.base() << 32 | number,
-        };
-        let number = Number::new(self.tag, suite, play);
+        let number = Number::new(self.tag, suite, suite.play(self.base(), number, plan));
         let failure = self.shrunk(suite, number, plan, &outcome)?;
         report.failures.push(failure);
         Ok(report.failures.len() < self.effort.enough)
@@ -488,17 +506,25 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    fn schedules(&mut self, report: &mut Report) -> std::io::Result<()> {
+    fn drawn(&mut self, suite: Suite, report: &mut Report) -> std::io::Result<()> {
         let of = self.effort.most;
         for number in 0..of {
             let seed = derive(self.effort.seed, number);
-            let number_of = Number::new(self.tag, Suite::Schedules, seed);
-            let plan = generate(number_of.0, &self.shape);
-            if !self.judge(Suite::Schedules, (number, of), &plan, report)? {
+            let plan = draw(suite, Number::new(self.tag, suite, seed), &self.shape);
+            if !self.judge(suite, (number, of), &plan, report)? {
                 return Ok(());
             }
         }
         Ok(())
+    }
+}
+
+/// The plan of a number of a suite whose plays are drawn.
+fn draw(suite: Suite, number: Number, shape: &Shape) -> Plan {
+    if suite == Suite::Short {
+        short(number.0, shape)
+    } else {
+        generate(number.0, shape)
     }
 }
 

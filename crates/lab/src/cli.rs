@@ -187,7 +187,7 @@ pub struct Verify {
     /// Service of a bare image's protocol edge [default: the file's name]
     #[arg(long, value_name = "NAME")]
     pub service: Option<String>,
-    /// Only this suite (plans, faults, vanish, races, schedules); may be given again
+    /// Only this suite (plans, faults, vanish, races, schedules, short); may be given again
     #[arg(long = "suite", value_name = "NAME")]
     pub suites: Vec<String>,
     /// Seed of every choice: a number, 0x…, or `random` [default: 0x5eed]

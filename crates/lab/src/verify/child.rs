@@ -12,6 +12,7 @@ use lab_verify::faults::Book;
 use lab_verify::number::Number;
 use lab_verify::play::{Trouble as PlayTrouble, host};
 use lab_verify::suite::Runner;
+use nix::time::{ClockId, clock_gettime};
 
 use super::{Said, VerifyJob};
 use crate::crash::handler;
@@ -98,10 +99,12 @@ pub fn run(
             });
         }
     });
-    let report = runner
+    let mut report = runner
         .run(job.suite)
         .map_err(|error| Trouble::host(format!("cannot start over: {error}")))?;
     drop(runner);
+    let cpu = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID);
+    report.cpu = cpu.map_or(Duration::ZERO, Duration::from);
     say(Said::Report(Box::new(report)));
     Ok(())
 }

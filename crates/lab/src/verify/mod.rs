@@ -24,6 +24,7 @@ use lab_host::report::Event;
 use lab_verify::faults::Site;
 use lab_verify::suite::{Effort, Failure, Report, Suite};
 use lab_verify::{Plan, Shape};
+use nix::sys::resource::{UsageWho, getrusage};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Verify;
@@ -168,7 +169,8 @@ fn verify(options: &Verify) -> Result<Verdict, Trouble> {
     if let Some(signal) = stopped {
         return Ok(Verdict::Interrupted(signal));
     }
-    let times = (began.elapsed(), children_time().saturating_sub(before));
+    let cpu = children_time().saturating_sub(before);
+    let times = (began.elapsed(), cpu);
     let document = judge(&mut subject, parts, options, times)?;
     let verdict = document.verdict;
     screen.show(&document);
@@ -378,10 +380,7 @@ fn attend(
             number: lab_verify::number::Number::new(
                 lab_verify::number::Number::tag(&job.service, &job.variant),
                 job.suite,
-                match job.suite {
-                    Suite::Schedules => plan.seed,
-                    _ => (job.effort.seed & 0xffff) << 32 | number,
-                },
+                job.suite.play(job.effort.seed, number, &plan),
             ),
             ids: BTreeSet::from([lab_verify::play::CRASH.to_owned()]),
             what: text.trim_end().to_owned(),
@@ -475,7 +474,7 @@ fn judge(
         plays_per_minute: total.plays as f64 / minutes.max(1e-9),
         wall_ms: wall.as_millis(),
         cpu_ms: cpu.as_millis(),
-        plays_per_minute_on_two: total.plays as f64 * 120.0 / cpu.as_secs_f64().max(1e-9),
+        plays_per_minute_on_two: a_minute_on_two(total.plays, cpu),
         failures,
         parts,
     })
@@ -483,7 +482,6 @@ fn judge(
 
 /// Processor time of the children that have ended.
 fn children_time() -> Duration {
-    use nix::sys::resource::{UsageWho, getrusage};
     let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else {
         return Duration::ZERO;
     };
@@ -491,6 +489,11 @@ fn children_time() -> Duration {
         .iter()
         .map(|t| Duration::from_micros(t.tv_sec() as u64 * 1_000_000 + t.tv_usec() as u64))
         .sum()
+}
+
+/// Plays per minute that two processors do which nothing else uses.
+fn a_minute_on_two(plays: u64, cpu: Duration) -> f64 {
+    plays as f64 * 120.0 / cpu.as_secs_f64().max(1e-9)
 }
 
 /// Writes a failure's shortest scenario where the user wants them.

@@ -165,11 +165,13 @@ impl Screen {
         }
         let report = &part.report;
         let seconds = report.wall.as_secs_f64();
+        let rate = super::a_minute_on_two(report.plays, report.cpu);
         self.say(&format!(
-            "  {name:32} {:>9} plays  {:>7} calls failed  {:>7} wrong  {seconds:7.1} s",
+            "  {name:32} {:>9} plays  {:>7} calls failed  {:>7} wrong  {seconds:7.1} s  {:>8} a minute on two",
             grouped(report.plays),
             grouped(report.injected),
             grouped(report.wrong),
+            grouped(rate as u64),
         ));
     }
 
