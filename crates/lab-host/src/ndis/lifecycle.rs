@@ -125,8 +125,16 @@ impl Host {
         self.release(given.list);
     }
 
-    /// Pauses a virtual miniport (10.1): protocols above stop first.
+    /// Pauses a virtual miniport (10.1): protocols above stop first. A restart or another pause
+    /// that is under way ends before: NDIS takes an adapter from state to state by one at a time.
     pub fn pause_miniport(&self, miniport: u64) {
+        // One that takes too long is reported by who waits for it.
+        self.wait_until("for the restart before a pause", 10_000, LIMIT, |h| {
+            h.ndis(|n| {
+                let state = n.miniports.get(&miniport).map(|m| m.state);
+                !matches!(state, Some(EdgeState::Restarting | EdgeState::Pausing))
+            })
+        });
         let found = self.ndis(|n| {
             let m = n.miniports.get_mut(&miniport)?;
             if m.state != EdgeState::Running {
