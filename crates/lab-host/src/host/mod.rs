@@ -86,8 +86,13 @@ impl Default for Config {
     }
 }
 
+/// Pages of a guarded pool that are mappings of their own: what a short play needs, and few beside
+/// the mappings that a process may have.
+const APART: u64 = 1024;
+
 /// Bytes of an import stub.
 const STUB: u64 = 48;
+
 /// See the module's text.
 pub struct Host {
     /// What it was made with.
@@ -141,6 +146,9 @@ impl Host {
     /// When memory cannot be had.
     pub fn new(config: Config, sink: Arc<dyn Sink>) -> std::io::Result<Box<Self>> {
         let arena = Arc::new(Arena::new()?);
+        if config.layout == Layout::Guarded {
+            arena.keep_apart(APART);
+        }
         let vps = (0..config.processors.clamp(1, crate::arena::MAX_VPS as u32))
             .map(|i| Vp::new(&arena, i))
             .collect::<Result<Vec<_>, _>>()?;
