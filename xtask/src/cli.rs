@@ -111,7 +111,7 @@ pub enum Command {
     /// needs.
     Lab {
         /// Name of a folder in drivers/, or `mux-on-lbfo`, `lbfo-on-mux`, or a command:
-        /// `compare`, `exercise`, `verify`, `replay`, `rules`, `trace`, `imports`.
+        /// `compare`, `exercise`, `verify`, `replay`, `rules`, `trace`, `coverage`, `fuzz`, `imports`.
         driver: String,
         /// Arguments of `lab run`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -39,6 +39,9 @@ pub mod bit {
     /// No packet filter is set above (RCV-14).
     pub const NO_FILTER: u32 = 1 << 8;
 
+    /// All that the lower edge says.
+    pub const LOWER: u32 = LOWER_NO_SENDS | LOWER_NO_RECEIVES | LOWER_LOW_POWER | LOWER_RESETTING;
+
     /// Closed on both edges, as a path starts out.
     pub const INITIAL: u32 =
         UPPER_NO_SENDS | UPPER_NO_RECEIVES | LOWER_NO_SENDS | LOWER_NO_RECEIVES | NO_FILTER;

@@ -308,7 +308,8 @@ impl<T: Topology> Team<T> {
                 }
                 if core.uppers.wants().is_none() {
                     let gate = &upper.path.gate;
-                    gate.clear(bit::LOWER_NO_SENDS | bit::LOWER_NO_RECEIVES);
+                    // One that was there before still has the bits of when it left.
+                    gate.clear(bit::LOWER);
                     gate.set(below.as_ref().map_or(0, |below| below.bits));
                     if let Some(lower) = only {
                         upper.path.set_binding(lower.handle());

@@ -69,6 +69,8 @@ pub struct Local {
     pub waiting: RefCell<Option<String>>,
     /// Rounds of loops that wait for memory, since its last call of the host.
     pub rounds: Cell<u64>,
+    /// How many frames are open where the callback runs that is executed step by step.
+    pub stepped: Cell<usize>,
     pub(crate) yielder: Cell<*const Yielder<(), ()>>,
 }
 
@@ -127,6 +129,7 @@ impl Local {
             unhandled: Cell::new(0),
             waiting: RefCell::default(),
             rounds: Cell::new(0),
+            stepped: Cell::new(0),
             yielder: Cell::new(std::ptr::null()),
         }
     }

@@ -138,7 +138,7 @@ impl Host {
         self.traced(CallKind::Return, api.name, &[result], 0);
         let local = self.local();
         local.frames.borrow_mut().pop();
-        self.steps_on(local.id);
+        self.steps_on(local);
     }
 
     /// Notes something that is neither an import nor a callback: an exception, an instruction

@@ -21,7 +21,7 @@ use crate::code::{Code, Special, displace};
 use crate::engine::{Schedule, preempt};
 use crate::image::Image;
 use crate::report::{CrashKind, StackSnapshot};
-use crate::vp::{DISPATCH, Local, TaskId};
+use crate::vp::{DISPATCH, Local};
 
 /// Trap flag of `EFLAGS`.
 const TF: i64 = 0x100;
@@ -369,7 +369,7 @@ impl Host {
             .map_or(rip, |(&at, _)| at)
     }
 
-    /// A callback begins: whether it is to be executed step by step.
+    /// A callback begins, its frame is open: whether it is to be executed step by step.
     pub(super) fn steps_into(&self, name: &str, call: impl FnOnce() -> u64) -> bool {
         // Only who is asked for pays.
         if self.preempt.stepping.load(Ordering::Relaxed) != 0 || !self.has_steps() {
@@ -390,9 +390,9 @@ impl Host {
         };
         state.left = k;
         drop(state);
-        self.preempt
-            .stepping
-            .store(self.local().id, Ordering::Relaxed);
+        let local = self.local();
+        local.stepped.set(local.frames.borrow().len());
+        self.preempt.stepping.store(local.id, Ordering::Relaxed);
         true
     }
 
@@ -406,9 +406,11 @@ impl Host {
         self.preempt.stepping.store(0, Ordering::Relaxed);
     }
 
-    /// The host goes back into the driver.
-    pub(super) fn steps_on(&self, task: TaskId) {
-        if self.preempt.stepping.load(Ordering::Relaxed) == task {
+    /// The host goes back into the driver. A callback inside the one that is executed step by
+    /// step is not: when it ends, host code goes on.
+    pub(super) fn steps_on(&self, local: &Local) {
+        let stepping = self.preempt.stepping.load(Ordering::Relaxed) == local.id;
+        if stepping && local.frames.borrow().len() == local.stepped.get() {
             trap_flag(true);
         }
     }

@@ -643,7 +643,7 @@ api! { exports:
         // RST-2 forbids to clear them while the adapter resets.
         let (resetting, asleep) = host.ndis(|n| {
             let b = &n.bindings[&binding];
-            (n.nics[b.nic].resetting.is_some() || b.reset_at_end, b.asleep)
+            (n.nics[b.nic].in_reset || b.reset_at_end, b.asleep)
         });
         // PBS-5: asleep it takes none; and a request that was made to fail is not the driver's fault.
         let excused = resetting || asleep || host.injected() > 0;

@@ -100,6 +100,10 @@ pub(crate) struct Miniport {
     pub(crate) oid_busy: bool,
     /// Protocols bound to it.
     pub(crate) uppers: Vec<usize>,
+    /// The protocols above have bound: from then on it is paused and restarted.
+    pub(crate) bound: bool,
+    /// `OID_PNP_SET_POWER` to D0 is under way.
+    pub(crate) waking: bool,
     /// Packet filter that was set, once one was.
     pub(crate) packet_filter: Option<u32>,
     /// Requests under way that set one.
@@ -347,6 +351,8 @@ impl Host {
                     statuses: Vec::new(),
                     oid_busy: false,
                     uppers: Vec::new(),
+                    bound: false,
+                    waking: false,
                     packet_filter: None,
                     filter_asked: 0,
                     groups: Vec::new(),

@@ -235,11 +235,12 @@ impl Host {
         self.disturb();
     }
 
-    /// Restarts a virtual miniport; false when the driver failed it.
+    /// Restarts a virtual miniport; false when the driver failed it, or when NDIS would not: it
+    /// sleeps, or no protocol has bound to it.
     pub fn restart_miniport(&self, miniport: u64) -> bool {
         let found = self.ndis(|n| {
             let m = n.miniports.get_mut(&miniport)?;
-            if m.state != EdgeState::Paused {
+            if m.state != EdgeState::Paused || m.asleep || m.waking || !m.bound {
                 return None;
             }
             m.state = EdgeState::Restarting;

@@ -33,23 +33,24 @@ impl Host {
                 self.pause_miniport(miniport);
             }
         }
-        let asleep = |yes: bool| {
+        let set = |asleep: bool, waking: bool| {
             self.ndis(|n| {
                 if let Some(m) = n.miniports.get_mut(&miniport) {
-                    m.asleep = yes;
+                    (m.asleep, m.waking) = (asleep, waking);
                 }
             });
         };
         // It is the driver that wakes the miniport, inside the request: from then on it may
         // indicate (PWR-8). It goes to sleep when the request is complete (PWR-2).
         if up {
-            asleep(false);
+            set(false, true);
         }
         let call = OidCall::set(OID_PNP_SET_POWER, &state.0.to_le_bytes());
         self.disturb();
         let status = self.oid(miniport, &call).status;
-        if up != (status == 0) {
-            asleep(true);
+        let now_asleep = up != (status == 0);
+        if up || now_asleep {
+            set(now_asleep, false);
         }
         let out = self.ndis(|n| n.miniports.get(&miniport).map_or(0, |m| m.sends));
         // What NDIS pauses is judged by the pause (MPS-3).
@@ -73,9 +74,15 @@ impl Host {
             self.ndis(|n| n.judge.links += 1);
             self.link_owed_by(miniport);
         }
-        if up && !self.restart_miniport(miniport) {
+        let unbound = self.ndis(|n| {
+            let m = n.miniports.get(&miniport).filter(|m| !m.bound)?;
+            Some(m.uppers.clone())
+        });
+        match unbound {
+            Some(uppers) if up => self.bind_uppers(miniport, &uppers),
             // It was not paused for the sleep.
-            self.resume_uppers(miniport);
+            None if up && !self.restart_miniport(miniport) => self.resume_uppers(miniport),
+            _ => {}
         }
         status
     }

@@ -24,12 +24,18 @@ impl Host {
             });
         }
         let reset = code == NDIS_STATUS_RESET_START.0;
+        if reset {
+            self.ndis(|n| n.nics[nic].in_reset = true);
+        }
         let before = self.indicated(nic, code);
         if code == NDIS_STATUS_LINK_STATE.0 {
             self.ndis(|n| n.judge.links += 1);
         }
         self.tell_bindings(nic, code, buffer);
         self.status_came(nic, code, &before);
+        if code == NDIS_STATUS_RESET_END.0 {
+            self.ndis(|n| n.nics[nic].in_reset = false);
+        }
         if reset {
             let told = self.crossings();
             self.ndis(|n| {

@@ -188,7 +188,7 @@ impl Host {
             let able = |b: &u64| {
                 let b = &n.bindings[b];
                 let x = &n.nics[b.nic];
-                !b.asleep && x.resetting.is_none() && !x.gone
+                !b.asleep && !x.in_reset && !x.gone
             };
             Asked {
                 epoch: n.judge.epoch,
@@ -599,7 +599,7 @@ impl Host {
             for binding in below {
                 let b = &n.bindings[&binding];
                 let x = &n.nics[b.nic];
-                if b.state != EdgeState::Running || b.asleep || x.gone || x.resetting.is_some() {
+                if b.state != EdgeState::Running || b.asleep || x.gone || x.in_reset {
                     continue;
                 }
                 let above = n.above_of(binding);

@@ -261,7 +261,7 @@ impl Host {
             let runs = |b: &u64| {
                 let b = &n.bindings[b];
                 let x = &n.nics[b.nic];
-                b.state == EdgeState::Running && !b.asleep && x.resetting.is_none() && !x.gone
+                b.state == EdgeState::Running && !b.asleep && !x.in_reset && !x.gone
             };
             m.state == EdgeState::Running
                 && !m.asleep

@@ -135,7 +135,7 @@ impl Host {
                     && m.state == EdgeState::Running
                     && b.state == EdgeState::Running
                     && !b.asleep
-                    && x.resetting.is_none()
+                    && !x.in_reset
                     && !x.gone;
                 let says = m.facts.connect_state;
                 let is = x.config.connect_state().0;

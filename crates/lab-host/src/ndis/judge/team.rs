@@ -19,7 +19,7 @@ impl Ndis {
             && !b.asleep
             && !b.unbinding
             && x.config.connected
-            && x.resetting.is_none()
+            && !x.in_reset
             && !x.gone
     }
 

@@ -99,6 +99,8 @@ pub struct Nic {
     stuck: bool,
     /// It resets; the number of crossings when the driver had been told.
     pub(crate) resetting: Option<u64>,
+    /// From before the first driver is told of a reset until the last one knows of its end.
+    pub(crate) in_reset: bool,
     /// Records of frames, when somebody listens.
     tap: Option<FrameTap>,
     /// Its number, and who writes down what is on its wire.
@@ -178,6 +180,7 @@ impl Host {
                 gone: false,
                 stuck: false,
                 resetting: None,
+                in_reset: false,
                 tap: None,
                 tracer: self.tracer.get().map(|t| (n.nics.len(), Arc::clone(t))),
                 scratch: [0; 16],

@@ -11,6 +11,7 @@ use ndis_sys::{
 };
 
 use super::EdgeState;
+use super::instance::Miniport;
 use super::list::{FrameList, link};
 use super::oid::OidCall;
 use super::tag::Tag;
@@ -360,12 +361,12 @@ impl Host {
         }));
     }
 
-    fn bind_uppers(&self, miniport: u64, uppers: &[usize]) {
-        if self.ndis(|n| {
-            n.miniports
-                .get(&miniport)
-                .is_none_or(|m| m.state != EdgeState::Paused)
-        }) {
+    /// Protocols bind to a miniport, and NDIS restarts it. One that sleeps they bind to when it
+    /// wakes.
+    pub(crate) fn bind_uppers(&self, miniport: u64, uppers: &[usize]) {
+        let ready = |m: &Miniport| m.state == EdgeState::Paused && !m.asleep && !m.waking;
+        let is_ready = || self.ndis(|n| n.miniports.get(&miniport).is_some_and(ready));
+        if !is_ready() {
             return;
         }
         // Before any traffic, as protocols do: an answer to the first frame must get through.
@@ -392,6 +393,14 @@ impl Host {
                     != NDIS_STATUS_RESET_IN_PROGRESS.0
             });
         }
+        if !is_ready() {
+            return;
+        }
+        self.ndis(|n| {
+            if let Some(m) = n.miniports.get_mut(&miniport) {
+                m.bound = true;
+            }
+        });
         self.bind_above(miniport);
         self.restart_miniport(miniport);
     }
