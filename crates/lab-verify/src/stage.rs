@@ -581,7 +581,11 @@ impl Stage {
         facts.is_some_and(|facts| facts.connect_state == MediaConnectStateConnected.0)
     }
 
+    /// Whether an upper edge runs: one that is not paused for its sleep does not.
     fn runs(&self, host: &Host, upper: usize) -> bool {
+        if lock(&self.asleep).0.contains(&upper) {
+            return false;
+        }
         let miniport = self.miniport(host, upper);
         miniport.is_some_and(|m| host.miniport_state(m) == Some(EdgeState::Running))
     }

@@ -102,6 +102,8 @@ pub(crate) struct Miniport {
     pub(crate) uppers: Vec<usize>,
     /// The protocols above have bound: from then on it is paused and restarted.
     pub(crate) bound: bool,
+    /// It was removed by surprise (DPE-1).
+    pub(crate) removed: bool,
     /// `OID_PNP_SET_POWER` to D0 is under way.
     pub(crate) waking: bool,
     /// Packet filter that was set, once one was.
@@ -352,6 +354,7 @@ impl Host {
                     oid_busy: false,
                     uppers: Vec::new(),
                     bound: false,
+                    removed: false,
                     waking: false,
                     packet_filter: None,
                     filter_asked: 0,

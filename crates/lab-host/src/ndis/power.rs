@@ -139,6 +139,17 @@ impl Host {
         });
     }
 
+    /// A virtual miniport is removed by surprise.
+    fn miniport_gone(&self, miniport: u64) {
+        self.ndis(|n| {
+            if let Some(m) = n.miniports.get_mut(&miniport) {
+                m.removed = true;
+            }
+        });
+        self.device_event(miniport, ndis_sys::NdisDevicePnPEventSurpriseRemoved.0, &[]);
+        self.ask_removed(miniport);
+    }
+
     /// DPE-1: a request that still comes after the device is gone ends with NOT_ACCEPTED.
     fn ask_removed(&self, miniport: u64) {
         let awake = self.ndis(|n| {
@@ -171,8 +182,7 @@ impl Host {
             let Some(miniport) = self.miniport(&name).filter(|_| !others) else {
                 continue;
             };
-            self.device_event(miniport, ndis_sys::NdisDevicePnPEventSurpriseRemoved.0, &[]);
-            self.ask_removed(miniport);
+            self.miniport_gone(miniport);
         }
         self.unbind(binding);
     }
@@ -181,8 +191,7 @@ impl Host {
     pub fn surprise_remove(&self, nic: usize, binding: u64, miniport: Option<u64>) {
         self.nic_gone(nic);
         if let Some(miniport) = miniport {
-            self.device_event(miniport, ndis_sys::NdisDevicePnPEventSurpriseRemoved.0, &[]);
-            self.ask_removed(miniport);
+            self.miniport_gone(miniport);
         }
         self.unbind(binding);
     }

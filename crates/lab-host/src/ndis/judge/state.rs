@@ -1,8 +1,8 @@
 //! States of the two edges: binds, initialisation, pauses, and sends that come at the wrong time.
 
 use ndis_sys::{
-    NDIS_STATUS_LOW_POWER_STATE, NDIS_STATUS_NETWORK_CHANGE, NDIS_STATUS_PAUSED,
-    NDIS_STATUS_SUCCESS,
+    NDIS_STATUS_LOW_POWER_STATE, NDIS_STATUS_NETWORK_CHANGE, NDIS_STATUS_NOT_ACCEPTED,
+    NDIS_STATUS_PAUSED, NDIS_STATUS_SUCCESS,
 };
 
 use crate::host::Host;
@@ -207,6 +207,13 @@ impl Host {
         let Some(status) = self.send_anyway(miniport) else {
             return;
         };
+        // Whatever else is the case, an adapter that is gone says so (DPE-1).
+        let removed = |m: &Miniport| m.removed;
+        if status == Some(NDIS_STATUS_NOT_ACCEPTED.0)
+            && self.ndis(|n| n.miniports.get(&miniport).is_none_or(removed))
+        {
+            return;
+        }
         let name = |s: Option<i32>| {
             s.map_or("not completed".to_owned(), |s| {
                 format!("completed with {s:#x}")
