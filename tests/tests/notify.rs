@@ -119,6 +119,7 @@ fn notify_objects_as_files() {
             "ApplyW",
             "CompareW",
             "ConfirmW",
+            "DeviceW",
             "DllCanUnloadNow",
             "DllGetClassObject",
             "DllMain",

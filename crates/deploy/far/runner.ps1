@@ -114,7 +114,7 @@ function Invoke-Accepted {
                 $reason = "no answer in $place"
             } elseif ($Step.Result -notcontains $answer.result) {
                 $reason = "answer '$($answer.result)' in $place"
-                foreach ($name in @('reasons', 'differences')) {
+                foreach ($name in @('reasons', 'differences', 'faults')) {
                     if ($answer.PSObject.Properties[$name]) {
                         $reason = $reason + ' ' + (ConvertTo-Json -Compress -Depth 8 @($answer.$name))
                     }

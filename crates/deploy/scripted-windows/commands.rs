@@ -449,6 +449,12 @@ impl Far {
         }
         let answer = match export {
             "State" => json!({ "result": "state", "state": self.machine.state() }),
+            // The driver runs when its miniports are up.
+            "Device" => {
+                let mut own = self.machine.adapters.iter().filter(|a| a.own).peekable();
+                let runs = own.peek().is_some() && own.all(|a| self.machine.now >= a.up_at);
+                json!({ "result": if runs { "running" } else { "not-running" } })
+            }
             "Apply" => self.apply(&self.disk.json(input).unwrap_or_default()),
             "Restore" => self.restore(&self.disk.json(input).unwrap_or_default()),
             "Compare" => {

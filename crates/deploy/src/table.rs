@@ -512,6 +512,17 @@ const DEPLOY: &[Step] = &{
             ..NONE
         },
         Step {
+            id: "smoke-device",
+            what: "the control device answers: every miniport and binding runs, nothing was lost",
+            run: r#"start "" /wait rundll32.exe %IM_DLL%,Device - %IM_PACKAGE%\device.json"#,
+            answer: Some((r"%IM_PACKAGE%\device.json", &["running"])),
+            when: Some(r"%IM_PACKAGE%\plan.json"),
+            retry: 30,
+            page: RUNDLL32,
+            failure: "The answer's `faults` say what does not run; `device` has states, counters and drops of each port.",
+            ..NONE
+        },
+        Step {
             id: "smoke-ping",
             what: "the gateway answers through the miniport",
             run: "ping.exe -n 3 -w 1000 %IM_GATEWAY%",

@@ -16,8 +16,10 @@ use windows::Win32::System::Threading::Sleep;
 use windows::core::PCWSTR;
 
 use crate::answer::Answer;
+use crate::device::Device;
 use crate::interfaces::of_guid;
 use crate::own::{self, AT_WORK, Alive, OWN};
+use crate::report::report;
 use crate::session::Session;
 use crate::{files, wide};
 
@@ -45,6 +47,8 @@ exports! {
     CompareW = "Compare" => compare;
     /// Goes back to a state.
     RestoreW = "Restore" => restore;
+    /// Asks the running driver.
+    DeviceW = "Device" => device;
 }
 
 /// An export at work.
@@ -153,6 +157,21 @@ fn state(call: &Call) -> Result<Answer, Answer> {
     let mut session = call.open(false)?;
     let state = call.present(&mut session)?;
     Ok(Answer::new(call.export, "state").with("state", json!(state)))
+}
+
+/// What the driver says of itself by its control device; nothing is read from the input.
+fn device(call: &Call) -> Result<Answer, Answer> {
+    let failed = |text: String| call.failed(text);
+    let device = Device::open().map_err(failed)?;
+    let report = report(|kind, index| device.ask(kind, index)).map_err(failed)?;
+    let result = if report.faults.is_empty() {
+        "running"
+    } else {
+        "not-running"
+    };
+    Ok(Answer::new(call.export, result)
+        .with("faults", json!(report.faults))
+        .with("device", report.value))
 }
 
 fn compare(call: &Call) -> Result<Answer, Answer> {

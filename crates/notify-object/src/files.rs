@@ -22,7 +22,20 @@ use crate::wide::Wide;
 /// Longest file that is read: a state of a machine with thousands of miniports.
 const MAX_FILE: i64 = 16 << 20;
 
-struct File(HANDLE);
+/// An open file or device.
+pub struct File(HANDLE);
+
+impl File {
+    /// Its handle, as long as it is open.
+    pub const fn handle(&self) -> HANDLE {
+        self.0
+    }
+}
+
+/// Opens what is there, to read.
+pub fn existing(path: &str) -> Result<File> {
+    open(path, GENERIC_READ.0, OPEN_EXISTING)
+}
 
 impl Drop for File {
     fn drop(&mut self) {
@@ -51,7 +64,7 @@ fn open(path: &str, access: u32, how: FILE_CREATION_DISPOSITION) -> Result<File>
 
 /// The content of a file.
 pub fn read(path: &str) -> Result<Vec<u8>> {
-    let file = open(path, GENERIC_READ.0, OPEN_EXISTING)?;
+    let file = existing(path)?;
     let mut size = 0;
     // SAFETY: an open handle and a place of ours.
     unsafe { GetFileSizeEx(file.0, &raw mut size) }?;

@@ -12,11 +12,13 @@
 //! has no lock and is not agile. Counters of the module are atomic.
 #![cfg_attr(all(windows, feature = "dll"), no_std)]
 
-#[cfg(all(windows, feature = "dll"))]
+#[cfg(any(test, all(windows, feature = "dll")))]
 extern crate alloc;
 
 #[cfg(all(windows, feature = "dll"))]
 mod answer;
+#[cfg(all(windows, feature = "dll"))]
+mod device;
 #[cfg(all(windows, feature = "dll"))]
 mod exports;
 #[cfg(all(windows, feature = "dll"))]
@@ -29,6 +31,8 @@ mod object;
 mod own;
 #[cfg(all(windows, feature = "dll"))]
 mod registry;
+#[cfg(any(test, all(windows, feature = "dll")))]
+mod report;
 #[cfg(all(windows, feature = "dll"))]
 mod rt;
 #[cfg(all(windows, feature = "dll"))]

@@ -80,6 +80,7 @@ struct Calls {
     confirm: Export,
     compare: Export,
     restore: Export,
+    device: Export,
     folder: String,
 }
 
@@ -91,6 +92,7 @@ impl Calls {
             confirm: dll.export(c"ConfirmW")?,
             compare: dll.export(c"CompareW")?,
             restore: dll.export(c"RestoreW")?,
+            device: dll.export(c"DeviceW")?,
             folder: args.folder.clone(),
         })
     }
@@ -299,6 +301,11 @@ fn run(calls: &Calls, world: &Rc<World>, args: &Args, tally: &Tally) {
         let failed = calls.call(export, input);
         tally.equal(&text(&failed, "result"), &"failed", input);
     }
+    // No driver is loaded here: the device is not there, and that is said by name.
+    let failed = calls.call(calls.device, "");
+    tally.equal(&text(&failed, "result"), &"failed", "Device");
+    let device = format!(r"\\\\.\\{} cannot be opened: 0x80070002", args.driver.name);
+    tally.check(failed.to_string().contains(&device), "which device");
     world.taken.set(true);
     let failed = calls.call(calls.apply, &plan(args, 0));
     tally.check(
