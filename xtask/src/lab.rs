@@ -7,7 +7,6 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::build::Profile;
 use crate::context::Context;
 use crate::drivers::{self, Driver};
 use crate::package;
@@ -159,9 +158,9 @@ fn run(cx: &Context, lab: &Path, driver: &Driver, args: &[OsString]) -> Result<C
     Ok(cmd)
 }
 
-/// Packages `driver`; returns the package's directory.
+/// Packages `driver`, signed if it was; returns the package's directory.
 fn package(cx: &Context, driver: &Driver) -> Result<PathBuf> {
-    package::package(cx, driver, &package::Request::plain(Profile::Release))
+    package::package(cx, driver, &package::Request::again(cx, driver)?)
 }
 
 /// Builds the lab and returns its path.

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum as _;
 use fs_err as fs;
 use serde::Deserialize;
 use serde_json::json;
@@ -45,7 +46,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// The unsigned package that the lab and the tests take.
+    /// The unsigned package that the tests take.
     pub fn plain(profile: Profile) -> Self {
         Self {
             archs: vec![Arch::X64],
@@ -54,6 +55,64 @@ impl Request {
             sign: None,
         }
     }
+
+    /// The package that the lab takes: the one in the usual folder, made again as it was made.
+    /// A key that is not at hand signs nothing again; then an unsigned one is made beside it.
+    pub fn again(cx: &Context, driver: &Driver) -> Result<Self> {
+        let plain = Self::plain(Profile::Release);
+        let usual = default_dir(cx, driver, &plain);
+        let Some((archs, how)) = made(&usual) else {
+            return Ok(plain);
+        };
+        let sign = match how {
+            Made::Unsigned => None,
+            Made::ByTestKey => Some(Key::test(cx)?),
+            Made::ByAnother => {
+                let out = usual.with_file_name(format!("{}-unsigned", driver.name));
+                say(&format!(
+                    "{} is signed by a key that is not this machine's: left as it is, the lab \
+                     takes {}",
+                    usual.display(),
+                    out.display()
+                ));
+                return Ok(Self {
+                    out: Some(out),
+                    ..plain
+                });
+            }
+        };
+        Ok(Self {
+            archs,
+            sign,
+            ..plain
+        })
+    }
+}
+
+/// How a package that is there was signed.
+#[derive(Debug, PartialEq, Eq)]
+enum Made {
+    Unsigned,
+    ByTestKey,
+    ByAnother,
+}
+
+/// What a package was made for, and how; none where there is none that this version knows.
+fn made(dir: &Path) -> Option<(Vec<Arch>, Made)> {
+    let manifest: Manifest = serde_json::from_slice(&fs::read(dir.join(MANIFEST)).ok()?).ok()?;
+    let of = |what: &Architecture| Arch::from_str(&what.arch, true).ok();
+    let archs = manifest
+        .architectures
+        .iter()
+        .map(of)
+        .collect::<Option<Vec<_>>>()?;
+    let how = match manifest.signing {
+        None => Made::Unsigned,
+        // A stamp of the time would be another one.
+        Some(how) if how["kind"] == "test" && how["timestamp"].is_null() => Made::ByTestKey,
+        Some(_) => Made::ByAnother,
+    };
+    archs.contains(&Arch::X64).then_some((archs, how))
 }
 
 /// `cargo xtask package`: makes the packages that were asked for and prints their folders.
@@ -428,6 +487,46 @@ mod tests {
         assert!(check_replaceable(&base.path().join("thesis.tex")).is_err());
         fs::write(base.path().join(MANIFEST), "{}").unwrap();
         check_replaceable(base.path()).unwrap();
+    }
+
+    #[test]
+    fn the_lab_makes_a_package_again_as_it_was_made() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(made(dir.path()), None);
+        let write = |archs: &[&str], signing: serde_json::Value| {
+            let archs: Vec<_> = archs
+                .iter()
+                .map(|arch| json!({ "arch": arch, "target": "t", "core": "c" }))
+                .collect();
+            let manifest = json!({
+                "format": 2, "driver": "d", "version": "1", "profile": "release", "service": "s",
+                "protocol": "p", "architectures": archs, "signing": signing, "files": [],
+            });
+            fs::write(dir.path().join(MANIFEST), manifest.to_string()).unwrap();
+            made(dir.path())
+        };
+        let both = || vec![Arch::X64, Arch::Arm64];
+        let test = json!({ "kind": "test", "time": "1", "certificates": [] });
+        assert_eq!(
+            write(&["x64"], json!(null)),
+            Some((vec![Arch::X64], Made::Unsigned))
+        );
+        assert_eq!(
+            write(&["x64", "arm64"], test.clone()),
+            Some((both(), Made::ByTestKey))
+        );
+        let mut stamped = test.clone();
+        stamped["timestamp"] = json!("http://stamps.example");
+        let pfx = json!({ "kind": "pfx", "time": "1", "certificates": [] });
+        for other in [stamped, pfx] {
+            assert_eq!(
+                write(&["x64", "arm64"], other),
+                Some((both(), Made::ByAnother))
+            );
+        }
+        // Nothing that the lab runs.
+        assert_eq!(write(&["arm64"], test.clone()), None);
+        assert_eq!(write(&["mips"], test), None);
     }
 
     #[test]
