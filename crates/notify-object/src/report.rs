@@ -130,7 +130,9 @@ mod tests {
     fn write<R: Record>(kind: Kind, records: &[R]) -> Vec<u8> {
         let mut buffer = vec![0; 4096];
         let mut writer = ReplyWriter::new::<R>(kind, &mut buffer).unwrap();
-        records.iter().for_each(|record| writer.push(record));
+        for record in records {
+            writer.push(record);
+        }
         let length = writer.finish();
         buffer.truncate(length);
         buffer
@@ -169,8 +171,8 @@ mod tests {
                     &[VersionRecord {
                         driver_major: 0,
                         driver_minor: 1,
-                        ndis: 6 << 16 | 85,
-                        system_ndis: 6 << 16 | 89,
+                        ndis: 0x6_0055,
+                        system_ndis: 0x6_0059,
                         bindings: 1,
                         lost_chains,
                     }],
