@@ -145,7 +145,9 @@ impl<'a> Ports<'a> {
             Some(miniport) if self.host.miniport_state(miniport) == Some(EdgeState::Running) => {
                 self.host.pause_miniport(miniport);
                 self.host.sleep(self.host.engine().random(MS / 10));
-                if self.host.restart_miniport(miniport) {
+                // One that sleeps is restarted when it wakes.
+                let asleep = self.asleep.iter().any(|name| name == port);
+                if asleep || self.host.restart_miniport(miniport) {
                     0
                 } else {
                     -1
