@@ -17,8 +17,8 @@ use crate::error::{Error, Result};
 use crate::moment::Moment;
 use crate::oid;
 use crate::pe::{Image, is_pe};
-use crate::signed::{Content, Signed, Signer};
-use crate::spc::{PeImageFlags, SpcIndirectDataContent};
+use crate::signed::{Content, Signed, Signer, unsigned};
+use crate::spc::{Extent, PeImageFlags, SpcIndirectDataContent};
 
 /// `CRYPTCAT_ATTR_AUTHENTICATED | CRYPTCAT_ATTR_NAMEASCII | CRYPTCAT_ATTR_DATAASCII`.
 const ATTRIBUTE_FLAGS: i32 = 0x1001_0001;
@@ -91,10 +91,25 @@ pub fn build(
     signer: &Signer<'_>,
     name: &str,
 ) -> Result<Vec<u8>> {
+    let list = list(members, header, signer.time, PeImageFlags::Catalog)?;
+    signer.sign(Content::Inside(oid::CTL, list), name)
+}
+
+/// Makes a catalog that another program will sign.
+pub fn build_unsigned(
+    members: &[Member<'_>],
+    header: &Header,
+    time: Moment,
+    flags: PeImageFlags,
+) -> Result<Vec<u8>> {
+    unsigned(oid::CTL, list(members, header, time, flags)?)
+}
+
+fn list(members: &[Member<'_>], header: &Header, time: Moment, flags: PeImageFlags) -> Result<Any> {
     let bad = Error::malformed("catalog");
     let mut entries = Vec::new();
     for member in members {
-        entries.extend(entries_of(member)?);
+        entries.extend(entries_of(member, flags)?);
     }
     entries.sort_by(|a, b| a.tag.as_bytes().cmp(b.tag.as_bytes()));
     entries.dedup_by(|a, b| a.tag == b.tag);
@@ -107,7 +122,7 @@ pub fn build(
     let list = Ctl {
         usage: vec![oid::CATALOG_LIST],
         identifier: OctetString::new(identifier).map_err(&bad)?,
-        this_update: signer.time.to_asn1()?,
+        this_update: time.to_asn1()?,
         algorithm: AlgorithmIdentifierOwned {
             oid: oid::CATALOG_LIST_MEMBER2,
             parameters: Some(Any::null()),
@@ -115,17 +130,16 @@ pub fn build(
         members: entries,
         extensions: Some(extensions),
     };
-    let list = Any::encode_from(&list).map_err(&bad)?;
-    signer.sign(Content::Inside(oid::CTL, list), name)
+    Any::encode_from(&list).map_err(&bad)
 }
 
-fn entries_of(member: &Member<'_>) -> Result<[Entry; 2]> {
+fn entries_of(member: &Member<'_>, flags: PeImageFlags) -> Result<[Entry; 2]> {
     let (info, sha1, data) = if is_pe(member.bytes) {
         let image = Image::parse(member.bytes)?;
         (
             MemberInfo2::Image(Null),
             image.digest::<Sha1>().to_vec(),
-            SpcIndirectDataContent::of_image(&image, PeImageFlags::Catalog)?,
+            SpcIndirectDataContent::of_image(&image, flags)?,
         )
     } else {
         (
@@ -265,8 +279,8 @@ impl Catalog {
             .filter_map(|member| member.name.as_deref())
     }
 
-    /// Whether the file is in the catalog, under its name and as it is.
-    pub fn judge(&self, file: &Member<'_>) -> Result<(), String> {
+    /// Whether the file is in the catalog, under its name and as it is, and how much of it.
+    pub fn judge(&self, file: &Member<'_>) -> Result<Extent, String> {
         let image = if is_pe(file.bytes) {
             Some(Image::parse(file.bytes).map_err(|e| e.to_string())?)
         } else {
@@ -292,8 +306,8 @@ impl Catalog {
             return Err("the catalog lists it without a name".to_owned());
         }
         match image {
-            Some(image) => member.data.judge_image(&image),
-            None => member.data.judge_bytes(file.bytes),
+            Some(image) => member.data.compare_image(&image),
+            None => member.data.judge_bytes(file.bytes).map(|()| Extent::Whole),
         }
     }
 }

@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::str::FromStr as _;
 
-use p12_keystore::Pkcs12Archive;
 use p12_keystore::error::Error as PfxError;
+use p12_keystore::{
+    Certificate, KeyStore, KeyStoreEntry, Pkcs12Archive, PrivateKey, PrivateKeyChain,
+};
 use rsa::pkcs1v15::SigningKey;
 use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
 use rsa::rand_core::CryptoRngCore;
@@ -143,7 +145,30 @@ impl Identity {
         })
     }
 
-    /// Reads back what [`Self::to_files`] has written.
+    /// A PFX file with the key and the whole chain, for programs that take nothing else.
+    pub fn to_pfx(&self, password: &str) -> Result<Vec<u8>> {
+        let bad = |why: &dyn std::fmt::Display| {
+            Error::Certificate(format!("no PFX file can be made of it: {why}"))
+        };
+        let key: &RsaPrivateKey = self.key.as_ref();
+        let key = key.to_pkcs8_der().map_err(|e| bad(&e))?;
+        let key = PrivateKey::from_der(key.as_bytes()).map_err(|e| bad(&e))?;
+        let certs = self
+            .chain
+            .iter()
+            .map(|cert| Certificate::from_der(cert.der()));
+        let certs = certs.collect::<Result<Vec<_>, _>>().map_err(|e| bad(&e))?;
+        // Joins the key to its certificate inside the file, no more.
+        let link: &[u8] = &[1];
+        let mut store = KeyStore::new();
+        store.add_entry(
+            "signer",
+            KeyStoreEntry::PrivateKeyChain(PrivateKeyChain::new(link, key, certs)),
+        );
+        store.writer(password).write().map_err(|e| bad(&e))
+    }
+
+    /// Reads back what [`Self::key_pem`] and the certificates' files hold.
     pub fn from_files(key: &str, signer: &[u8], root: &[u8]) -> Result<Self> {
         let key = RsaPrivateKey::from_pkcs8_pem(key)
             .map_err(|why| Error::Certificate(format!("the key cannot be read: {why}")))?;

@@ -6,8 +6,15 @@ use std::collections::BTreeSet;
 use crate::error::{Error, Result};
 
 /// Systems that catalogs name, from the first one that has every function the drivers
-/// import (Windows 10 2004), as catalogs signed by Microsoft spell them.
-const SYSTEMS: [&str; 5] = ["Vb", "21H2", "22H2", "24H2", "25H2"];
+/// import (Windows 10 2004): as catalogs signed by Microsoft spell them, and as Inf2Cat's
+/// option `/os` does.
+const SYSTEMS: [(&str, &str); 5] = [
+    ("Vb", "VB"),
+    ("21H2", "CO"),
+    ("22H2", "NI"),
+    ("24H2", "GE"),
+    ("25H2", "25H2"),
+];
 
 /// What an INF says of its package.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,16 +97,23 @@ impl Inf {
 
     /// The systems that its catalog is for, for example `_v100_X64_24H2`.
     pub fn systems(&self) -> Vec<String> {
+        self.each_system(|platform, system, _| format!("_v100_{platform}_{system}"))
+    }
+
+    /// The same systems as Inf2Cat's option `/os` names them, for example `10_GE_X64`.
+    pub fn inf2cat_systems(&self) -> Vec<String> {
+        self.each_system(|platform, _, system| format!("10_{system}_{platform}"))
+    }
+
+    fn each_system(&self, name: impl Fn(&str, &str, &str) -> String) -> Vec<String> {
         let mut systems = Vec::new();
         for platform in &self.platforms {
-            let name = match platform.as_str() {
+            let platform = match platform.as_str() {
                 "amd64" => "X64",
                 "arm64" => "ARM64",
                 _ => continue,
             };
-            for system in SYSTEMS {
-                systems.push(format!("_v100_{name}_{system}"));
-            }
+            systems.extend(SYSTEMS.map(|(catalog, tool)| name(platform, catalog, tool)));
         }
         systems
     }
@@ -167,6 +181,13 @@ readme.txt = 1
         let systems = inf.systems();
         assert_eq!(systems.len(), 10);
         assert!(systems.contains(&"_v100_ARM64_24H2".to_owned()));
+        let same = inf.inf2cat_systems();
+        assert_eq!(same.len(), 10);
+        assert_eq!(
+            (same[0].as_str(), same[3].as_str()),
+            ("10_VB_X64", "10_GE_X64")
+        );
+        assert_eq!(same[9], "10_25H2_ARM64");
     }
 
     #[test]

@@ -23,16 +23,18 @@ mod stamp;
 mod verify;
 
 pub use authenticode::{judge as judge_image, sign as sign_image};
-pub use catalog::{Catalog, Header, Member, build as build_catalog};
+pub use catalog::{Catalog, Header, Member, build as build_catalog, build_unsigned};
 pub use certificate::{Anchor, Cert, hex};
 pub use error::{Error, Result};
 pub use identity::Identity;
 pub use inf::Inf;
 pub use moment::Moment;
 pub use package::{
-    MANIFEST, MANIFEST_SIGNATURE, NewFile, Output, PUBLISHER, Signing, sign_manifest, sign_package,
+    MANIFEST, MANIFEST_SIGNATURE, Made, Maker, NewFile, Output, PUBLISHER, Signing, Tools,
+    complete, sign_manifest, sign_package,
 };
 pub use pe::{Image, is_pe};
 pub use signed::{Content, Fault, Signed, Signer};
+pub use spc::{Extent, PeImageFlags};
 pub use stamp::Stamper;
 pub use verify::{Finding, Package, Report, Trust};

@@ -30,6 +30,52 @@ pub struct Signing {
     /// The authority that stamped the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<String>,
+    /// What made them.
+    #[serde(default)]
+    pub tools: Tools,
+}
+
+/// The programs that made a package's signatures and catalogs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tools {
+    /// Whose they are.
+    pub maker: Maker,
+    /// What signed images and catalogs: its name, and its version if that is known.
+    pub signatures: String,
+    /// What made the catalogs.
+    pub catalogs: String,
+}
+
+/// Whose programs made signatures and catalogs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Maker {
+    /// This crate.
+    #[default]
+    Native,
+    /// Signtool and Inf2Cat.
+    Windows,
+}
+
+impl Tools {
+    /// This crate.
+    pub fn native() -> Self {
+        let name = concat!("win-trust ", env!("CARGO_PKG_VERSION")).to_owned();
+        Self {
+            maker: Maker::Native,
+            signatures: name.clone(),
+            catalogs: name,
+        }
+    }
+}
+
+/// Images with signatures and catalogs of a package, by their paths.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// Every image of the package, signed.
+    pub images: BTreeMap<String, Vec<u8>>,
+    /// A catalog for each INF.
+    pub catalogs: BTreeMap<String, Vec<u8>>,
 }
 
 /// A file that signing has made or changed.
@@ -62,15 +108,20 @@ pub fn sign_package(
     title: &str,
     root: &str,
 ) -> Result<Output> {
+    let made = make(files, signer, title)?;
+    Ok(complete(made, signer, kind, root, Tools::native()))
+}
+
+fn make(files: &BTreeMap<String, Vec<u8>>, signer: &Signer<'_>, title: &str) -> Result<Made> {
     let mut signed = BTreeMap::new();
     for (path, bytes) in files {
         if is_pe(bytes) {
             let image = authenticode::sign(bytes, signer, title)
                 .map_err(|why| Error::Package(format!("{path}: {why}")))?;
-            signed.insert(path.as_str(), image);
+            signed.insert(path.clone(), image);
         }
     }
-    let mut made = Vec::new();
+    let mut catalogs = BTreeMap::new();
     for (path, bytes) in files {
         if !has_extension(path, "inf") {
             continue;
@@ -86,7 +137,7 @@ pub fn sign_package(
             bytes,
         }];
         for file in &inf.files {
-            let content = signed.get(file.as_str()).or_else(|| files.get(file));
+            let content = signed.get(file).or_else(|| files.get(file));
             let content = content.ok_or_else(|| {
                 Error::Package(format!(
                     "{path} lists {file}, which the package does not have"
@@ -101,32 +152,46 @@ pub fn sign_package(
             os: inf.systems(),
             hardware_ids: inf.hardware_ids.clone(),
         };
-        made.push(NewFile {
-            role: Some("catalog"),
-            path: name,
-            bytes: catalog::build(&members, &header, signer, title)?,
-        });
+        catalogs.insert(name, catalog::build(&members, &header, signer, title)?);
     }
+    Ok(Made {
+        images: signed,
+        catalogs,
+    })
+}
+
+/// Adds what a package has beside images and catalogs, whoever made these: certificates,
+/// and what the manifest says.
+pub fn complete(made: Made, signer: &Signer<'_>, kind: &str, root: &str, tools: Tools) -> Output {
+    let mut files: Vec<_> = made
+        .catalogs
+        .into_iter()
+        .map(|(path, bytes)| NewFile {
+            role: Some("catalog"),
+            path,
+            bytes,
+        })
+        .collect();
     let identity = signer.identity;
-    made.push(NewFile {
+    files.push(NewFile {
         role: Some("publisher"),
         path: PUBLISHER.to_owned(),
         bytes: identity.signer().der().to_vec(),
     });
     if let Some(cert) = identity.root() {
-        made.push(NewFile {
+        files.push(NewFile {
             role: Some("certificate"),
             path: root.to_owned(),
             bytes: cert.der().to_vec(),
         });
     }
-    made.extend(signed.into_iter().map(|(path, bytes)| NewFile {
+    files.extend(made.images.into_iter().map(|(path, bytes)| NewFile {
         role: None,
-        path: path.to_owned(),
+        path,
         bytes,
     }));
-    Ok(Output {
-        files: made,
+    Output {
+        files,
         signing: Signing {
             kind: kind.to_owned(),
             time: signer.time.to_string(),
@@ -136,8 +201,9 @@ pub fn sign_package(
                 .map(crate::certificate::Cert::fingerprint)
                 .collect(),
             timestamp: signer.stamper.map(|stamper| stamper.url().to_owned()),
+            tools,
         },
-    })
+    }
 }
 
 /// The detached signature on the manifest. It has no time stamp: it is for the way to the

@@ -145,7 +145,7 @@ fn assemble(parts: Parts<'_>) -> der::Result<Vec<u8>> {
         .iter()
         .map(|cert| CertificateChoices::Certificate(cert.parsed().clone()))
         .collect();
-    let data = SignedData {
+    wrap(&SignedData {
         version: CmsVersion::V1,
         digest_algorithms: SetOfVec::try_from(vec![sha256_with_null()])?,
         encap_content_info: EncapsulatedContentInfo {
@@ -155,10 +155,31 @@ fn assemble(parts: Parts<'_>) -> der::Result<Vec<u8>> {
         certificates: Some(certificates.try_into()?),
         crls: None,
         signer_infos: SignerInfos::try_from(vec![signer])?,
+    })
+}
+
+/// Signed data that nobody has signed yet.
+pub(crate) fn unsigned(kind: ObjectIdentifier, content: Any) -> Result<Vec<u8>> {
+    let make = || {
+        wrap(&SignedData {
+            version: CmsVersion::V1,
+            digest_algorithms: SetOfVec::new(),
+            encap_content_info: EncapsulatedContentInfo {
+                econtent_type: kind,
+                econtent: Some(content),
+            },
+            certificates: None,
+            crls: None,
+            signer_infos: SignerInfos::try_from(Vec::new())?,
+        })
     };
+    make().map_err(Error::malformed("SignedData"))
+}
+
+fn wrap(data: &SignedData) -> der::Result<Vec<u8>> {
     let info = ContentInfo {
         content_type: oid::SIGNED_DATA,
-        content: Any::encode_from(&data)?,
+        content: Any::encode_from(data)?,
     };
     info.to_der()
 }
@@ -261,15 +282,16 @@ impl Signed {
     }
 
     /// Who signed: checks the chain up to `roots`, at the time that the authority
-    /// stamped, or else at the time in the signature.
-    pub fn judge(&self, roots: &[Cert]) -> Result<Anchor, String> {
+    /// stamped, or else at the time in the signature. A signature without either, which
+    /// signtool makes, is judged by `now`.
+    pub fn judge(&self, roots: &[Cert], now: Moment) -> Result<Anchor, String> {
         let [leaf, others @ ..] = self.chain.as_slice() else {
             return Err("there is no certificate".to_owned());
         };
         let when = match (&self.stamp, self.time) {
             (Some(stamp), _) => stamp.time,
             (None, Some(time)) => time,
-            (None, None) => return Err("it does not say when it was signed".to_owned()),
+            (None, None) => now,
         };
         if let Some(stamp) = &self.stamp {
             stamp.judge()?;
@@ -376,4 +398,62 @@ fn find(attributes: &Attributes, oid: ObjectIdentifier) -> Option<&Any> {
         .iter()
         .find(|attribute| attribute.oid == oid)
         .and_then(|attribute| attribute.values.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use rsa::rand_core::{CryptoRng, Error as NoChance, RngCore, impls};
+
+    use super::*;
+
+    /// The same keys each time.
+    struct Seeded(fastrand::Rng);
+
+    impl RngCore for Seeded {
+        fn next_u32(&mut self) -> u32 {
+            self.0.u32(..)
+        }
+        fn next_u64(&mut self) -> u64 {
+            self.0.u64(..)
+        }
+        fn fill_bytes(&mut self, bytes: &mut [u8]) {
+            impls::fill_bytes_via_next(self, bytes);
+        }
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), NoChance> {
+            self.fill_bytes(bytes);
+            Ok(())
+        }
+    }
+
+    impl CryptoRng for Seeded {}
+
+    #[test]
+    fn a_signature_without_a_time_is_judged_by_now() {
+        const DAY: u64 = 24 * 60 * 60;
+        let made = Moment(20_000 * DAY);
+        let identity = Identity::new_test(&mut Seeded(fastrand::Rng::with_seed(7)), made).unwrap();
+        let content = Any::null();
+        let digest = OctetString::new(Sha256::digest(content.value()).as_slice()).unwrap();
+        let attributes = vec![
+            attribute(oid::CONTENT_TYPE, Any::from(oid::CTL)).unwrap(),
+            attribute(oid::MESSAGE_DIGEST, Any::encode_from(&digest).unwrap()).unwrap(),
+        ];
+        let attributes = SetOfVec::try_from(attributes).unwrap();
+        let signature = identity.sign(&attributes.to_der().unwrap()).unwrap();
+        let bytes = assemble(Parts {
+            kind: oid::CTL,
+            inside: Some(content),
+            chain: identity.chain(),
+            attributes,
+            signature,
+            unsigned: None,
+        });
+        let signed = Signed::read(&bytes.unwrap(), None).unwrap();
+        assert_eq!(signed.time, None);
+        let roots = [identity.root().unwrap().clone()];
+        let judge = |now| signed.judge(&roots, now);
+        assert_eq!(judge(made), Ok(Anchor::Trusted));
+        let late = judge(Moment(made.0 + 6 * 365 * DAY)).unwrap_err();
+        assert!(late.contains("expired"), "{late}");
+    }
 }

@@ -18,6 +18,22 @@ pub enum PeImageFlags {
     Embedded,
     /// In a catalog.
     Catalog,
+    /// In a catalog, and without hashes of the pages.
+    CatalogWithoutPages,
+}
+
+/// How much of a file was found to be as it was signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All there is.
+    Whole,
+    /// An image by its digest; nothing is said of its pages.
+    WithoutPages,
+}
+
+impl Extent {
+    /// What is missing where pages have to be hashed.
+    pub(crate) const NO_PAGES: &str = "there are no SHA-256 hashes of its pages";
 }
 
 /// Class id of the serialized object that holds page hashes.
@@ -116,7 +132,7 @@ pub struct SpcSpOpusInfo {
 }
 
 impl SpcIndirectDataContent {
-    /// For a PE image, with the hashes of its pages. `flags` are `SpcPeImageFlags`:
+    /// For a PE image, with the hashes of its pages unless `flags` say otherwise. `flags` are `SpcPeImageFlags`:
     /// signtool writes none, and MakeCat two that nothing reads.
     pub fn of_image(image: &Image<'_>, flags: PeImageFlags) -> Result<Self> {
         let bad = Error::malformed("SpcPeImageData");
@@ -139,10 +155,15 @@ impl SpcIndirectDataContent {
         let data = SpcPeImageData {
             flags: match flags {
                 PeImageFlags::Embedded => BitString::from_bytes(&[]),
-                PeImageFlags::Catalog => BitString::new(5, [0xA0]),
+                PeImageFlags::Catalog | PeImageFlags::CatalogWithoutPages => {
+                    BitString::new(5, [0xA0])
+                }
             }
             .map_err(&bad)?,
-            file: SpcLink::Moniker(object),
+            file: match flags {
+                PeImageFlags::Embedded | PeImageFlags::Catalog => SpcLink::Moniker(object),
+                PeImageFlags::CatalogWithoutPages => SpcLink::File(SpcString::unicode("")?),
+            },
         };
         Ok(Self {
             data: SpcAttributeTypeAndOptionalValue {
@@ -168,16 +189,24 @@ impl SpcIndirectDataContent {
 
     /// Compares with a PE image: why it is not this one, or lacks page hashes.
     pub fn judge_image(&self, image: &Image<'_>) -> Result<(), String> {
+        match self.compare_image(image)? {
+            Extent::Whole => Ok(()),
+            Extent::WithoutPages => Err(Extent::NO_PAGES.to_owned()),
+        }
+    }
+
+    /// Compares with a PE image: why it is not this one, and whether its pages are hashed.
+    pub fn compare_image(&self, image: &Image<'_>) -> Result<Extent, String> {
         if self.data.kind != oid::SPC_PE_IMAGE_DATA {
             return Err("the signed digest is not that of a PE image".to_owned());
         }
         self.message_digest.judge(&image.digest::<Sha256>())?;
-        let table = self
-            .page_hashes()
-            .ok_or("there are no SHA-256 hashes of its pages")?;
+        let Some(table) = self.page_hashes() else {
+            return Ok(Extent::WithoutPages);
+        };
         let pages = image.page_hashes::<Sha256>();
         if table == pages {
-            return Ok(());
+            return Ok(Extent::Whole);
         }
         let at = table.iter().zip(&pages).position(|(a, b)| a != b);
         Err(format!(

@@ -19,9 +19,10 @@ use crate::certificate::{Anchor, Cert, hex};
 use crate::error::{Error, Result};
 use crate::inf::Inf;
 use crate::moment::Moment;
-use crate::package::{MANIFEST, MANIFEST_SIGNATURE, Signing, base_name, has_extension};
+use crate::package::{MANIFEST, MANIFEST_SIGNATURE, Maker, Signing, base_name, has_extension};
 use crate::pe::is_pe;
 use crate::signed::{Fault, Signed};
+use crate::spc::Extent;
 
 /// The manifest's form that this is about.
 const FORMAT: u32 = 2;
@@ -244,7 +245,9 @@ impl Package {
                 .push("signatures in the files were not looked at".to_owned());
             return report;
         }
-        self.signatures(signed, trust, &mut report);
+        if let Some(signing) = &manifest.signing {
+            self.signatures(signed, signing, trust, &mut report);
+        }
         report
     }
 
@@ -372,7 +375,7 @@ impl Package {
     }
 
     /// Images, catalogs and whom they are by.
-    fn signatures(&self, head: &Signed, trust: &Trust, report: &mut Report) {
+    fn signatures(&self, head: &Signed, signing: &Signing, trust: &Trust, report: &mut Report) {
         let own: Vec<Cert>;
         let roots = if trust.roots.is_empty() {
             // Hashes of these stand in the signed manifest.
@@ -395,7 +398,7 @@ impl Package {
             &trust.roots
         };
         let by = |path: &str, signed: &Signed, report: &mut Report| {
-            match signed.judge(roots) {
+            match signed.judge(roots, trust.now) {
                 Ok(Anchor::Trusted) => {}
                 Ok(Anchor::Open(name)) if trust.roots.is_empty() => {
                     let note = format!("the chain ends at {name}, which the package does not have");
@@ -417,6 +420,28 @@ impl Package {
             }
             if signed.chain.first() != head.chain.first() {
                 report.find(path, "somebody else has signed it than the manifest");
+                return;
+            }
+            let missing = head
+                .chain
+                .iter()
+                .find(|cert| !cert.is_root() && !signed.chain.contains(cert));
+            if let Some(missing) = missing {
+                let subject = missing.subject();
+                report.find(
+                    path,
+                    format!("it lacks a certificate of its chain: {subject}"),
+                );
+                return;
+            }
+            if let Some(authority) = &signing.timestamp
+                && signed.stamp.is_none()
+                && path != MANIFEST_SIGNATURE
+            {
+                report.find(
+                    path,
+                    format!("it has no time stamp, which {authority} was to give"),
+                );
                 return;
             }
             let ends = signed.chain.first().map(Cert::not_after);
@@ -442,7 +467,8 @@ impl Package {
                     Err(why) => report.find(path, why),
                 }
             } else if has_extension(path, "inf")
-                && let Some((name, catalog)) = self.catalog_of(path, &entry.bytes, report)
+                && let Some((name, catalog)) =
+                    self.catalog_of(path, &entry.bytes, signing.tools.maker, report)
             {
                 by(&name, &catalog.signed, report);
                 catalogs.insert(name);
@@ -460,6 +486,7 @@ impl Package {
         &self,
         inf_path: &str,
         inf: &[u8],
+        maker: Maker,
         report: &mut Report,
     ) -> Option<(String, Catalog)> {
         let parsed = match Inf::parse(inf) {
@@ -496,24 +523,53 @@ impl Package {
                 name: base_name(path),
                 bytes,
             };
-            if let Err(why) = catalog.judge(&member) {
-                report.find(path, format!("{name}: {why}"));
+            match catalog.judge(&member) {
+                Ok(Extent::Whole) => {}
+                // The image's own signature has them.
+                Ok(Extent::WithoutPages) if maker == Maker::Windows => report
+                    .notes
+                    .push(format!("{name} has no hashes of the pages of {path}")),
+                Ok(Extent::WithoutPages) => {
+                    report.find(path, format!("{name}: {}", Extent::NO_PAGES));
+                }
+                Err(why) => report.find(path, format!("{name}: {why}")),
             }
         }
         for listed in catalog.names() {
-            if !expected.contains(&listed.to_lowercase()) {
+            let is_more = maker == Maker::Windows && self.has(&catalog, listed);
+            if !expected.contains(&listed.to_lowercase()) && !is_more {
                 report.find(
                     &name,
                     format!("it lists {listed}, which {inf_path} does not"),
                 );
             }
         }
-        if catalog.header.hardware_ids != parsed.hardware_ids {
+        let ids = |ids: &[String]| {
+            let mut ids: Vec<_> = ids.iter().map(|id| id.to_lowercase()).collect();
+            ids.sort();
+            ids
+        };
+        let same = match maker {
+            Maker::Native => catalog.header.hardware_ids == parsed.hardware_ids,
+            // In which order Inf2Cat lists them is not documented.
+            Maker::Windows => ids(&catalog.header.hardware_ids) == ids(&parsed.hardware_ids),
+        };
+        if !same {
             report.find(
                 &name,
                 format!("its hardware ids are not those of {inf_path}"),
             );
         }
         Some((name, catalog))
+    }
+
+    /// Whether a name in a catalog is that of a file of the package, as it is. Inf2Cat may
+    /// list what an INF refers to in other ways than as its own file, such as by `CopyINF`.
+    fn has(&self, catalog: &Catalog, listed: &str) -> bool {
+        self.files.iter().any(|(path, entry)| {
+            let name = base_name(path);
+            let bytes = entry.bytes.as_slice();
+            name.eq_ignore_ascii_case(listed) && catalog.judge(&Member { name, bytes }).is_ok()
+        })
     }
 }

@@ -175,7 +175,7 @@ fn a_pfx_signs_and_an_authority_stamps_the_time() {
     let signed = win_trust::judge_image(&image).expect("it holds");
     let stamp = signed.stamp.as_ref().expect("a time stamp");
     assert!(stamp.time.0 + 300 > Moment::now().0, "{}", stamp.time);
-    let verdict = signed.judge(identity.chain());
+    let verdict = signed.judge(identity.chain(), Moment::now());
     assert_eq!(verdict, Ok(Anchor::Trusted));
 
     let target = dir.join("stamped.sys");
