@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::build::Profile;
 use crate::chain::Arch;
@@ -24,6 +24,8 @@ use crate::deploy::{DeployArgs, UndeployArgs};
                   LIBCLANG_PATH       folder of the libclang to use\n  CARGO_TARGET_DIR    where everything that is built goes\n  \
                   XTASK_CACHE_DIR     where fetched things are kept (default: ~/.cache/ndis-im-xtask)\n  \
                   XTASK_PFX_PASSWORD  password of the file of `package --sign pfx FILE`\n  \
+                  XTASK_SIGNTOOL      the signtool.exe of `package --tools windows`\n  \
+                  XTASK_INF2CAT       the Inf2Cat.exe of `package --tools windows`\n  \
                   XTASK_CLANG         the clang to compile drivers in C with\n  \
                   XTASK_STD           force one way to core and alloc: installed, rustup, sysroot, debian-src, debian-pair\n\n\
                   Exit codes: 0 done, 1 failed, 2 wrong command line, 130 interrupted; `lab` ends with the lab's own."
@@ -203,6 +205,19 @@ pub struct SignArgs {
     /// commit's].
     #[arg(long, value_name = "SECONDS")]
     pub time: Option<u64>,
+    /// What makes catalogs and signatures.
+    #[arg(long, value_enum, default_value = "native")]
+    pub tools: Tools,
+}
+
+/// What makes catalogs and signatures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Tools {
+    /// This program, on any system.
+    #[default]
+    Native,
+    /// Inf2Cat and signtool of the Windows kits, by the clock of this machine.
+    Windows,
 }
 
 /// Which package, and whom to trust.

@@ -11,6 +11,8 @@ use anyhow::{Context as _, Result, anyhow, bail};
 pub struct Cmd {
     inner: Command,
     name: String,
+    /// An argument that no message may show.
+    secret: Option<String>,
 }
 
 impl Cmd {
@@ -25,6 +27,7 @@ impl Cmd {
         Self {
             inner: Command::new(program),
             name,
+            secret: None,
         }
     }
 
@@ -38,6 +41,12 @@ impl Cmd {
     pub fn args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&mut self, args: I) -> &mut Self {
         self.inner.args(args);
         self
+    }
+
+    /// Adds an argument that messages show as `***`.
+    pub fn secret(&mut self, secret: &str) -> &mut Self {
+        self.secret = Some(secret.to_owned());
+        self.arg(secret)
     }
 
     /// Sets a variable of the child's environment.
@@ -61,10 +70,18 @@ impl Cmd {
     /// The command line, for messages.
     pub fn line(&self) -> String {
         let args = self.inner.get_args().map(OsStr::to_string_lossy);
-        std::iter::once(self.name.clone().into())
+        let line = std::iter::once(self.name.clone().into())
             .chain(args)
             .collect::<Vec<_>>()
-            .join(" ")
+            .join(" ");
+        self.hide(line)
+    }
+
+    fn hide(&self, text: String) -> String {
+        match &self.secret {
+            Some(secret) => text.replace(secret.as_str(), "***"),
+            None => text,
+        }
     }
 
     /// The start of the command line, for messages in which the rest does not matter.
@@ -116,6 +133,27 @@ impl Cmd {
         String::from_utf8(out.stdout).with_context(|| format!("`{}` wrote no UTF-8", self.line()))
     }
 
+    /// Runs it and returns everything it wrote; on failure that is in the error, whole.
+    /// For programs that say on stdout what is wrong.
+    pub fn told(&mut self) -> Result<String> {
+        let out = self
+            .inner
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|e| self.start_error(&e))?;
+        let said = [&out.stdout, &out.stderr].map(|text| String::from_utf8_lossy(text));
+        let said = self.hide(said.concat().trim().to_owned());
+        if !out.status.success() {
+            let said = if said.is_empty() { "nothing" } else { &said };
+            bail!(
+                "`{}` failed ({}); it said:\n{said}",
+                self.line(),
+                out.status
+            );
+        }
+        Ok(said)
+    }
+
     /// The plain command, for what this type does not cover.
     pub fn into_inner(self) -> Command {
         self.inner
@@ -164,6 +202,19 @@ pub fn which(program: &str) -> Option<std::path::PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn everything_but_a_secret_is_told() {
+        let mut cmd = Cmd::new("sh");
+        cmd.args(["-c", "echo out of $0; echo err >&2; exit 2"])
+            .secret("hush");
+        let why = cmd.told().unwrap_err().to_string();
+        assert!(!why.contains("hush"), "{why}");
+        for part in ["$0; echo", " ***`", "exit status: 2", "out of ***\nerr"] {
+            assert!(why.contains(part), "{part:?} is not in {why}");
+        }
+    }
 
     #[test]
     fn complaints() {

@@ -1,5 +1,8 @@
 //! By whom a package is signed: the test certificate of this machine, kept in the user's
-//! cache, or a PFX file.
+//! cache, or a PFX file; and what makes the signatures.
+
+mod tools;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -7,12 +10,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
-use win_trust::{Identity, Moment, Output, Signer, Stamper};
+use win_trust::{Identity, Moment, Output, Package, Signer, Stamper, Trust};
 
-use crate::cli::SignArgs;
+use crate::cli::{SignArgs, Tools};
 use crate::context::Context;
 use crate::proc::Cmd;
 use crate::ui::say;
+use windows::Windows;
 
 /// The variable that holds a PFX file's password.
 const PASSWORD: &str = "XTASK_PFX_PASSWORD";
@@ -31,6 +35,8 @@ pub struct Key {
     kind: &'static str,
     time: Moment,
     stamper: Option<Stamper>,
+    /// The programs that make signatures and catalogs; without them win-trust does.
+    windows: Option<Windows>,
 }
 
 impl Key {
@@ -45,6 +51,9 @@ impl Key {
             ("none", None) => {
                 if args.timestamp.is_some() || args.time.is_some() {
                     bail!("--timestamp and --time belong to --sign test or --sign pfx FILE");
+                }
+                if args.tools == Tools::Windows {
+                    bail!("--tools windows belongs to --sign test or --sign pfx FILE");
                 }
                 return Ok(None);
             }
@@ -67,9 +76,19 @@ impl Key {
     }
 
     fn with(cx: &Context, identity: Identity, kind: &'static str, args: &SignArgs) -> Result<Self> {
-        let time = match args.time {
-            Some(time) => Moment(time),
-            None => source_time(&cx.root)?,
+        let time = match (args.tools, args.time) {
+            (Tools::Windows, Some(_)) => bail!(
+                "--time does not go with --tools windows: signtool takes no time, it signs by the \
+                 clock of this machine"
+            ),
+            (Tools::Windows, None) => Moment::now(),
+            (Tools::Native, Some(time)) => Moment(time),
+            (Tools::Native, None) => source_time(&cx.root)?,
+        };
+        // Before anything is built: they may not be there.
+        let windows = match args.tools {
+            Tools::Windows => Some(Windows::find(cx)?),
+            Tools::Native => None,
         };
         // An old commit may be signed by a new certificate.
         let time = time.max(identity.signer().not_before());
@@ -86,6 +105,7 @@ impl Key {
             kind,
             time,
             stamper,
+            windows,
         })
     }
 
@@ -103,13 +123,39 @@ impl Key {
             "test" => TEST_ROOT,
             _ => PFX_ROOT,
         };
-        Ok(win_trust::sign_package(
-            files,
-            &self.signer(),
-            self.kind,
-            title,
-            root,
-        )?)
+        let signer = self.signer();
+        match &self.windows {
+            Some(windows) => {
+                let made = windows.make(files, &signer, title)?;
+                let tools = windows.names();
+                Ok(win_trust::complete(made, &signer, self.kind, root, tools))
+            }
+            None => Ok(win_trust::sign_package(
+                files, &signer, self.kind, title, root,
+            )?),
+        }
+    }
+
+    /// Judges a package by all that is known of it, if others than win-trust have signed it.
+    pub fn judge(&self, package: &Path) -> Result<()> {
+        if self.windows.is_none() {
+            return Ok(());
+        }
+        let report = Package::load(package)?.verify(&Trust {
+            roots: self.identity.root().into_iter().cloned().collect(),
+            now: Moment::now(),
+        });
+        for note in &report.notes {
+            say(note);
+        }
+        if !report.is_good() {
+            let lines: Vec<_> = report.findings.iter().map(|f| format!("  {f}")).collect();
+            bail!(
+                "what signtool and Inf2Cat have made does not hold, so there is no package:\n{}",
+                lines.join("\n")
+            );
+        }
+        Ok(())
     }
 
     /// Signs a manifest.
