@@ -12,6 +12,12 @@ mod bad_input;
 mod flips;
 #[path = "signing/judges.rs"]
 mod judges;
+#[cfg(unix)]
+#[path = "signing/windows_faults.rs"]
+mod windows_faults;
+#[cfg(unix)]
+#[path = "signing/windows_tools.rs"]
+mod windows_tools;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

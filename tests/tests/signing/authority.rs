@@ -86,8 +86,21 @@ pub fn pfx(dir: &Path, name: &str, key: &str, usage: &str, dates: &str) -> PathB
     dir.join(format!("{name}.pfx"))
 }
 
-/// Answers requests for time stamps until the test ends; returns its address.
-fn serve(dir: PathBuf) -> String {
+/// Makes an authority's certificate, and answers requests for time stamps until the test ends; returns its address.
+pub fn serve(dir: PathBuf) -> String {
+    pfx(
+        &dir,
+        "tsa",
+        "rsa:2048",
+        "extendedKeyUsage=critical,timeStamping",
+        "-days 30",
+    );
+    let config = "[tsa]\ndefault_tsa=t\n[t]\nserial=tsaserial\ncrypto_device=builtin\n\
+                  signer_cert=tsa.pem\nsigner_key=tsa.key\nsigner_digest=sha256\n\
+                  default_policy=1.2.3.4\ndigests=sha256\nordering=no\ntsa_name=no\n\
+                  ess_cert_id_chain=no\ness_cert_id_alg=sha256\n";
+    std::fs::write(dir.join("ts.cnf"), config).expect("written");
+    std::fs::write(dir.join("tsaserial"), "01\n").expect("written");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("address");
     std::thread::spawn(move || {
@@ -145,19 +158,6 @@ fn a_pfx_signs_and_an_authority_stamps_the_time() {
         "extendedKeyUsage=codeSigning",
         "-days 30",
     );
-    pfx(
-        dir,
-        "tsa",
-        "rsa:2048",
-        "extendedKeyUsage=critical,timeStamping",
-        "-days 30",
-    );
-    let config = "[tsa]\ndefault_tsa=t\n[t]\nserial=tsaserial\ncrypto_device=builtin\n\
-                  signer_cert=tsa.pem\nsigner_key=tsa.key\nsigner_digest=sha256\n\
-                  default_policy=1.2.3.4\ndigests=sha256\nordering=no\ntsa_name=no\n\
-                  ess_cert_id_chain=no\ness_cert_id_alg=sha256\n";
-    std::fs::write(dir.join("ts.cnf"), config).expect("written");
-    std::fs::write(dir.join("tsaserial"), "01\n").expect("written");
     let bytes = std::fs::read(&file).expect("PFX");
     let identity = Identity::from_pfx(&file, &bytes, "secret", Moment::now()).expect("identity");
     let stamper = Stamper::new(&serve(dir.to_owned())).expect("address");

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use super::authority::pfx;
 use super::{program, signed};
 
-fn xtask(test: &str) -> Option<Command> {
+pub fn xtask(test: &str) -> Option<Command> {
     let Some(xtask) = std::env::var_os("IM_XTASK") else {
         println!("SKIP {test}: no xtask; `cargo xtask test` names itself");
         return None;
@@ -16,7 +16,7 @@ fn xtask(test: &str) -> Option<Command> {
     Some(command)
 }
 
-fn told(output: &Output, parts: &[&str]) {
+pub fn told(output: &Output, parts: &[&str]) {
     let text = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
