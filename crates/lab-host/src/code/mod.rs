@@ -165,7 +165,8 @@ impl Code {
     }
 }
 
-fn is_locked(i: &Instruction) -> bool {
+/// Whether an instruction loads and stores in one, so that nobody comes in between.
+pub(crate) fn is_locked(i: &Instruction) -> bool {
     let memory = (0..i.op_count()).any(|n| i.op_kind(n) == OpKind::Memory);
     i.has_lock_prefix() || (i.mnemonic() == Mnemonic::Xchg && memory)
 }

@@ -21,7 +21,8 @@ pub(crate) fn is_possible() -> bool {
     std::arch::is_x86_feature_detected!("xsave")
 }
 
-/// Sends the interrupted driver code through the trampoline; it goes on at `next`.
+/// Sends the interrupted driver code through the trampoline; it goes on at `next`. Its flags lie
+/// 16 bytes below its stack pointer until then.
 ///
 /// # Safety
 /// `context` is that of a signal that interrupted driver code on a stack of the arena, with at

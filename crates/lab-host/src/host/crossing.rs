@@ -115,7 +115,7 @@ impl Host {
             );
         }
         if irql <= DISPATCH {
-            self.engine.switch();
+            self.watched(|| self.engine.switch());
         }
     }
 
@@ -131,7 +131,7 @@ impl Host {
     pub(crate) fn leave(&self, api: &'static Api, result: u64) {
         let vp = self.vp();
         if vp.irql() <= DISPATCH {
-            self.engine.switch();
+            self.watched(|| self.engine.switch());
         }
         let vp = self.vp();
         self.record(CallKind::Return, api.name, &[result], vp.index, vp.irql());

@@ -6,22 +6,29 @@
 //! one signal is all it costs and the breakpoint never leaves. Only the deterministic engine
 //! stops there; on real threads the driver's code is what it is in the file.
 //!
+//! A callback that is executed step by step is watched for updates that it loses; see the
+//! module `updates`.
+//!
 //! [`Host::trapped`] runs in a signal handler on the thread that was in driver code, which
 //! holds no lock of the host. [`Host::preempted`] runs on the task's own stack.
+
+mod updates;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use iced_x86::{Decoder, DecoderOptions};
+use iced_x86::{Decoder, DecoderOptions, Instruction, Register};
 
 use super::Host;
-use crate::arena::{DISPLACED_SIZE, Protection};
+use crate::arena::{Arena, DISPLACED_SIZE, Protection};
 use crate::code::{Code, Special, displace};
 use crate::engine::{Schedule, preempt};
 use crate::image::Image;
 use crate::report::{CrashKind, StackSnapshot};
 use crate::vp::{DISPATCH, Local};
+
+use updates::{Lost, Machine, Updates};
 
 /// Trap flag of `EFLAGS`.
 const TF: i64 = 0x100;
@@ -33,6 +40,9 @@ const ROUNDS: u64 = 50_000;
 const DISPLACED: u64 = 32;
 /// Stack that goes into a report.
 const SHOWN: u64 = 8192;
+/// Instructions after the chosen one that are executed step by step as well, when others changed
+/// what the callback had loaded: one of them may store what it made of that.
+const WATCHED: u64 = 4096;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -61,6 +71,20 @@ enum Why {
     Locked,
     Step,
     Wait,
+    /// An update was lost.
+    Lost(Lost),
+}
+
+impl Why {
+    /// For the digest.
+    const fn number(self) -> u8 {
+        match self {
+            Self::Locked => 0,
+            Self::Step => 1,
+            Self::Wait => 2,
+            Self::Lost(_) => 3,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -78,7 +102,56 @@ struct State {
     displaced: u64,
     /// Instructions that the task that steps has still to begin.
     left: u64,
+    /// The chosen instruction is behind it.
+    watching: bool,
+    /// What the task that steps has loaded.
+    updates: Updates,
     pending: Option<Pending>,
+}
+
+/// The machine as a callback sees it that was stopped by a signal; or, without registers, between
+/// its calls.
+struct Stopped<'a> {
+    arena: &'a Arena,
+    registers: Option<&'a libc::mcontext_t>,
+}
+
+impl Machine for Stopped<'_> {
+    fn register(&self, register: Register) -> u64 {
+        /// In the order of their numbers.
+        const PLACES: [i32; 16] = [
+            libc::REG_RAX,
+            libc::REG_RCX,
+            libc::REG_RDX,
+            libc::REG_RBX,
+            libc::REG_RSP,
+            libc::REG_RBP,
+            libc::REG_RSI,
+            libc::REG_RDI,
+            libc::REG_R8,
+            libc::REG_R9,
+            libc::REG_R10,
+            libc::REG_R11,
+            libc::REG_R12,
+            libc::REG_R13,
+            libc::REG_R14,
+            libc::REG_R15,
+        ];
+        let place = register.is_gpr64().then(|| PLACES[register.number()]);
+        let context = self.registers.zip(place);
+        context.map_or(0, |(context, place)| context.gregs[place as usize] as u64)
+    }
+
+    fn memory(&self, address: u64, size: u8) -> Option<u64> {
+        let mut bytes = [0; 8];
+        let wanted = bytes.get_mut(..usize::from(size))?;
+        self.arena.read_bytes(address, wanted).ok()?;
+        Some(u64::from_le_bytes(bytes))
+    }
+
+    fn is_shared(&self, address: u64) -> bool {
+        self.arena.contains(address) && self.arena.stack_of(address).is_none()
+    }
 }
 
 /// See the module's text.
@@ -204,10 +277,9 @@ impl Host {
     /// A `SIGTRAP` hit the calling thread in driver code: true when a trap, a step or the
     /// schedule explains it.
     pub fn trapped(&self, context: &mut libc::mcontext_t) -> bool {
-        let stepping = self.preempt.stepping.load(Ordering::Relaxed);
         if context.gregs[libc::REG_TRAPNO as usize] == DEBUG_TRAP {
             let trap = self.traps.hit(&self.arena, context);
-            if stepping != 0 {
+            if self.is_stepping() {
                 self.stepped(context);
                 return true;
             }
@@ -257,24 +329,40 @@ impl Host {
     /// A single step of the task that steps ended.
     fn stepped(&self, context: &mut libc::mcontext_t) {
         let rip = context.gregs[libc::REG_RIP as usize] as u64;
+        let mut state = self.preempt.state.lock().expect("preempt");
         if self.arena.in_stubs(rip) {
             // Into the host: `leave` goes on with it.
             context.gregs[libc::REG_EFL as usize] &= !TF;
+            state.updates.called();
             return;
         }
         // In the host's own code the flag is as it is: it may have been cleared just now.
-        if self.image_at(rip).is_none() {
+        let Some(image) = self.image_at(rip) else {
             return;
-        }
+        };
         context.gregs[libc::REG_EFL as usize] |= TF;
-        let mut state = self.preempt.state.lock().expect("preempt");
+        let next = instruction(&image, rip);
+        let machine = Stopped {
+            arena: &self.arena,
+            registers: Some(context),
+        };
         state.left = state.left.saturating_sub(1);
-        if state.left > 0 {
+        let over = state.left == 0;
+        let why = if over && !state.watching {
+            state.updates.begin(&next, &machine);
+            Why::Step
+        } else if let Some(lost) = state.updates.step(&next, &machine) {
+            Why::Lost(lost)
+        } else if over {
+            self.preempt.stepping.store(0, Ordering::Relaxed);
+            context.gregs[libc::REG_EFL as usize] &= !TF;
             return;
-        }
+        } else {
+            return;
+        };
         self.preempt.stepping.store(0, Ordering::Relaxed);
         context.gregs[libc::REG_EFL as usize] &= !TF;
-        state.pending = Some(pending(Why::Step, rip, context));
+        state.pending = Some(pending(why, rip, context));
         // SAFETY: the driver was interrupted on its own stack.
         unsafe { preempt::divert(context, rip) };
     }
@@ -285,15 +373,85 @@ impl Host {
         let Some(stop) = taken else { return };
         // The address of the copy that is loaded here says nothing elsewhere.
         let base = self.image_at(stop.at).map_or(0, |image| image.base);
-        self.note_stop(stop.why as u8, stop.at - base);
+        self.note_stop(stop.why.number(), stop.at - base);
         match stop.why {
-            Why::Locked | Why::Step => {
-                if self.vp().irql() <= DISPATCH {
-                    self.engine.preempt();
-                }
+            Why::Locked if self.vp().irql() <= DISPATCH => {
+                self.watched(|| self.engine.preempt());
             }
+            Why::Step if self.vp().irql() <= DISPATCH => self.chosen(stop),
+            Why::Locked | Why::Step => {}
             Why::Wait => self.waits(stop),
+            Why::Lost(lost) => self.lost(stop, lost),
         }
+    }
+
+    /// Lets others run; if the calling task steps, it is found out what they changed.
+    pub(super) fn watched(&self, others_run: impl FnOnce()) {
+        if !self.is_stepping() {
+            return others_run();
+        }
+        let machine = self.between_calls();
+        self.preempting(|state| state.updates.settle(&machine));
+        others_run();
+        self.preempting(|state| state.updates.compare(&machine));
+    }
+
+    fn preempting<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+        f(&mut self.preempt.state.lock().expect("preempt"))
+    }
+
+    /// Memory as it is, of a task that runs host code.
+    fn between_calls(&self) -> Stopped<'_> {
+        Stopped {
+            arena: &self.arena,
+            registers: None,
+        }
+    }
+
+    /// Before the chosen instruction: others run, and may be executed step by step themselves.
+    fn chosen(&self, stop: Pending) {
+        let machine = self.between_calls();
+        let mut mine = self.preempting(|state| std::mem::take(&mut state.updates));
+        mine.settle(&machine);
+        self.engine.preempt();
+        if !mine.compare(&machine) {
+            return;
+        }
+        let id = self.local().id;
+        let free =
+            self.preempt
+                .stepping
+                .compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed);
+        if free.is_err() {
+            return;
+        }
+        self.preempting(|state| {
+            state.updates = mine;
+            state.watching = true;
+            state.left = WATCHED;
+        });
+        // The flags that the trampoline restores; `divert` put them there.
+        let flags = stop.rsp - 16;
+        let word: u64 = self.get(flags, "flags");
+        self.put(flags, word | TF as u64, "flags");
+    }
+
+    /// VMI-9: an update of somebody else is about to be overwritten.
+    fn lost(&self, stop: Pending, lost: Lost) {
+        let local = self.local();
+        let inside = local.frames.borrow().last().map_or("", |f| f.name);
+        self.violate_with(
+            "VMI-9",
+            format!(
+                "{inside} loads {:#x} at {}, somebody else makes {:#x} of it, and at {} it stores what it made of the older value: that update is lost. The memory is {}; neither a lock nor an interlocked operation guards it",
+                lost.old,
+                self.place_of(lost.loaded),
+                lost.new,
+                self.place_of(lost.stored),
+                self.describe(lost.address),
+            ),
+            self.stack_at(stop.at, stop.rsp, stop.rbp),
+        );
     }
 
     /// One round of a loop that waits for memory.
@@ -389,6 +547,8 @@ impl Host {
             return false;
         };
         state.left = k;
+        state.watching = false;
+        state.updates.clear();
         drop(state);
         let local = self.local();
         local.stepped.set(local.frames.borrow().len());
@@ -400,17 +560,24 @@ impl Host {
         self.engine.has_steps() && self.can_preempt()
     }
 
-    /// A callback that was executed step by step ended.
+    /// Whether the calling task is the one that executes step by step.
+    fn is_stepping(&self) -> bool {
+        let stepping = self.preempt.stepping.load(Ordering::Relaxed);
+        stepping != 0 && stepping == self.local().id
+    }
+
+    /// A callback that was executed step by step ended; another may be by now.
     pub(super) fn steps_out(&self) {
         trap_flag(false);
-        self.preempt.stepping.store(0, Ordering::Relaxed);
+        if self.is_stepping() {
+            self.preempt.stepping.store(0, Ordering::Relaxed);
+        }
     }
 
     /// The host goes back into the driver. A callback inside the one that is executed step by
     /// step is not: when it ends, host code goes on.
     pub(super) fn steps_on(&self, local: &Local) {
-        let stepping = self.preempt.stepping.load(Ordering::Relaxed) == local.id;
-        if stepping && local.frames.borrow().len() == local.stepped.get() {
+        if self.is_stepping() && local.frames.borrow().len() == local.stepped.get() {
             trap_flag(true);
         }
     }
@@ -447,6 +614,16 @@ fn trap_flag(on: bool) {
 
 pub(super) fn step_now() {
     trap_flag(true);
+}
+
+/// The instruction there, as it is in the file.
+fn instruction(image: &Image, at: u64) -> Instruction {
+    let bytes = image.pristine();
+    let from = (at - image.base) as usize;
+    let bytes = bytes
+        .get(from..(from + 15).min(bytes.len()))
+        .unwrap_or_default();
+    Decoder::with_ip(64, bytes, at, DecoderOptions::NONE).decode()
 }
 
 fn length(bytes: &[u8], at: u64) -> Option<u64> {
@@ -498,13 +675,7 @@ fn wanted(image: &Image, code: &Code) -> Vec<(u64, Kind)> {
 
 /// Number and size of an instruction's register operand.
 fn operand(image: &Image, at: u64) -> (u8, u8) {
-    let bytes = image.pristine();
-    let from = (at - image.base) as usize;
-    let bytes = bytes
-        .get(from..(from + 15).min(bytes.len()))
-        .unwrap_or_default();
-    let instruction = Decoder::with_ip(64, bytes, at, DecoderOptions::NONE).decode();
-    let register = instruction.op0_register();
+    let register = instruction(image, at).op0_register();
     if register.is_gpr() {
         (
             register.full_register().number() as u8,

@@ -9,8 +9,8 @@ mod edges;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use lab_host::Host;
 use lab_host::report::Sink;
+use lab_host::{Host, Schedule, Step};
 use misdeed::Misdeed;
 use ndis_sys::{
     NDIS_STATUS_MEDIA_SPECIFIC_INDICATION, NDIS_STATUS_NETWORK_CHANGE, NetEventQueryPower,
@@ -85,6 +85,7 @@ pub const PLANS: Plans = &[
     }),
     ("shutdown", shutdown),
     ("unload-bound", unload_bound),
+    ("crossing", crossing),
 ];
 
 fn send(lists: u32) -> Action {
@@ -390,6 +391,26 @@ fn unload_bound() -> Plan {
             Action::UnloadBound,
         ],
     )
+}
+
+/// Two protocols send at once; each send handler stops early on, until others have done what they
+/// can.
+fn crossing() -> Plan {
+    let both = || [0, 1].map(|upper| Action::Send { upper, lists: 4 });
+    let rounds = (0..8).flat_map(|_| both().into_iter().chain([Action::Settle]));
+    let mut plan = two_with("crossing", rounds.collect());
+    plan.knobs.schedule = Schedule {
+        switch_every: 16,
+        steps: (1..=16)
+            .map(|call| Step {
+                callback: "MiniportSendNetBufferLists".into(),
+                call,
+                instruction: 600,
+            })
+            .collect(),
+        ..Schedule::default()
+    };
+    plan
 }
 
 /// Nanoseconds.

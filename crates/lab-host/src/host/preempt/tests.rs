@@ -195,6 +195,63 @@ fn a_chosen_instruction_of_a_chosen_call_is_a_point_of_switching() {
     assert_eq!(seen_before(7), 5, "there is no seventh: after the call");
 }
 
+/// What is found when the second call of [`COUNT`] is stopped before instruction `k`, and a
+/// third one counts meanwhile.
+fn lost_before(k: u64) -> Vec<String> {
+    let schedule = Schedule {
+        switch_every: 1 << 40,
+        steps: vec![Step {
+            callback: "Count".into(),
+            call: 2,
+            instruction: k,
+        }],
+        ..Schedule::default()
+    };
+    let (host, _, at) = host(&[COUNT], &schedule);
+    let (counter, word) = (host.allocate(4, 0, "t"), host.allocate(4, 0, "t"));
+    let count = at[0];
+    host.run("count", move |host| {
+        host.call("Count", 0, count, &[counter, word, 1]);
+        host.spawn(Job::thread("counts too", move |host| {
+            host.call("Count", 0, count, &[counter, word, 1]);
+        }));
+        host.call("Count", 0, count, &[counter, word, 1]);
+        host.sleep(1000);
+    });
+    assert_eq!(
+        host.get::<u32>(word, "word"),
+        3,
+        "a locked one loses nothing"
+    );
+    let lost = 3 - host.get::<u32>(counter, "counter");
+    let findings = host.findings();
+    assert_eq!(findings.len() as u32, lost, "each lost update is found");
+    findings
+        .into_iter()
+        .map(|f| f.rule + ": " + &f.message)
+        .collect()
+}
+
+#[test]
+fn an_update_that_is_lost_is_found_where_it_is_overwritten() {
+    for k in 1..=8 {
+        let found = lost_before(k);
+        // From behind the load to the store.
+        let between = (2..=4).contains(&k);
+        assert_eq!(found.len(), usize::from(between), "{k}: {found:?}");
+        for text in found {
+            assert!(
+                text.starts_with("VMI-9: Count loads 0x1 at image+0x1000"),
+                "{text}"
+            );
+            assert!(
+                text.contains("makes 0x2 of it, and at image+0x1007"),
+                "{text}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_loop_that_waits_lets_others_run() {
     let (host, sink, at) = host(&[WAIT], &Schedule::default());

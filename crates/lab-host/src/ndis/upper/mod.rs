@@ -393,14 +393,14 @@ impl Host {
                     != NDIS_STATUS_RESET_IN_PROGRESS.0
             });
         }
-        if !is_ready() {
+        // A bind at start and one at waking may both have come here: protocols bind once.
+        let first = self.ndis(|n| {
+            let m = n.miniports.get_mut(&miniport).filter(|m| ready(m));
+            m.is_some_and(|m| !std::mem::replace(&mut m.bound, true))
+        });
+        if !first {
             return;
         }
-        self.ndis(|n| {
-            if let Some(m) = n.miniports.get_mut(&miniport) {
-                m.bound = true;
-            }
-        });
         self.bind_above(miniport);
         self.restart_miniport(miniport);
     }

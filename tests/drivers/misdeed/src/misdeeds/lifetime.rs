@@ -36,6 +36,19 @@ unsafe extern "efiapi" fn work(_: PVOID, item: NDIS_HANDLE) {
     unsafe { NdisFreeIoWorkItem(item) };
 }
 
+/// Counts without a lock, and takes its time between the load and the store.
+fn count_slowly() {
+    let counter = LANES[0].scratch[2].as_ptr();
+    // SAFETY: (VMI-9) broken on purpose: one word for all miniports, whose handlers run at once.
+    unsafe {
+        let old = counter.read_volatile();
+        for round in 0..400 {
+            core::hint::black_box(round);
+        }
+        counter.write_volatile(old.wrapping_add(1));
+    }
+}
+
 /// Unbinds without the miniport.
 fn unbind_alone(lane: &Lane) -> NDIS_STATUS {
     clean_up(lane);
@@ -119,6 +132,11 @@ misdeeds! {
                 NdisIMCancelInitializeDeviceInstance(DRIVER.get(), &raw mut name);
             }
             honest_unbind(lane, context)
+        });
+    "VMI-9" "plain-count" in "crossing": "counts what its miniports send without a lock" =>
+        Send(|lane, lists, port, flags| {
+            count_slowly();
+            honest_send(lane, lists, port, flags);
         });
 
     "HLT-1" "lock-held" in "bind"
