@@ -96,6 +96,7 @@ fn catch_signals() {
         }
         libc::alarm(LIMIT);
     }
+    lab_host::signals::announce();
 }
 
 /// Runs the misdeed with this key, or with 0 the plan of this name without one. `confine` gives
