@@ -2,18 +2,15 @@
 
 use ndis_sys::{
     NDIS_MAC_OPTION_8021P_PRIORITY, NDIS_MAC_OPTION_NO_LOOPBACK, NDIS_MAC_OPTION_RESERVED,
-    NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES, NDIS_MINIPORT_ADAPTER_HARDWARE_ASSIST_ATTRIBUTES,
-    NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES, NDIS_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES,
-    NDIS_MINIPORT_ATTRIBUTES_BUS_MASTER, NDIS_MINIPORT_ATTRIBUTES_HARDWARE_DEVICE,
-    NDIS_MINIPORT_ATTRIBUTES_NDIS_WDM, NDIS_MINIPORT_ATTRIBUTES_NO_HALT_ON_SUSPEND,
-    NDIS_MINIPORT_ATTRIBUTES_NO_PAUSE_ON_SUSPEND,
+    NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES, NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES,
+    NDIS_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES, NDIS_MINIPORT_ATTRIBUTES_BUS_MASTER,
+    NDIS_MINIPORT_ATTRIBUTES_HARDWARE_DEVICE, NDIS_MINIPORT_ATTRIBUTES_NDIS_WDM,
+    NDIS_MINIPORT_ATTRIBUTES_NO_HALT_ON_SUSPEND, NDIS_MINIPORT_ATTRIBUTES_NO_PAUSE_ON_SUSPEND,
     NDIS_MINIPORT_ATTRIBUTES_REGISTER_BUGCHECK_CALLBACK, NDIS_OBJECT_HEADER,
     NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES,
     NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_HARDWARE_ASSIST_ATTRIBUTES,
     NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES,
     NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES, NDIS_PM_CAPABILITIES,
-    NDIS_RECEIVE_FILTER_CAPABILITIES, NDIS_RECEIVE_FILTER_IMPLAT_MIN_OF_QUEUES_MODE,
-    NDIS_RECEIVE_FILTER_IMPLAT_SUM_OF_QUEUES_MODE,
     NDIS_SIZEOF_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES_REVISION_2, NDIS_STATUS, NDIS_STATUS_FAILURE,
     NDIS_STATUS_INVALID_PARAMETER, NDIS_STATUS_SUCCESS, NdisDeviceStateUnspecified,
     NdisMedium802_3,
@@ -65,6 +62,11 @@ pub struct MiniportFacts {
     pub tasks: bool,
     /// QoS capabilities are reported.
     pub qos: bool,
+    /// Queues of receive filters, in hardware and switched on, and ports of the NIC switch, the
+    /// same: as it showed or told them last, if it shows such.
+    pub assist: [Option<u32>; 4],
+    /// Its queues are those of all members together.
+    pub queues_add: bool,
     /// OIDs it says it supports.
     pub oids: Vec<u32>,
     /// Supported statistics.
@@ -385,32 +387,6 @@ fn offload(host: &Host, miniport: u64, at: u64) -> NDIS_STATUS {
     NDIS_STATUS_SUCCESS
 }
 
-/// LBF-4: how a team's queues add up is said by one flag at most, and by teams only.
-fn hardware_assist(host: &Host, miniport: u64, at: u64) -> NDIS_STATUS {
-    let a: NDIS_MINIPORT_ADAPTER_HARDWARE_ASSIST_ATTRIBUTES = host.get(at, "MiniportAttributes");
-    for p in [
-        a.HardwareReceiveFilterCapabilities,
-        a.CurrentReceiveFilterCapabilities,
-    ] {
-        if p.is_null() {
-            continue;
-        }
-        let c: NDIS_RECEIVE_FILTER_CAPABILITIES =
-            host.get(p as u64, "NDIS_RECEIVE_FILTER_CAPABILITIES");
-        let both = NDIS_RECEIVE_FILTER_IMPLAT_MIN_OF_QUEUES_MODE
-            | NDIS_RECEIVE_FILTER_IMPLAT_SUM_OF_QUEUES_MODE;
-        let flags = c.Flags & both;
-        let several = host.ndis(|n| n.below_of(miniport).len() > 1);
-        if flags == both || (flags != 0 && !several) {
-            host.violate(
-                "LBF-4",
-                format!("receive filter capabilities with flags {:#x}", c.Flags),
-            );
-        }
-    }
-    NDIS_STATUS_SUCCESS
-}
-
 api! { exports:
     /// Takes over one attribute structure of a miniport that initialises.
     "ndis.sys" 0..=0 "IRQ-3"
@@ -437,8 +413,8 @@ api! { exports:
                 offload(host, miniport, attributes)
             }
             NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_HARDWARE_ASSIST_ATTRIBUTES => {
-                host.ndis(|n| n.miniports.get_mut(&miniport).expect("checked handle").facts.qos = true);
-                hardware_assist(host, miniport, attributes)
+                host.judge_assist(miniport, attributes);
+                NDIS_STATUS_SUCCESS
             }
             other => {
                 if !host.ndis(|n| n.miniports[&miniport].facts.general) {

@@ -283,7 +283,17 @@ impl Host {
         } else {
             0
         };
-        blocks.extend([old_pm, pm, rss, offload].into_iter().filter(|&at| at != 0));
+        let assist = if minor >= 20 {
+            (config.assist.filters(true), config.assist.switch(true))
+        } else {
+            (None, None) // no members for them, nor structures
+        };
+        let name = "NDIS_RECEIVE_FILTER_CAPABILITIES";
+        let filters = (assist.0).map_or(0, |c| self.hand(Handed::Filters, minor, &c, TAG, name));
+        let name = "NDIS_NIC_SWITCH_CAPABILITIES";
+        let switch = (assist.1).map_or(0, |c| self.hand(Handed::Switch, minor, &c, TAG, name));
+        let all = [old_pm, pm, rss, offload, filters, switch];
+        blocks.extend(all.into_iter().filter(|&at| at != 0));
         // SAFETY: plain data of the ABI; all zero is a value of it.
         let mut p: NDIS_BIND_PARAMETERS = unsafe { std::mem::zeroed() };
         p.Header = Handed::Bind.header(NDIS_OBJECT_TYPE_BIND_PARAMETERS, minor);
@@ -319,6 +329,8 @@ impl Host {
         p.PowerManagementCapabilitiesEx = pm as *mut _;
         p.RcvScaleCapabilities = rss as *mut _;
         p.DefaultOffloadConfiguration = offload as *mut _;
+        p.ReceiveFilterCapabilities = filters as *mut _;
+        p.NicSwitchCapabilities = switch as *mut _;
         let name = "NDIS_BIND_PARAMETERS";
         blocks.insert(0, self.hand(Handed::Bind, minor, &p, TAG, name));
         blocks

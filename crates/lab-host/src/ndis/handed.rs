@@ -14,8 +14,15 @@ use ndis_sys::{
     NDIS_SIZEOF_NDIS_OFFLOAD_REVISION_4, NDIS_SIZEOF_NDIS_OFFLOAD_REVISION_5,
     NDIS_SIZEOF_NDIS_OFFLOAD_REVISION_6, NDIS_SIZEOF_NDIS_PM_CAPABILITIES_REVISION_1,
     NDIS_SIZEOF_NDIS_PM_CAPABILITIES_REVISION_2, NDIS_SIZEOF_NET_PNP_EVENT_NOTIFICATION_REVISION_1,
-    NDIS_SIZEOF_NET_PNP_EVENT_NOTIFICATION_REVISION_2, NDIS_SIZEOF_OID_REQUEST_REVISION_1,
-    NDIS_SIZEOF_OID_REQUEST_REVISION_2, NDIS_SIZEOF_RECEIVE_SCALE_CAPABILITIES_REVISION_1,
+    NDIS_SIZEOF_NET_PNP_EVENT_NOTIFICATION_REVISION_2,
+    NDIS_SIZEOF_NIC_SWITCH_CAPABILITIES_REVISION_1, NDIS_SIZEOF_NIC_SWITCH_CAPABILITIES_REVISION_2,
+    NDIS_SIZEOF_NIC_SWITCH_CAPABILITIES_REVISION_3, NDIS_SIZEOF_OID_REQUEST_REVISION_1,
+    NDIS_SIZEOF_OID_REQUEST_REVISION_2, NDIS_SIZEOF_RECEIVE_FILTER_CAPABILITIES_REVISION_1,
+    NDIS_SIZEOF_RECEIVE_FILTER_CAPABILITIES_REVISION_2,
+    NDIS_SIZEOF_RECEIVE_QUEUE_PARAMETERS_REVISION_1,
+    NDIS_SIZEOF_RECEIVE_QUEUE_PARAMETERS_REVISION_2,
+    NDIS_SIZEOF_RECEIVE_QUEUE_PARAMETERS_REVISION_3,
+    NDIS_SIZEOF_RECEIVE_SCALE_CAPABILITIES_REVISION_1,
     NDIS_SIZEOF_RECEIVE_SCALE_CAPABILITIES_REVISION_2,
     NDIS_SIZEOF_RECEIVE_SCALE_CAPABILITIES_REVISION_3,
     NDIS_SIZEOF_RESTART_GENERAL_ATTRIBUTES_REVISION_1,
@@ -37,6 +44,12 @@ pub(crate) enum Handed {
     Rss,
     /// `NDIS_OFFLOAD`.
     Offload,
+    /// `NDIS_RECEIVE_FILTER_CAPABILITIES`; there are none below 6.20.
+    Filters,
+    /// `NDIS_NIC_SWITCH_CAPABILITIES`; there are none below 6.20.
+    Switch,
+    /// `NDIS_RECEIVE_QUEUE_PARAMETERS`; there are none below 6.20.
+    Queue,
     /// `NDIS_OID_REQUEST`.
     Request,
     /// `NET_PNP_EVENT_NOTIFICATION`.
@@ -65,6 +78,14 @@ impl Handed {
             (Self::Offload, 50..70) => (4, NDIS_SIZEOF_NDIS_OFFLOAD_REVISION_4),
             (Self::Offload, 70..83) => (5, NDIS_SIZEOF_NDIS_OFFLOAD_REVISION_5),
             (Self::Offload, _) => (6, NDIS_SIZEOF_NDIS_OFFLOAD_REVISION_6),
+            (Self::Filters, 0..30) => (1, NDIS_SIZEOF_RECEIVE_FILTER_CAPABILITIES_REVISION_1),
+            (Self::Filters, _) => (2, NDIS_SIZEOF_RECEIVE_FILTER_CAPABILITIES_REVISION_2),
+            (Self::Switch, 0..30) => (1, NDIS_SIZEOF_NIC_SWITCH_CAPABILITIES_REVISION_1),
+            (Self::Switch, 30..60) => (2, NDIS_SIZEOF_NIC_SWITCH_CAPABILITIES_REVISION_2),
+            (Self::Switch, _) => (3, NDIS_SIZEOF_NIC_SWITCH_CAPABILITIES_REVISION_3),
+            (Self::Queue, 0..30) => (1, NDIS_SIZEOF_RECEIVE_QUEUE_PARAMETERS_REVISION_1),
+            (Self::Queue, 30..50) => (2, NDIS_SIZEOF_RECEIVE_QUEUE_PARAMETERS_REVISION_2),
+            (Self::Queue, _) => (3, NDIS_SIZEOF_RECEIVE_QUEUE_PARAMETERS_REVISION_3),
             (Self::Request, 0..50) => (1, NDIS_SIZEOF_OID_REQUEST_REVISION_1),
             (Self::Request, _) => (2, NDIS_SIZEOF_OID_REQUEST_REVISION_2),
             (Self::Event, 0..50) => (1, NDIS_SIZEOF_NET_PNP_EVENT_NOTIFICATION_REVISION_1),
@@ -106,6 +127,22 @@ impl super::Ndis {
 }
 
 impl Host {
+    /// A structure of the driver's, as far as its header says it goes; zero behind that.
+    ///
+    /// `T` is a structure of the ABI that begins with a header and may be all zero.
+    pub(crate) fn headed<T: Copy>(&self, at: u64, name: &str) -> T {
+        let header: NDIS_OBJECT_HEADER = self.get(at, name);
+        let length = usize::from(header.Size).min(size_of::<T>());
+        let bytes = self.get_bytes(at, length, name);
+        // SAFETY: plain data of the ABI; all zero is a value of it.
+        let mut value: T = unsafe { std::mem::zeroed() };
+        // SAFETY: no more bytes than the structure has, into plain data.
+        unsafe {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut value).cast::<u8>(), length);
+        };
+        value
+    }
+
     /// Puts a structure that begins with a header into memory of its own, as a driver of NDIS
     /// 6.`minor` gets it.
     pub(crate) fn hand<T: Copy>(
@@ -137,6 +174,18 @@ impl Host {
     }
 }
 
+/// The bytes of a structure that begins with a header, as far as that says it goes.
+pub(crate) fn whole<T: Copy>(value: &T) -> Vec<u8> {
+    debug_assert!(size_of::<T>() >= size_of::<NDIS_OBJECT_HEADER>());
+    // SAFETY: the caller's structure begins with its header, which is plain data.
+    let header = unsafe {
+        std::ptr::from_ref(value)
+            .cast::<NDIS_OBJECT_HEADER>()
+            .read_unaligned()
+    };
+    cut(value, header.Revision, header.Size)
+}
+
 /// The first `size` bytes of a structure, with the header of that revision.
 fn cut<T: Copy>(value: &T, revision: u8, size: u16) -> Vec<u8> {
     let size = usize::from(size).min(size_of::<T>());
@@ -160,30 +209,33 @@ fn cut<T: Copy>(value: &T, revision: u8, size: u16) -> Vec<u8> {
 mod tests {
     use super::*;
     use ndis_sys::{
-        NDIS_BIND_PARAMETERS, NDIS_OFFLOAD, NDIS_OID_REQUEST, NDIS_RECEIVE_SCALE_CAPABILITIES,
-        NDIS_RESTART_GENERAL_ATTRIBUTES, NET_PNP_EVENT_NOTIFICATION,
+        NDIS_BIND_PARAMETERS, NDIS_NIC_SWITCH_CAPABILITIES, NDIS_OFFLOAD, NDIS_OID_REQUEST,
+        NDIS_RECEIVE_FILTER_CAPABILITIES, NDIS_RECEIVE_QUEUE_PARAMETERS,
+        NDIS_RECEIVE_SCALE_CAPABILITIES, NDIS_RESTART_GENERAL_ATTRIBUTES,
+        NET_PNP_EVENT_NOTIFICATION,
     };
 
     /// Minor versions of Windows Vista to 11, and what each gets of: bind parameters, restart
-    /// attributes, power, RSS, offload, requests, events.
-    const KNOWN: [(u8, [u8; 7]); 15] = [
-        (0, [1, 1, 1, 1, 1, 1, 1]),
-        (1, [2, 1, 1, 1, 2, 1, 1]),
-        (20, [3, 2, 1, 1, 2, 1, 1]),
-        (30, [4, 2, 2, 2, 3, 1, 1]),
-        (40, [4, 2, 2, 2, 3, 1, 1]),
-        (50, [4, 2, 2, 2, 4, 2, 2]),
-        (51, [4, 2, 2, 2, 4, 2, 2]),
-        (60, [4, 2, 2, 3, 4, 2, 2]),
-        (70, [4, 2, 2, 3, 5, 2, 2]),
-        (80, [4, 2, 2, 3, 5, 2, 2]),
-        (82, [4, 2, 2, 3, 5, 2, 2]),
-        (83, [4, 2, 2, 3, 6, 2, 2]),
-        (85, [4, 2, 2, 3, 6, 2, 2]),
-        (86, [4, 2, 2, 3, 6, 2, 2]),
-        (87, [4, 2, 2, 3, 6, 2, 2]),
+    /// attributes, power, RSS, offload, requests, events, receive filters, NIC switch, receive
+    /// queue.
+    const KNOWN: [(u8, [u8; 10]); 15] = [
+        (0, [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]),
+        (1, [2, 1, 1, 1, 2, 1, 1, 1, 1, 1]),
+        (20, [3, 2, 1, 1, 2, 1, 1, 1, 1, 1]),
+        (30, [4, 2, 2, 2, 3, 1, 1, 2, 2, 2]),
+        (40, [4, 2, 2, 2, 3, 1, 1, 2, 2, 2]),
+        (50, [4, 2, 2, 2, 4, 2, 2, 2, 2, 3]),
+        (51, [4, 2, 2, 2, 4, 2, 2, 2, 2, 3]),
+        (60, [4, 2, 2, 3, 4, 2, 2, 2, 3, 3]),
+        (70, [4, 2, 2, 3, 5, 2, 2, 2, 3, 3]),
+        (80, [4, 2, 2, 3, 5, 2, 2, 2, 3, 3]),
+        (82, [4, 2, 2, 3, 5, 2, 2, 2, 3, 3]),
+        (83, [4, 2, 2, 3, 6, 2, 2, 2, 3, 3]),
+        (85, [4, 2, 2, 3, 6, 2, 2, 2, 3, 3]),
+        (86, [4, 2, 2, 3, 6, 2, 2, 2, 3, 3]),
+        (87, [4, 2, 2, 3, 6, 2, 2, 2, 3, 3]),
     ];
-    const ALL: [(Handed, usize); 7] = [
+    const ALL: [(Handed, usize); 10] = [
         (Handed::Bind, size_of::<NDIS_BIND_PARAMETERS>()),
         (
             Handed::Restart,
@@ -194,6 +246,12 @@ mod tests {
         (Handed::Offload, size_of::<NDIS_OFFLOAD>()),
         (Handed::Request, size_of::<NDIS_OID_REQUEST>()),
         (Handed::Event, size_of::<NET_PNP_EVENT_NOTIFICATION>()),
+        (
+            Handed::Filters,
+            size_of::<NDIS_RECEIVE_FILTER_CAPABILITIES>(),
+        ),
+        (Handed::Switch, size_of::<NDIS_NIC_SWITCH_CAPABILITIES>()),
+        (Handed::Queue, size_of::<NDIS_RECEIVE_QUEUE_PARAMETERS>()),
     ];
 
     #[test]

@@ -12,6 +12,7 @@ use ndis_sys::{
 use super::EdgeState;
 use super::attributes::MiniportFacts;
 use super::binding::header;
+use super::judge::Common;
 use super::serving::names_above;
 use crate::api::api;
 use crate::engine::Job;
@@ -114,8 +115,8 @@ pub(crate) struct Miniport {
     pub(crate) groups: Vec<[u8; 6]>,
     /// Requests to add something that succeeded (OID-10).
     pub(crate) granted: BTreeSet<u32>,
-    /// What the driver last showed of the adapters below: wake-up and offloads (LBF-1, LBF-2).
-    pub(crate) shown: (bool, bool),
+    /// What the adapters below had in common when the driver last showed it (LBF-1 to LBF-3).
+    pub(crate) shown: Common,
     /// Status codes by how often they were indicated.
     pub(crate) told: BTreeMap<i32, u64>,
     /// The link state that was indicated last.
@@ -360,7 +361,7 @@ impl Host {
                     filter_asked: 0,
                     groups: Vec::new(),
                     granted: BTreeSet::new(),
-                    shown: (false, false),
+                    shown: Common::default(),
                     told: BTreeMap::new(),
                     link: None,
                     team: false,

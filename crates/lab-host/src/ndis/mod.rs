@@ -66,7 +66,7 @@ pub use device::{ControlError, ControlReply};
 pub use instance::InstanceStart;
 pub use ledger::Owner;
 pub use list::FrameList;
-pub use nic::{Medium, Nic, NicConfig, NicMix, Split};
+pub use nic::{Assist, Medium, Nic, NicConfig, NicMix, Split};
 pub use oid::{OidCall, OidKind, OidReply};
 pub use outstanding::Outstanding;
 pub use registration::Role;

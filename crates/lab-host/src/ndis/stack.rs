@@ -22,10 +22,11 @@ use ndis_sys::{
 use super::attributes::MiniportFacts;
 use super::binding::BindRequest;
 use super::configuration::Value;
+use super::judge::{FILTERS, SWITCH};
 use super::ledger::{Owner, Path};
 use super::list::link;
 use super::nbl::info;
-use super::nic::NicConfig;
+use super::nic::{Assist, NicConfig};
 use super::oid::{OidCall, OidKind};
 use super::tag::Tag;
 use super::{EdgeState, Ndis, UpperConfig, filter};
@@ -77,6 +78,11 @@ fn adapter(config: &mut NicConfig, facts: &MiniportFacts, if_index: u32) {
     config.max_multicast = facts.multicast;
     config.rss = facts.rss;
     config.offload = facts.offload;
+    config.assist = Assist {
+        queues: facts.assist[FILTERS].unwrap_or(0),
+        vports: facts.assist[SWITCH].unwrap_or(0),
+        ..Assist::default()
+    };
     // A virtual miniport wakes nobody (ATR-6).
     config.pm = false;
     config.if_index = if_index;

@@ -228,10 +228,14 @@ api! { exports:
         if s.StatusCode == NDIS_STATUS_LINK_STATE {
             host.link_is_told(miniport, &bytes);
         }
-        host.capabilities_told(miniport, s.StatusCode.0);
+        // What has not the form of its status tells nobody anything.
+        let formed = host.assist_has_form(miniport, s.StatusCode, &bytes);
+        if formed {
+            host.capabilities_told(miniport, s.StatusCode.0, &bytes);
+        }
         host.ndis(|n| {
             let m = n.miniports.get_mut(&miniport).expect("checked handle");
-            *m.told.entry(s.StatusCode.0).or_default() += 1;
+            *m.told.entry(s.StatusCode.0).or_default() += u64::from(formed);
             if s.StatusCode == NDIS_STATUS_LINK_STATE && bytes.len() >= 8 {
                 m.facts.connect_state = i32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
             }

@@ -5,6 +5,7 @@
 //! was asked for and has to follow, within a second of virtual time in which nothing else
 //! happened to the edges ([`Host::owed`]); and what several objects say together.
 
+mod assist;
 mod cancel;
 mod event;
 mod oid;
@@ -20,8 +21,10 @@ use crate::engine::Job;
 use crate::handle::{HandleError, Kind};
 use crate::host::Host;
 
+pub(crate) use assist::{FILTERS, SWITCH};
 pub(crate) use event::EventTrace;
 pub(crate) use oid::{Below, Ended, How, NO_REVISION, Past};
+pub(crate) use team::Common;
 
 /// How long a driver has for what it owes after an event.
 pub(crate) const SOON: u64 = 1_000_000_000;

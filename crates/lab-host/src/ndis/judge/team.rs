@@ -1,14 +1,27 @@
 //! What several adapters below a virtual miniport have to do with it, and the interface stack.
 
 use ndis_sys::{
-    NDIS_STATUS_PM_HARDWARE_CAPABILITIES, NDIS_STATUS_TASK_OFFLOAD_HARDWARE_CAPABILITIES,
+    NDIS_STATUS, NDIS_STATUS_PM_HARDWARE_CAPABILITIES,
+    NDIS_STATUS_TASK_OFFLOAD_HARDWARE_CAPABILITIES,
 };
 
 use super::SOON;
+use super::assist::{self, Numbers};
 use crate::engine::Job;
 use crate::host::Host;
 use crate::ndis::EdgeState;
 use crate::ndis::Ndis;
+
+/// What the adapters below a virtual miniport have in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Common {
+    /// They can wake.
+    wakes: bool,
+    /// They offload.
+    offload: bool,
+    /// They have receive filters and NIC switches.
+    pub(super) assist: Numbers,
+}
 
 impl Ndis {
     /// Whether a member can carry traffic.
@@ -23,15 +36,25 @@ impl Ndis {
             && !x.gone
     }
 
-    /// What the adapters below have in common: wake-up, offloads.
-    fn common(&self, miniport: u64) -> (bool, bool) {
+    /// What the adapters below have in common.
+    fn common(&self, miniport: u64) -> Common {
         let below = self.below_of(miniport);
         let config = |b: &u64| &self.nics[self.bindings[b].nic].config;
-        (
-            !below.is_empty() && below.iter().all(|b| config(b).pm),
-            !below.is_empty() && below.iter().all(|b| config(b).offload),
-        )
+        Common {
+            wakes: !below.is_empty() && below.iter().all(|b| config(b).pm),
+            offload: !below.is_empty() && below.iter().all(|b| config(b).offload),
+            assist: self.common_assist(miniport),
+        }
     }
+}
+
+/// What a team does not tell, by the status that would.
+fn not_told(code: NDIS_STATUS, now: bool) -> String {
+    format!(
+        "the members of the team {} have the capability in common, and {:#x} is not indicated",
+        if now { "now" } else { "no longer" },
+        code.0
+    )
 }
 
 impl Host {
@@ -42,12 +65,16 @@ impl Host {
             let common = n.common(miniport);
             let (major, minor) = n.version_of(miniport);
             let m = n.miniports.get_mut(&miniport)?;
-            m.shown = (m.facts.pm, m.facts.offload);
+            m.shown = Common {
+                wakes: m.facts.pm,
+                offload: m.facts.offload,
+                ..common
+            };
             m.team |= below.len() > 1;
             let mut late = false;
             let f = m.facts.clone();
             let mut found: Vec<(&'static str, String)> = Vec::new();
-            if common.0 && !f.pm && (major, minor) >= (6, 20) {
+            if common.wakes && !f.pm && (major, minor) >= (6, 20) {
                 found.push(("BND-11", "the adapters below can wake, the virtual miniport shows no power management capabilities".into()));
             }
             for &b in &below {
@@ -118,7 +145,7 @@ impl Host {
         });
     }
 
-    /// LBF-1, LBF-2: members came or went, or changed what they can do.
+    /// LBF-1, LBF-2, LBF-3: members came or went, or changed what they can do.
     pub(crate) fn members_changed(&self) {
         self.owed(|host| {
             let wrong = host.ndis(|n| {
@@ -137,46 +164,43 @@ impl Host {
                     if !m.team {
                         continue;
                     }
-                    if m.facts.pm && m.shown.0 != common.0 {
-                        wrong.push(("LBF-1", NDIS_STATUS_PM_HARDWARE_CAPABILITIES.0, common.0));
-                        m.shown.0 = common.0;
+                    if m.facts.pm && m.shown.wakes != common.wakes {
+                        let code = NDIS_STATUS_PM_HARDWARE_CAPABILITIES;
+                        wrong.push(("LBF-1", not_told(code, common.wakes)));
+                        m.shown.wakes = common.wakes;
                     }
-                    if m.facts.offload && m.shown.1 != common.1 {
-                        wrong.push((
-                            "LBF-2",
-                            NDIS_STATUS_TASK_OFFLOAD_HARDWARE_CAPABILITIES.0,
-                            common.1,
-                        ));
-                        m.shown.1 = common.1;
+                    if m.facts.offload && m.shown.offload != common.offload {
+                        let code = NDIS_STATUS_TASK_OFFLOAD_HARDWARE_CAPABILITIES;
+                        wrong.push(("LBF-2", not_told(code, common.offload)));
+                        m.shown.offload = common.offload;
                     }
+                    let untold = n.untold(miniport, &common);
+                    wrong.extend(untold.into_iter().map(|text| ("LBF-3", text)));
+                    let m = n.miniports.get_mut(&miniport).expect("found above");
+                    m.shown.assist = common.assist;
                 }
                 wrong
             });
-            for (rule, code, now) in wrong {
-                host.violate(
-                    rule,
-                    format!(
-                        "the members of the team {} have the capability in common, and {code:#x} is not indicated",
-                        if now { "now" } else { "no longer" }
-                    ),
-                );
+            for (rule, text) in wrong {
+                host.violate(rule, text);
             }
         });
     }
 
-    /// The driver has said what its virtual miniport can do (LBF-1, LBF-2).
-    pub(crate) fn capabilities_told(&self, miniport: u64, code: i32) {
+    /// The driver has said what its virtual miniport can do (LBF-1, LBF-2, LBF-3).
+    pub(crate) fn capabilities_told(&self, miniport: u64, code: i32, bytes: &[u8]) {
         self.ndis(|n| {
             let common = n.common(miniport);
             let Some(m) = n.miniports.get_mut(&miniport) else {
                 return;
             };
             if code == NDIS_STATUS_PM_HARDWARE_CAPABILITIES.0 {
-                m.shown.0 = common.0;
+                m.shown.wakes = common.wakes;
             }
             if code == NDIS_STATUS_TASK_OFFLOAD_HARDWARE_CAPABILITIES.0 {
-                m.shown.1 = common.1;
+                m.shown.offload = common.offload;
             }
+            assist::is_told(m, &common, code, bytes);
         });
     }
 

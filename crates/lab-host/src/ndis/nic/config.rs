@@ -11,6 +11,7 @@ use ndis_sys::{
     NdisPhysicalMediumNative802_11,
 };
 
+use super::Assist;
 use crate::ndis::binding::header;
 use crate::ndis::tasks::Tasks;
 
@@ -78,6 +79,8 @@ pub struct NicConfig {
     pub receive_backfill: u32,
     /// What it does in the stack's place, if `offload` says that it reports it.
     pub tasks: Tasks,
+    /// Receive filters and NIC switch.
+    pub assist: Assist,
 }
 
 /// Physical medium.
@@ -137,6 +140,7 @@ impl Default for NicConfig {
             split: Split::Deep,
             receive_backfill: 0,
             tasks: Tasks::default(),
+            assist: Assist::default(),
         }
     }
 }

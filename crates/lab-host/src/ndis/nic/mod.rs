@@ -5,6 +5,7 @@
 //! the wire are indicated by one DPC at a time, so that their order is kept. On the wire, and
 //! for whoever listens there, tags are always in the frame.
 
+mod assist;
 mod config;
 mod receive;
 mod send;
@@ -20,6 +21,7 @@ use crate::handle::Kind;
 use crate::host::Host;
 use crate::ndis::list::FrameList;
 
+pub use assist::Assist;
 pub use config::{Medium, NicConfig, Split};
 
 use send::Pending;
@@ -255,11 +257,11 @@ impl Host {
         for &binding in &bindings {
             self.pause_binding(binding);
         }
-        let mac = self.ndis(|n| {
+        let (mac, assist) = self.ndis(|n| {
             let config = &mut n.nics[nic].config;
-            let before = config.mac;
+            let (mac, assist) = (config.mac, config.assist);
             change(config);
-            (config.mac != before).then_some(config.mac)
+            ((config.mac != mac).then_some(config.mac), assist)
         });
         if let Some(mac) = mac {
             self.nic_status(nic, NDIS_STATUS_CURRENT_MAC_ADDRESS_CHANGE.0, &mac);
@@ -267,6 +269,8 @@ impl Host {
         for binding in bindings {
             self.restart_with(binding, true);
         }
+        // The attributes of a restart have no member for these.
+        self.tell_assist(nic, &assist);
     }
 
     /// Changes how an adapter behaves, not what it is: nobody has to be told.

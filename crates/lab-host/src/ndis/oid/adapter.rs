@@ -13,12 +13,16 @@ use ndis_sys::{
     OID_GEN_RECEIVE_BLOCK_SIZE, OID_GEN_RECEIVE_BUFFER_SPACE, OID_GEN_RECEIVE_HASH,
     OID_GEN_RECEIVE_SCALE_PARAMETERS, OID_GEN_STATISTICS, OID_GEN_SUPPORTED_LIST,
     OID_GEN_TRANSMIT_BLOCK_SIZE, OID_GEN_TRANSMIT_BUFFER_SPACE, OID_GEN_VENDOR_DESCRIPTION,
-    OID_GEN_VENDOR_DRIVER_VERSION, OID_GEN_VENDOR_ID, OID_GEN_XMIT_OK, OID_OFFLOAD_ENCAPSULATION,
-    OID_PM_ADD_WOL_PATTERN, OID_PM_PARAMETERS, OID_PM_REMOVE_WOL_PATTERN,
-    OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES, OID_TCP_OFFLOAD_PARAMETERS,
+    OID_GEN_VENDOR_DRIVER_VERSION, OID_GEN_VENDOR_ID, OID_GEN_XMIT_OK,
+    OID_NIC_SWITCH_CURRENT_CAPABILITIES, OID_NIC_SWITCH_HARDWARE_CAPABILITIES,
+    OID_OFFLOAD_ENCAPSULATION, OID_PM_ADD_WOL_PATTERN, OID_PM_PARAMETERS,
+    OID_PM_REMOVE_WOL_PATTERN, OID_RECEIVE_FILTER_CURRENT_CAPABILITIES,
+    OID_RECEIVE_FILTER_HARDWARE_CAPABILITIES, OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES,
+    OID_TCP_OFFLOAD_PARAMETERS,
 };
 
 use super::super::binding::header;
+use super::super::handed::whole;
 use super::super::nic::NicConfig;
 use crate::host::Host;
 
@@ -334,6 +338,17 @@ impl Host {
             // NDIS answers this one as well, from the offload attributes.
             OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES if config.offload => {
                 Answer::Bytes(offload_bytes(&config))
+            }
+            // Nor do these reach a miniport: they are in its hardware assist attributes.
+            OID_RECEIVE_FILTER_HARDWARE_CAPABILITIES | OID_RECEIVE_FILTER_CURRENT_CAPABILITIES => {
+                let current = oid == OID_RECEIVE_FILTER_CURRENT_CAPABILITIES;
+                let filters = config.assist.filters(current);
+                filters.map_or(Answer::Refused, |c| Answer::Bytes(whole(&c)))
+            }
+            OID_NIC_SWITCH_HARDWARE_CAPABILITIES | OID_NIC_SWITCH_CURRENT_CAPABILITIES => {
+                let current = oid == OID_NIC_SWITCH_CURRENT_CAPABILITIES;
+                let switch = config.assist.switch(current);
+                switch.map_or(Answer::Refused, |c| Answer::Bytes(whole(&c)))
             }
             OID_GEN_XMIT_OK => Answer::Counter(mix.sends),
             OID_GEN_RCV_OK => Answer::Counter(mix.receives),

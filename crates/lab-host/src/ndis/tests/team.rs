@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use lab_net::{Endpoint, Frame};
+use ndis_sys::NDIS_OBJECT_HEADER;
 
 use super::many::{ALL, Talker, clean, frame};
-use super::team_driver::{self, FAULT, Fault, HANDED, TEAM, VERSION, team};
+use super::team_driver::{self, FAULT, Fault, HANDED, Handed, TEAM, VERSION, team};
 use crate::host::Host;
-use crate::ndis::{BindRequest, EdgeState, InstanceStart, NicConfig, UpperConfig, Value};
+use crate::ndis::{Assist, BindRequest, EdgeState, InstanceStart, NicConfig, UpperConfig, Value};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -79,7 +80,7 @@ fn set_up(seed: u64, fars: Vec<Box<dyn Endpoint>>, above: Box<dyn Endpoint>) -> 
 }
 
 /// Binds the team's driver to an adapter and starts the binding.
-fn join(host: &Host, nic: usize) -> u64 {
+pub(super) fn join(host: &Host, nic: usize) -> u64 {
     let names = vec![TEAM.to_owned()];
     let request = BindRequest {
         nic,
@@ -103,7 +104,7 @@ fn settle(host: &Host, nics: usize) {
     });
 }
 
-fn up(host: &Host) {
+pub(super) fn up(host: &Host) {
     wait(host, "for the team", |h| h.upper_running(0));
 }
 
@@ -275,6 +276,53 @@ fn broken(fault: Fault) -> Vec<String> {
     rules.sort();
     rules.dedup();
     rules
+}
+
+/// BND-10: receive filters and the NIC switch come with 6.20, by the registered version; what an
+/// adapter has not is null.
+#[test]
+fn a_bind_hands_over_filters_and_switch() {
+    for (minor, vports, filters, switch) in [
+        (1, 8, (0, 0), (0, 0)),
+        (20, 8, (1, 56), (1, 32)),
+        (30, 8, (2, 84), (2, 116)),
+        (60, 8, (2, 84), (3, 132)),
+        (87, 0, (2, 84), (0, 0)),
+    ] {
+        let assist = Assist {
+            queues: 8,
+            vports,
+            ..Assist::default()
+        };
+        let handed = handed(minor, assist);
+        let form = |h: NDIS_OBJECT_HEADER| (h.Revision, h.Size);
+        assert_eq!(form(handed.filters), filters, "6.{minor}");
+        assert_eq!(form(handed.switch), switch, "6.{minor}");
+    }
+    let none = handed(87, Assist::default());
+    assert_eq!((none.filters.Size, none.switch.Size), (0, 0));
+}
+
+/// What a driver of NDIS 6.`minor` is handed when it binds.
+fn handed(minor: u8, assist: Assist) -> Handed {
+    VERSION.set(minor);
+    HANDED.set(None);
+    let nic = NicConfig {
+        assist,
+        ..NicConfig::default()
+    };
+    let nics = vec![(nic, Box::new(Ticker::frames(1)) as Box<_>)];
+    let upper = (
+        UpperConfig::default(),
+        Box::new(Ticker::frames(1)) as Box<_>,
+    );
+    let host = team_driver::set_up(5, nics, upper);
+    host.run("test", |host| {
+        host.add_device(TEAM, InstanceStart::Inside, Vec::new());
+        let binding = join(host, 0);
+        host.unbind(binding);
+    });
+    HANDED.get().expect("a bind")
 }
 
 /// VER-1, BND-10: revisions follow the version that the driver registered, and nothing lies

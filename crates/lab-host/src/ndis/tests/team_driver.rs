@@ -18,6 +18,7 @@ use ndis_sys::{
 };
 
 use super::driver::{self, SOURCE, complete, host, indicate, source_of};
+use super::team_assist::{self, Numbers};
 use crate::handle::Kind;
 use crate::host::{Config, Host};
 use crate::ndis::binding::header;
@@ -46,7 +47,7 @@ pub(super) enum Fault {
 }
 
 /// What a bind was handed: lengths of the parameters' memory, their header, power in the old
-/// form and in the new, and the headers of offload and RSS.
+/// form and in the new, and the headers of offload, RSS, receive filters and NIC switch.
 #[derive(Clone, Copy)]
 pub(super) struct Handed {
     pub(super) room: u64,
@@ -55,6 +56,8 @@ pub(super) struct Handed {
     pub(super) power: u64,
     pub(super) offload: NDIS_OBJECT_HEADER,
     pub(super) rss: NDIS_OBJECT_HEADER,
+    pub(super) filters: NDIS_OBJECT_HEADER,
+    pub(super) switch: NDIS_OBJECT_HEADER,
 }
 
 /// The parameters, as far as they go.
@@ -83,6 +86,8 @@ fn parameters_at(at: u64) -> NDIS_BIND_PARAMETERS {
         power: p.PowerManagementCapabilitiesEx as u64,
         offload: header_at(p.DefaultOffloadConfiguration as u64),
         rss: header_at(p.RcvScaleCapabilities as u64),
+        filters: header_at(p.ReceiveFilterCapabilities as u64),
+        switch: header_at(p.NicSwitchCapabilities as u64),
     }));
     p
 }
@@ -100,6 +105,8 @@ pub(super) struct Member {
     out: u64,
     /// Sends so far.
     pub(super) sent: u64,
+    /// Queues of its receive filters and ports of its NIC switch.
+    pub(super) assist: Numbers,
 }
 
 /// What the driver knows.
@@ -107,6 +114,8 @@ pub(super) struct Member {
 pub(super) struct Team {
     pub(super) members: Vec<Member>,
     pub(super) miniport: u64,
+    /// Queues and ports as the miniport showed them last.
+    pub(super) shown: Numbers,
     if_index: u32,
     running: bool,
     /// Indicated and not back.
@@ -160,6 +169,7 @@ unsafe extern "efiapi" fn bind(
         t.members.push(Member {
             context,
             if_index: p.BoundIfIndex,
+            assist: team_assist::learn(&p),
             ..Member::default()
         });
         context
@@ -214,6 +224,7 @@ unsafe extern "efiapi" fn bind(
         let add = crate::ndis::interface::NdisIfAddIfStackEntry;
         assert_eq!(add(above, p.BoundIfIndex), NDIS_STATUS_SUCCESS);
     }
+    team_assist::tell();
     NDIS_STATUS_SUCCESS
 }
 
@@ -270,6 +281,7 @@ unsafe extern "efiapi" fn unbind(_: NDIS_HANDLE, context: NDIS_HANDLE) -> NDIS_S
         wait(|| member(context, |m| m.closed) == Some(true));
     }
     team(|t| t.members.retain(|m| m.context != context));
+    team_assist::tell();
     NDIS_STATUS_SUCCESS
 }
 
@@ -280,6 +292,7 @@ unsafe extern "efiapi" fn initialize(
 ) -> NDIS_STATUS {
     let p: NDIS_MINIPORT_INIT_PARAMETERS = host().get(parameters as u64, "InitParameters");
     driver::attributes(miniport as u64);
+    team_assist::show(miniport as u64);
     let below = team(|t| {
         t.miniport = miniport as u64;
         t.if_index = p.IfIndex;
@@ -498,6 +511,10 @@ pub(super) fn set_up(
     p.ReceiveNetBufferListsHandler = Some(receive);
     p.SendNetBufferListsCompleteHandler = Some(sent);
     p.NetPnPEventHandler = Some(event);
+    p.StatusHandlerEx = Some(team_assist::status);
+    if team_assist::TEAM_SHOWS.get() {
+        (m.MajorNdisVersion, m.MinorNdisVersion) = (6, VERSION.get());
+    }
     host.ndis(|n| {
         let protocol = n.handles.open(Kind::ProtocolDriver);
         let edge = ProtocolDriver {
