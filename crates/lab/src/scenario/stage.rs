@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use lab_host::Host;
-use lab_host::ndis::{BindRequest, InstanceStart, Medium, NicConfig, Split, UpperConfig, Value};
+use lab_host::ndis::{
+    Assist, BindRequest, InstanceStart, Medium, NicConfig, Split, UpperConfig, Value,
+};
 use lab_net::host::IpHost;
 use lab_net::hub::Hub;
 use lab_net::pcap::{Direction, Interface, PcapError, Recorder, Replay};
@@ -577,6 +579,11 @@ pub(super) const fn partner(partner: &topology::Partner) -> Lacp {
     }
 }
 
+/// Queues of an adapter with `vmq`.
+const QUEUES: u32 = 8;
+/// Ports of the NIC switch of an adapter with `sriov`.
+const VPORTS: u32 = 8;
+
 fn nic_config(adapter: &topology::Adapter, index: usize) -> NicConfig {
     let can = |c: Capability| adapter.capabilities.contains(&c);
     NicConfig {
@@ -596,6 +603,11 @@ fn nic_config(adapter: &topology::Adapter, index: usize) -> NicConfig {
         pm: can(Capability::Pm),
         rss: can(Capability::Rss),
         offload: can(Capability::Offload),
+        assist: Assist {
+            queues: if can(Capability::Vmq) { QUEUES } else { 0 },
+            vports: if can(Capability::Sriov) { VPORTS } else { 0 },
+            ..Assist::default()
+        },
         if_index: 1 + index as u32,
         connected: adapter.wire.is_some(),
         vlan_offload: adapter.vlan_offload,

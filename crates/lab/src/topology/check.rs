@@ -64,10 +64,12 @@ const ENGINES: [(&str, Engine); 2] = [
     ("real-time", Engine::RealTime),
 ];
 
-const CAPABILITIES: [(&str, Capability); 3] = [
+const CAPABILITIES: [(&str, Capability); 5] = [
     ("offload", Capability::Offload),
     ("rss", Capability::Rss),
     ("pm", Capability::Pm),
+    ("vmq", Capability::Vmq),
+    ("sriov", Capability::Sriov),
 ];
 
 const STACKS: [(&str, Stack); 2] = [("embedded", Stack::Embedded), ("linux", Stack::Linux)];

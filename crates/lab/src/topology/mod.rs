@@ -185,6 +185,10 @@ pub enum Capability {
     Rss,
     /// Wake-up patterns and protocol offloads.
     Pm,
+    /// Receive filters with queues for virtual machines.
+    Vmq,
+    /// A NIC switch with ports for virtual machines.
+    Sriov,
 }
 
 /// What an adapter's frames travel on.

@@ -368,7 +368,7 @@ fn unknown_choice() {
         ),
         [
             "5:24: `capabilities` = \"rrs\" in [[adapter]] is unknown; did you mean `rss`? (allowed: \
-             offload, rss, pm)"
+             offload, rss, pm, vmq, sriov)"
         ]
     );
     assert_eq!(
