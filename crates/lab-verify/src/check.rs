@@ -77,6 +77,8 @@ const ADAPTER: &[Key] = &[
     ("read-only", Number, false),
     ("split", Flag, false),
     ("tasks", Any, false),
+    ("queues", Number, false),
+    ("vports", Number, false),
 ];
 const MINIPORT: &[Key] = &[
     ("properties", Table, false),
@@ -205,7 +207,14 @@ const ACTIONS: &[(&str, &[Key])] = &[
             ("if-index", Number, false),
             ("wakes", Flag, false),
             ("offload", Flag, false),
+            ("queues", Number, false),
+            ("vports", Number, false),
+            ("assist", Flag, false),
         ],
+    ),
+    (
+        "queue",
+        &[("adapter", Adapter, true), ("domain", Number, true)],
     ),
     ("re-enable", &[("upper", Upper, true)]),
     ("answer", &[("status", Number, true)]),

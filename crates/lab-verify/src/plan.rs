@@ -275,6 +275,23 @@ pub enum Action {
         /// It offloads, or no longer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         offload: Option<bool>,
+        /// Another number of queues.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        queues: Option<u32>,
+        /// Another number of ports of its NIC switch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        vports: Option<u32>,
+        /// Queues and NIC switch are switched on, or off.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        assist: Option<bool>,
+    },
+    /// The default receive queue of an adapter that has queues moves into another interrupt
+    /// coalescing domain, and the adapter says so.
+    Queue {
+        /// Which adapter's.
+        adapter: usize,
+        /// Which domain.
+        domain: u32,
     },
     /// The device of a virtual miniport is disabled and enabled again.
     ReEnable {
@@ -447,6 +464,7 @@ impl Action {
                 | Self::Settle
                 | Self::BindEarly { .. }
                 | Self::AskAll { .. }
+                | Self::Queue { .. }
         )
     }
 }

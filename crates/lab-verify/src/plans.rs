@@ -280,12 +280,29 @@ fn changes(shape: &Shape) -> Vec<Action> {
             if_index,
             wakes,
             offload,
+            queues: None,
+            vports: None,
+            assist: None,
+        };
+        let assists = |queues, vports, assist| Action::Change {
+            adapter,
+            mtu: None,
+            if_index: None,
+            wakes: None,
+            offload: None,
+            queues,
+            vports,
+            assist,
         };
         for change in [
             change(None, Some(index), None, None),
             change(Some(1400), None, None, None),
             change(None, None, Some(true), Some(true)),
             change(None, None, Some(false), Some(false)),
+            assists(Some(8), None, None),
+            assists(None, Some(4), None),
+            assists(None, None, Some(false)),
+            assists(Some(0), Some(0), Some(true)),
         ] {
             all.extend([
                 Action::PauseLower { adapter },
@@ -352,6 +369,7 @@ fn other(shape: &Shape) -> Shape {
         adapter.vlan_offload = !adapter.vlan_offload;
         adapter.wakes = !adapter.wakes;
         adapter.offload = !adapter.offload;
+        adapter.queues = if adapter.queues > 0 { 0 } else { 8 };
         adapter.tasks.checksums = !adapter.tasks.checksums;
         adapter.split = !adapter.split;
         adapter.read_only = if adapter.read_only > 0 { 0 } else { 30 };

@@ -104,6 +104,12 @@ pub struct Adapter {
     /// What it does in the stack's place.
     #[serde(default, skip_serializing_if = "Tasks::is_none")]
     pub tasks: Tasks,
+    /// Queues of its receive filters (VMQ), 0 for none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub queues: u32,
+    /// Ports of its NIC switch (SR-IOV), 0 for none; with them it has no queues.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub vports: u32,
 }
 
 /// Offloads of an adapter.
@@ -136,6 +142,14 @@ const fn is_zero(value: &u8) -> bool {
     *value == 0
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the shape that serde calls"
+)]
+const fn is_none(value: &u32) -> bool {
+    *value == 0
+}
+
 const fn mtu() -> u32 {
     1500
 }
@@ -162,6 +176,8 @@ impl Default for Adapter {
             read_only: 0,
             split: false,
             tasks: Tasks::default(),
+            queues: 0,
+            vports: 0,
         }
     }
 }

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use lab_host::ndis::{
-    BindRequest, EdgeState, InstanceStart, NicConfig, OidCall, Split, Tasks, UpperConfig, Value,
+    Assist, BindRequest, EdgeState, InstanceStart, NicConfig, OidCall, Split, Tasks, UpperConfig,
+    Value,
 };
 use lab_host::{Host, Job};
 use lab_net::lock;
@@ -117,6 +118,11 @@ impl Stage {
                     NicConfig::default().split
                 },
                 rough: plan.knobs.rough,
+                assist: Assist {
+                    queues: a.queues,
+                    vports: a.vports,
+                    ..Assist::default()
+                },
                 ..NicConfig::default()
             };
             match &partner {
@@ -359,12 +365,22 @@ impl Stage {
                 if_index,
                 wakes,
                 offload,
+                queues,
+                vports,
+                assist,
             } if adapter < self.fars.len() => host.change_nic(adapter, |config| {
                 config.mtu = mtu.unwrap_or(config.mtu);
                 config.if_index = if_index.unwrap_or(config.if_index);
                 config.pm = wakes.unwrap_or(config.pm);
                 config.offload = offload.unwrap_or(config.offload);
+                let has = &mut config.assist;
+                has.queues = queues.unwrap_or(has.queues);
+                has.vports = vports.unwrap_or(has.vports);
+                has.enabled = assist.unwrap_or(has.enabled);
             }),
+            Action::Queue { adapter, domain } if adapter < self.fars.len() => {
+                host.move_queue(adapter, domain);
+            }
             Action::ReEnable { upper } if upper < self.uppers.len() => {
                 self.let_go(host);
                 host.restart_device(&device(upper));

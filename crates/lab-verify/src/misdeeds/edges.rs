@@ -56,6 +56,10 @@ pub const PLANS: Plans = &[
     ("team-unequal", team_unequal),
     ("team-wakes", || team_caps("team-wakes", true)),
     ("team-offload", || team_caps("team-offload", false)),
+    ("team-queues", || team_assist("team-queues", 0)),
+    ("team-switch", || team_assist("team-switch", 8)),
+    ("team-off", team_off),
+    ("team-domain", team_domain),
 ];
 
 fn with(name: &str, adapter: Adapter, middle: Vec<Action>) -> Plan {
@@ -280,6 +284,9 @@ fn changes() -> Plan {
         if_index: Some(if_index),
         wakes: None,
         offload: None,
+        queues: None,
+        vports: None,
+        assist: None,
     };
     alone("changes", vec![send(2), change(77), send(2), REST])
 }
@@ -613,10 +620,64 @@ fn team_caps(name: &str, wakes: bool) -> Plan {
                 if_index: None,
                 wakes: Some(false),
                 offload: Some(false),
+                queues: None,
+                vports: None,
+                assist: None,
             },
             REST,
         ],
     );
     plan.shape.adapters[0] = able;
     plan
+}
+
+/// Two members with queues, or with a NIC switch.
+fn assisting(name: &str, vports: u32, middle: Vec<Action>) -> Plan {
+    let able = Adapter {
+        queues: 8,
+        vports,
+        ..Adapter::default()
+    };
+    let mut plan = two_below(name, able.clone(), middle);
+    plan.shape.adapters[0] = able;
+    plan
+}
+
+/// What one of two members has for virtual machines becomes less.
+const fn less(queues: Option<u32>, vports: Option<u32>, assist: Option<bool>) -> Action {
+    Action::Change {
+        adapter: 1,
+        mtu: None,
+        if_index: None,
+        wakes: None,
+        offload: None,
+        queues,
+        vports,
+        assist,
+    }
+}
+
+/// One of two has fewer queues, or fewer ports.
+fn team_assist(name: &str, vports: u32) -> Plan {
+    let change = if vports > 0 {
+        less(None, Some(2), None)
+    } else {
+        less(Some(2), None, None)
+    };
+    assisting(name, vports, vec![change, REST])
+}
+
+/// One of two is switched off: the hardware is what it was.
+fn team_off() -> Plan {
+    assisting("team-off", 0, vec![less(None, None, Some(false)), REST])
+}
+
+/// The default queue of one of two moves into another interrupt coalescing domain.
+fn team_domain() -> Plan {
+    let moves = Action::Queue {
+        adapter: 1,
+        domain: 3,
+    };
+    // The team runs, and what its start owed is paid.
+    assisting("team-domain", 0, vec![REST, moves, REST])
 }

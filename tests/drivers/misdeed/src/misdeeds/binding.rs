@@ -309,7 +309,7 @@ fn change_and_fail(lane: &Lane, parameters: *mut NDIS_MINIPORT_RESTART_PARAMETER
 
 /// Two lanes as members of a team: the one that has no miniport of its own lies below the
 /// other's.
-fn join(lane: &Lane) {
+pub(super) fn join(lane: &Lane) {
     events::restart_binding(lane);
     let other = crate::lane::all().find(|other| !core::ptr::eq(*other, lane));
     if let Some(other) = other
@@ -323,7 +323,7 @@ fn join(lane: &Lane) {
 }
 
 /// The first lane of a team asks for the miniport.
-fn ask_once(lane: &Lane) {
+pub(super) fn ask_once(lane: &Lane) {
     let mut others = crate::lane::all().filter(|other| !core::ptr::eq(*other, lane));
     let none = crate::lane::device::NONE;
     if others.all(|other| other.device.load(Ordering::SeqCst) == none) {
@@ -332,7 +332,7 @@ fn ask_once(lane: &Lane) {
 }
 
 /// Both go when the miniport does, or when one of them does.
-fn part(lane: &Lane) {
+pub(super) fn part(lane: &Lane) {
     for any in crate::lane::all() {
         if core::ptr::eq(any, lane) || any.miniport().is_null() {
             miniport::unstack(any);
@@ -343,43 +343,11 @@ fn part(lane: &Lane) {
     }
 }
 
-fn leave_team(lane: &Lane) {
+pub(super) fn leave_team(lane: &Lane) {
     if lane.miniport().is_null() {
         miniport::unstack(lane);
     }
     bind::clean_up(lane);
-}
-
-/// Shows receive filters that add up as a team's queues do.
-fn show_queues(
-    lane: &Lane,
-    handle: NDIS_HANDLE,
-    parameters: *mut NDIS_MINIPORT_INIT_PARAMETERS,
-) -> NDIS_STATUS {
-    let status = miniport::honest_initialize(lane, handle, parameters);
-    if ok(status) {
-        // SAFETY: (LBF-4, ATR-1) the first broken on purpose: inside MiniportInitializeEx;
-        // integers and pointers, which may be zero.
-        unsafe {
-            let mut filters: NDIS_RECEIVE_FILTER_CAPABILITIES = core::mem::zeroed();
-            filters.Header = header(
-                NDIS_OBJECT_TYPE_DEFAULT,
-                1,
-                size_of::<NDIS_RECEIVE_FILTER_CAPABILITIES>(),
-            );
-            filters.Flags = NDIS_RECEIVE_FILTER_IMPLAT_SUM_OF_QUEUES_MODE;
-            let mut a: NDIS_MINIPORT_ADAPTER_HARDWARE_ASSIST_ATTRIBUTES = core::mem::zeroed();
-            a.Header = header(
-                NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_HARDWARE_ASSIST_ATTRIBUTES,
-                2,
-                64,
-            );
-            a.HardwareReceiveFilterCapabilities = &raw mut filters;
-            a.CurrentReceiveFilterCapabilities = &raw mut filters;
-            miniport::set(handle, &raw mut a);
-        }
-    }
-    status
 }
 
 /// Shows the offload of the adapters.
@@ -705,8 +673,6 @@ misdeeds! {
     : "does not tell that a member offloads no more" =>
         Bind(|context, p| bind::bind_if(context, p, |_| true)), Initialize(show_offload),
         Request(ask_once), RestartBinding(join), Unstack(part), CleanUp(leave_team);
-    "LBF-4" "sum-of-queues" in "life": "shows a team's receive filters on one adapter" =>
-        Initialize(show_queues);
     "LBF-5" "sets-address" in "sets": "takes another address by a request" =>
         Oid(|lane, request| {
             if requests::oid(request) == OID_802_3_CURRENT_ADDRESS {

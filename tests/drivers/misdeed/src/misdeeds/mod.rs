@@ -12,6 +12,7 @@
     reason = "every misdeed has its own few names of the ABI; memory of NDIS is aligned to 16"
 )]
 
+pub mod assist;
 pub mod attributes;
 pub mod binding;
 pub mod irql;
@@ -34,6 +35,7 @@ pub const TABLES: &[&[Misdeed]] = &[
     attributes::TABLE,
     lifetime::TABLE,
     binding::TABLE,
+    assist::TABLE,
     oid::TABLE,
     pnp::TABLE,
     sends::TABLE,
