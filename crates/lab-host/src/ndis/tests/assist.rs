@@ -2,7 +2,7 @@
 
 use super::many::Talker;
 use super::team::{join, up};
-use super::team_assist::{ADDS, KEEPS, TEAM_SHOWS};
+use super::team_assist::{ADDS, CHANGES, KEEPS, TEAM_SHOWS, VERSIONED};
 use super::team_driver::{self, TEAM, VERSION};
 use crate::host::Host;
 use crate::ndis::{Assist, InstanceStart, NicConfig, UpperConfig};
@@ -18,6 +18,8 @@ struct Case {
     adds: bool,
     keeps: Option<i32>,
     vports: u32,
+    changes: fn(&mut Vec<u8>),
+    members: usize,
 }
 
 const HONEST: Case = Case {
@@ -26,6 +28,8 @@ const HONEST: Case = Case {
     adds: false,
     keeps: None,
     vports: 0,
+    changes: |_| (),
+    members: 2,
 };
 
 /// What is found when `middle` happens to a team: rules and messages.
@@ -34,6 +38,8 @@ fn broken(case: Case, middle: impl Fn(&Host) + Send + 'static) -> Vec<(String, S
     TEAM_SHOWS.set(case.shows);
     ADDS.set(case.adds);
     KEEPS.set(case.keeps);
+    CHANGES.set(case.changes);
+    VERSIONED.set(true);
     let nic = |i: usize| NicConfig {
         name: format!("nic{i}"),
         if_index: 1 + i as u32,
@@ -49,12 +55,14 @@ fn broken(case: Case, middle: impl Fn(&Host) + Send + 'static) -> Vec<(String, S
         device: TEAM.into(),
         ..UpperConfig::default()
     };
-    let nics = (0..2).map(|i| (nic(i), Box::new(Talker::default()) as Box<_>));
+    let nics = (0..case.members).map(|i| (nic(i), Box::new(Talker::default()) as Box<_>));
     let host = team_driver::set_up(1, nics.collect(), (upper, Box::new(Talker::default())));
     host.run("test", move |host| {
         host.add_device(TEAM, InstanceStart::Inside, Vec::new());
-        host.set_team(TEAM);
-        for nic in [0, 1] {
+        if case.members > 1 {
+            host.set_team(TEAM);
+        }
+        for nic in 0..case.members {
             join(host, nic);
         }
         up(host);
@@ -66,6 +74,7 @@ fn broken(case: Case, middle: impl Fn(&Host) + Send + 'static) -> Vec<(String, S
         }
     });
     TEAM_SHOWS.set(false);
+    VERSIONED.set(false);
     VERSION.set(30);
     let findings = host.findings().into_iter();
     findings.map(|f| (f.rule, f.message)).collect()
@@ -191,5 +200,64 @@ fn queues_that_add_up_change_with_each_member() {
         };
         let found = broken(case, fewer);
         assert_eq!(found.len(), times, "{adds}: {found:?}");
+    }
+}
+
+fn fewer(host: &Host) {
+    change(host, 1, |a| a.queues = 2);
+}
+
+/// What is indicated says how many there are now.
+#[test]
+fn old_numbers_tell_nothing() {
+    let old = Case {
+        changes: |bytes| bytes[16] = 8,
+        ..HONEST
+    };
+    let found = broken(old, fewer);
+    assert_eq!(rules(&found), ["LBF-3"]);
+    assert_eq!(found.len(), 2, "in hardware and switched on: {found:?}");
+}
+
+/// STS-1: what has another structure than its status tells nothing.
+#[test]
+fn a_status_has_the_structure_of_its_page() {
+    let forms: [fn(&mut Vec<u8>); 4] = [
+        |bytes| bytes[0] = 0xA7,
+        |bytes| bytes[1] = 1,
+        |bytes| bytes[2] += 4,
+        |bytes| bytes.truncate(83),
+    ];
+    for changes in forms {
+        let odd = Case { changes, ..HONEST };
+        let found = broken(odd, fewer);
+        assert_eq!(rules(&found), ["LBF-3", "STS-1"], "{found:?}");
+    }
+    // Room behind the structure harms nobody.
+    let long = Case {
+        changes: |bytes| bytes.push(0),
+        ..HONEST
+    };
+    assert_eq!(broken(long, fewer), []);
+    // The status of a queue is about its domain.
+    let affinity = Case {
+        changes: |bytes| bytes[6] = 2,
+        ..HONEST
+    };
+    let found = broken(affinity, |host| host.move_queue(1, 5));
+    assert_eq!(rules(&found), ["LBF-3", "STS-1"], "{found:?}");
+}
+
+/// LBF-4: one adapter has no queues to add up.
+#[test]
+fn only_a_team_adds_queues_up() {
+    for (members, found) in [(1, true), (2, false)] {
+        let case = Case {
+            adds: true,
+            members,
+            ..HONEST
+        };
+        let all = broken(case, |_| ());
+        assert_eq!(rules(&all).contains(&"LBF-4"), found, "{all:?}");
     }
 }

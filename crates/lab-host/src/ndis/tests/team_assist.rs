@@ -35,7 +35,11 @@ thread_local! {
     pub(super) static TEAM_SHOWS: Cell<bool> = const { Cell::new(false) };
     /// Its queues are those of all members together.
     pub(super) static ADDS: Cell<bool> = const { Cell::new(false) };
-    /// Statuses that it does not indicate.
+    /// The miniport edge registers the version of the protocol edge.
+    pub(super) static VERSIONED: Cell<bool> = const { Cell::new(false) };
+    /// What becomes of a status before it is indicated.
+    pub(super) static CHANGES: Cell<fn(&mut Vec<u8>)> = const { Cell::new(|_| ()) };
+    /// The status that it does not indicate.
     pub(super) static KEEPS: Cell<Option<i32>> = const { Cell::new(None) };
 }
 
@@ -161,6 +165,8 @@ fn indicate(miniport: u64, code: i32, bytes: &[u8]) {
     if KEEPS.get() == Some(code) {
         return;
     }
+    let mut bytes = bytes.to_vec();
+    CHANGES.get()(&mut bytes);
     let at = host().allocate(bytes.len() as u64, u32::from_le_bytes(*b"Test"), "a status");
     for (i, byte) in bytes.iter().enumerate() {
         host().put(at + i as u64, *byte, "a status");

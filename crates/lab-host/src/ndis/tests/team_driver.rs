@@ -512,7 +512,7 @@ pub(super) fn set_up(
     p.SendNetBufferListsCompleteHandler = Some(sent);
     p.NetPnPEventHandler = Some(event);
     p.StatusHandlerEx = Some(team_assist::status);
-    if team_assist::TEAM_SHOWS.get() {
+    if team_assist::VERSIONED.get() {
         (m.MajorNdisVersion, m.MinorNdisVersion) = (6, VERSION.get());
     }
     host.ndis(|n| {
