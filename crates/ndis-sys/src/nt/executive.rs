@@ -45,8 +45,28 @@ callbacks! {
 
 imports! {
     "ntoskrnl.exe";
+    /// Counts a user of a remove lock in. IRQL: `<= DISPATCH_LEVEL`.
+    fn IoAcquireRemoveLockEx(
+        RemoveLock: PVOID,
+        Tag: PVOID,
+        File: PVOID,
+        Line: ULONG,
+        RemlockSize: ULONG,
+    ) -> NTSTATUS;
+    /// Makes a remove lock. IRQL: `PASSIVE_LEVEL`.
+    fn IoInitializeRemoveLockEx(
+        Lock: PVOID,
+        AllocateTag: ULONG,
+        MaxLockedMinutes: ULONG,
+        HighWatermark: ULONG,
+        RemlockSize: ULONG,
+    );
+    /// Counts a user out, with the tag it was counted in with. IRQL: `<= DISPATCH_LEVEL`.
+    fn IoReleaseRemoveLockEx(RemoveLock: PVOID, Tag: PVOID, RemlockSize: ULONG);
     /// Gives a reference back; deletion waits for a worker. IRQL: `<= DISPATCH_LEVEL`.
     fn ObDereferenceObjectDeferDelete(Object: PVOID);
+    /// The same for a reference with a tag. IRQL: `<= DISPATCH_LEVEL`.
+    fn ObDereferenceObjectDeferDeleteWithTag(Object: PVOID, Tag: ULONG);
     /// Takes a reference to the object of a handle. IRQL: `PASSIVE_LEVEL`.
     fn ObReferenceObjectByHandle(
         Handle: HANDLE,
@@ -56,10 +76,39 @@ imports! {
         Object: *mut PVOID,
         HandleInformation: PVOID,
     ) -> NTSTATUS;
+    /// The same with a tag. IRQL: `PASSIVE_LEVEL`.
+    fn ObReferenceObjectByHandleWithTag(
+        Handle: HANDLE,
+        DesiredAccess: ACCESS_MASK,
+        ObjectType: *mut OBJECT_TYPE,
+        AccessMode: KPROCESSOR_MODE,
+        Tag: ULONG,
+        Object: *mut PVOID,
+        HandleInformation: PVOID,
+    ) -> NTSTATUS;
+    /// Takes a reference to an object of a type. IRQL: `<= DISPATCH_LEVEL`.
+    fn ObReferenceObjectByPointer(
+        Object: PVOID,
+        DesiredAccess: ACCESS_MASK,
+        ObjectType: *mut OBJECT_TYPE,
+        AccessMode: KPROCESSOR_MODE,
+    ) -> NTSTATUS;
+    /// The same with a tag. IRQL: `<= DISPATCH_LEVEL`.
+    fn ObReferenceObjectByPointerWithTag(
+        Object: PVOID,
+        DesiredAccess: ACCESS_MASK,
+        ObjectType: *mut OBJECT_TYPE,
+        AccessMode: KPROCESSOR_MODE,
+        Tag: ULONG,
+    ) -> NTSTATUS;
     /// Gives a reference back. IRQL: `<= DISPATCH_LEVEL`.
     fn ObfDereferenceObject(Object: PVOID) -> LONG_PTR;
+    /// Gives back a reference that was taken with this tag. IRQL: `<= DISPATCH_LEVEL`.
+    fn ObfDereferenceObjectWithTag(Object: PVOID, Tag: ULONG) -> LONG_PTR;
     /// Takes a reference. IRQL: `<= DISPATCH_LEVEL`.
     fn ObfReferenceObject(Object: PVOID) -> LONG_PTR;
+    /// The same with a tag. IRQL: `<= DISPATCH_LEVEL`.
+    fn ObfReferenceObjectWithTag(Object: PVOID, Tag: ULONG) -> LONG_PTR;
     /// Starts a thread of the system. IRQL: `PASSIVE_LEVEL`.
     fn PsCreateSystemThread(
         ThreadHandle: *mut HANDLE,
