@@ -70,6 +70,7 @@ pub const FALLIBLE: &[&str] = &[
     "NdisRegisterProtocolDriver",
     "NdisRetreatNetBufferDataStart",
     "ObReferenceObjectByHandle",
+    "ObReferenceObjectByHandleWithTag",
     "PsCreateSystemThread",
     "PsSetCreateProcessNotifyRoutine",
     "RtlAnsiStringToUnicodeString",

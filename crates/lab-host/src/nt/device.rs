@@ -500,6 +500,8 @@ api! { exports:
         }
         match host.open_device(&name) {
             Ok(opened) => {
+                // The one reference that the open made is the driver's.
+                host.objects(|o| o.taken.take(opened.file, super::reference::DEFAULT));
                 host.put(file, opened.file, "FileObject");
                 host.put(device, opened.device, "DeviceObject");
                 0

@@ -19,6 +19,7 @@ mod printf;
 mod process;
 mod processor;
 mod raw;
+mod reference;
 mod registry;
 mod rundown;
 mod rwlock;
@@ -75,6 +76,8 @@ pub(crate) struct Nt {
     threads: BTreeMap<TaskId, (u64, u64)>,
     priorities: BTreeMap<u64, i32>,
     objects: object::Objects,
+    /// Acquisitions of remove locks that the driver did not release.
+    removals: reference::Taken,
     /// Tasks that run as a program.
     programs: BTreeSet<TaskId>,
     process_routines: Vec<u64>,
@@ -125,6 +128,7 @@ pub(crate) fn exports() -> Vec<Api> {
         process::exports(),
         processor::exports(),
         raw::exports(),
+        reference::exports(),
         registry::exports(),
         rundown::exports(),
         rwlock::exports(),

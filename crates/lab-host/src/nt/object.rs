@@ -3,9 +3,9 @@
 //! An object lives while anything refers to it: a handle, a counted pointer, or the system
 //! itself (a thread that runs). Its body is memory of the arena, so that its address can be waited for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::variables::object_type;
+use super::reference::Taken;
 use super::wait::{kind, put_header};
 use crate::api::api;
 use crate::host::Host;
@@ -29,7 +29,7 @@ pub(super) enum ObjectKind {
 
 impl ObjectKind {
     /// The variable that names its type.
-    const fn variable(self) -> &'static str {
+    pub(super) const fn variable(self) -> &'static str {
         match self {
             Self::Event => "ExEventObjectType",
             Self::Thread => "PsThreadType",
@@ -65,6 +65,10 @@ pub(super) enum Dropped {
 pub(super) struct Objects {
     pub(super) all: BTreeMap<u64, Object>,
     pub(super) handles: BTreeMap<u64, u64>,
+    /// References that the driver took.
+    pub(super) taken: Taken,
+    /// Where objects were.
+    gone: BTreeSet<u64>,
     next: u64,
 }
 
@@ -72,6 +76,7 @@ impl Objects {
     /// Takes note of an object with one reference.
     pub(super) fn insert(&mut self, address: u64, kind: ObjectKind, name: &str, owned: bool) {
         let name = name.to_owned();
+        self.gone.remove(&address);
         self.all.insert(
             address,
             Object {
@@ -110,10 +115,17 @@ impl Objects {
         if object.references > 0 {
             return Dropped::Kept;
         }
+        self.taken.forget(address);
+        self.gone.insert(address);
         match self.all.remove(&address) {
             Some(gone) if gone.owned => Dropped::Free(address),
             _ => Dropped::Kept,
         }
+    }
+
+    /// Whether there was an object that is not there any more.
+    pub(super) fn is_gone(&self, address: u64) -> bool {
+        self.gone.contains(&address)
     }
 }
 
@@ -187,7 +199,7 @@ impl Host {
 }
 
 /// Whether an object is one that is always there: a thread of the host, the system process.
-fn is_permanent(host: &Host, object: u64) -> bool {
+pub(super) fn is_permanent(host: &Host, object: u64) -> bool {
     let variables = host.arena.variables();
     host.arena.is_thread(object)
         || (variables..variables + crate::arena::VARIABLE_SIZE).contains(&object)
@@ -250,80 +262,6 @@ api! { exports:
     "ntoskrnl.exe" 0..=0 "IRQ-9"
     fn IoCreateSynchronizationEvent(host, name: u64, out: u64) -> u64 {
         create_event(host, name, out, kind::EVENT_SYNCHRONIZATION, "IoCreateSynchronizationEvent")
-    }
-
-    /// A counted pointer to what a handle stands for.
-    "ntoskrnl.exe" 0..=0 "IRQ-11"
-    fn ObReferenceObjectByHandle(host, handle: u64, _access: u32, of: u64, _mode: u8, out: u64,
-        _information: u64) -> i32 {
-        if host.fails("ObReferenceObjectByHandle") {
-            return STATUS_INVALID_HANDLE;
-        }
-        // NtCurrentThread() and NtCurrentProcess().
-        let address = match handle {
-            u64::MAX => Some(super::process::current(host)),
-            0xFFFF_FFFF_FFFF_FFFE => Some(super::wait::current_thread(host)),
-            _ => host.objects(|o| o.handles.get(&handle).copied()),
-        };
-        let Some(address) = address else {
-            return STATUS_INVALID_HANDLE;
-        };
-        let fits = host.objects(|o| match o.all.get(&address) {
-            Some(object) => {
-                let fits = of == 0 || of == object_type(&host.arena, object.kind.variable());
-                if fits {
-                    o.reference(address);
-                }
-                fits
-            }
-            // Threads of the host have no record.
-            None => of == 0 || of == object_type(&host.arena, ObjectKind::Thread.variable()),
-        });
-        if !fits {
-            return STATUS_OBJECT_TYPE_MISMATCH;
-        }
-        host.put(out, address, "Object");
-        0
-    }
-
-    /// One more counted pointer.
-    "ntoskrnl.exe" 0..=2 "IRQ-11"
-    fn ObfReferenceObject(host, object: u64) -> i64 {
-        if host.objects(|o| o.reference(object)) || is_permanent(host, object) {
-            return 1;
-        }
-        host.fatal("HOST-OBJECT", &format!("ObReferenceObject on {object:#x}: {}", host.describe(object)))
-    }
-
-    /// One counted pointer less.
-    "ntoskrnl.exe" 0..=2 "IRQ-11"
-    fn ObfDereferenceObject(host, object: u64) -> i64 {
-        match host.objects(|o| o.dereference(object)) {
-            Dropped::Free(memory) => {
-                host.release(memory);
-                0
-            }
-            Dropped::Kept => 1,
-            Dropped::Unknown if is_permanent(host, object) => 1,
-            Dropped::Unknown => host.fatal(
-                "HOST-OBJECT",
-                &format!("ObDereferenceObject on {object:#x}: {}", host.describe(object)),
-            ),
-        }
-    }
-
-    /// A counted pointer, if the object is of that type.
-    "ntoskrnl.exe" 0..=2 "IRQ-11"
-    fn ObReferenceObjectByPointer(host, object: u64, _access: u32, of: u64, _mode: u8) -> i32 {
-        let found = host.objects(|o| o.all.get(&object).map(|v| v.kind));
-        match found {
-            Some(kind) if of == 0 || of == object_type(&host.arena, kind.variable()) => {
-                host.objects(|o| o.reference(object));
-                0
-            }
-            None if is_permanent(host, object) => 0,
-            _ => STATUS_OBJECT_TYPE_MISMATCH,
-        }
     }
 
     /// Waits for what a handle stands for.

@@ -96,13 +96,10 @@ api! { exports:
     fn PsLookupProcessByProcessId(host, number: u64, out: u64) -> i32 {
         let process = match number {
             SYSTEM => object_type(&host.arena, "PsInitialSystemProcess"),
-            PROGRAM => {
-                let process = program(host);
-                host.objects(|o| o.reference(process));
-                process
-            }
+            PROGRAM => program(host),
             _ => return 0xC000_000B_u32 as i32,
         };
+        host.give_reference(process, super::reference::DEFAULT);
         host.put(out, process, "Process");
         0
     }

@@ -1,5 +1,6 @@
 //! Rundown protection and remove locks: counts of who uses something, and waits for the last.
 
+use super::reference::Released;
 use super::wait::{kind, put_header};
 use super::{set_event, wait_object};
 use crate::api::api;
@@ -46,14 +47,30 @@ fn exit(host: &Host, reference: u64, count: u32) {
     }
 }
 
-fn acquire_remove(host: &Host, lock: u64) -> i32 {
+fn acquire_remove(host: &Host, lock: u64, tag: u64) -> i32 {
     let count: i32 = host.get(lock + COUNT, "RemoveLock");
     let removed: u8 = host.get(lock, "RemoveLock");
     if removed != 0 {
         return STATUS_DELETE_PENDING;
     }
     host.put(lock + COUNT, count + 1, "RemoveLock");
+    host.nt.lock().expect("nt").removals.take(lock, tag);
     0
+}
+
+/// The driver gives back what it acquired with a tag. That there is nothing to give back is
+/// [`release_remove`]'s to say.
+fn release_tagged(host: &Host, lock: u64, tag: u64) {
+    let released = host.nt.lock().expect("nt").removals.release(lock, tag);
+    if let Released::OtherTag(other) = released {
+        host.violate(
+            "BUG-2",
+            format!(
+                "the remove lock at {lock:#x} is released with tag {tag:#x}, which nobody has: it was acquired with tag {other:#x}"
+            ),
+        );
+    }
+    release_remove(host, lock);
 }
 
 fn release_remove(host: &Host, lock: u64) {
@@ -136,6 +153,7 @@ api! { exports:
         if size < 32 {
             host.violate("HOST-OBJECT", format!("IoInitializeRemoveLock with {size} bytes"));
         }
+        host.nt.lock().expect("nt").removals.forget(lock);
         host.put(lock, [0_u8; 32], "RemoveLock");
         host.put(lock + COUNT, 1_i32, "RemoveLock");
         put_header(host, lock + EVENT, kind::EVENT_SYNCHRONIZATION, 6, 0, "RemoveLock");
@@ -143,22 +161,22 @@ api! { exports:
 
     /// Counts a user in; STATUS_DELETE_PENDING once removal began.
     "ntoskrnl.exe" 0..=2 "IRQ-9"
-    fn IoAcquireRemoveLockEx(host, lock: u64, _tag: u64, _file: u64, _line: u32, _size: u32) -> i32 {
-        acquire_remove(host, lock)
+    fn IoAcquireRemoveLockEx(host, lock: u64, tag: u64, _file: u64, _line: u32, _size: u32) -> i32 {
+        acquire_remove(host, lock, tag)
     }
 
     /// Counts a user out.
     "ntoskrnl.exe" 0..=2 "IRQ-9"
-    fn IoReleaseRemoveLockEx(host, lock: u64, _tag: u64, _size: u32) {
-        release_remove(host, lock);
+    fn IoReleaseRemoveLockEx(host, lock: u64, tag: u64, _size: u32) {
+        release_tagged(host, lock, tag);
     }
 
     /// Counts the caller out, lets nobody in any more and waits for the last.
     "ntoskrnl.exe" 0..=0 "IRQ-22"
-    fn IoReleaseRemoveLockAndWaitEx(host, lock: u64, _tag: u64, _size: u32) {
+    fn IoReleaseRemoveLockAndWaitEx(host, lock: u64, tag: u64, _size: u32) {
         host.put(lock, 1_u8, "RemoveLock");
         // The caller's own, and the one that the lock began with.
-        release_remove(host, lock);
+        release_tagged(host, lock, tag);
         let left = host.get::<i32>(lock + COUNT, "RemoveLock");
         if left > 0 {
             release_remove(host, lock);

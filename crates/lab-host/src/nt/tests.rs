@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 mod devices;
 mod locks;
 mod memory;
+mod references;
 mod strings;
 mod time;
 
 use super::{avl, csq, device, dpc, irp, list, lookaside, mdl, mutex, object, printf, registry};
-use super::{rundown, rwlock, spin, string, thread, timer, version, wait};
+use super::{reference, rundown, rwlock, spin, string, thread, timer, version, wait};
 use crate::EngineKind;
 use crate::host::{Config, Host};
 use crate::ndis::Value;
@@ -171,16 +172,16 @@ fn timers_queue_dpcs_and_threads_can_be_waited_for() {
         let handle: u64 = host.get(out, "test");
         let of = super::variables::object_type(&host.arena, "PsThreadType");
         assert_eq!(
-            object::ObReferenceObjectByHandle(handle, 0, of, 0, out, 0),
+            reference::ObReferenceObjectByHandle(handle, 0, of, 0, out, 0),
             0
         );
         let other = super::variables::object_type(&host.arena, "ExEventObjectType");
-        assert!(object::ObReferenceObjectByHandle(handle, 0, other, 0, out + 8, 0) < 0);
+        assert!(reference::ObReferenceObjectByHandle(handle, 0, other, 0, out + 8, 0) < 0);
         assert_eq!(object::ZwClose(handle), 0);
         let object: u64 = host.get(out, "test");
         assert_eq!(wait::KeWaitForSingleObject(object, 0, 0, 0, 0), 0);
         assert_eq!(super::sync::KeReadStateEvent(event), 1);
-        object::ObfDereferenceObject(object);
+        reference::ObfDereferenceObject(object);
         assert!(
             host.heap().find(object).is_none(),
             "the last reference frees it"

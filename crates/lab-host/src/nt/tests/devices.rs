@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::irp::{at, location};
-use super::super::{csq, device, io, irp, object, process, sync, wait};
+use super::super::{csq, device, io, irp, process, reference, sync, wait};
 use super::{address, unicode, with};
 use crate::host::Host;
 use crate::image::Image;
@@ -67,7 +67,7 @@ fn a_driver_asks_another_device() {
         assert_eq!(host.get::<u32>(output, "test"), 42);
         assert_eq!(host.get::<u64>(iosb + 8, "test"), 4, "bytes");
 
-        object::ObfDereferenceObject(host.get(file, "test"));
+        reference::ObfDereferenceObject(host.get(file, "test"));
         device::IoDeleteDevice(target);
         host.release(driver);
     });

@@ -1,7 +1,7 @@
 //! Pool, lookaside lists, MDLs, tables, the registry and access checks.
 
 use super::super::{
-    avl, list, lookaside, mdl, memory, object, pool, registry, security, variables,
+    avl, list, lookaside, mdl, memory, object, pool, reference, registry, security, variables,
 };
 use super::{address, compare, give, take, unicode, with, with_both};
 use crate::ndis::Value;
@@ -247,16 +247,16 @@ fn objects_are_counted_by_pointer_and_by_name() {
         assert_eq!(object::ZwWaitForSingleObject(handle, 0, block + 300), 0);
         assert_eq!(object::ZwWaitForSingleObject(handle, 0, block + 300), 0x102);
         let of = variables::object_type(&host.arena, "ExEventObjectType");
-        assert_eq!(object::ObReferenceObjectByPointer(event, 0, of, 0), 0);
+        assert_eq!(reference::ObReferenceObjectByPointer(event, 0, of, 0), 0);
         let other = variables::object_type(&host.arena, "PsThreadType");
         let mismatch = 0xC000_0024_u32 as i32;
         assert_eq!(
-            object::ObReferenceObjectByPointer(event, 0, other, 0),
+            reference::ObReferenceObjectByPointer(event, 0, other, 0),
             mismatch
         );
-        object::ObfReferenceObject(event);
-        object::ObfDereferenceObject(event);
-        object::ObfDereferenceObject(event);
+        reference::ObfReferenceObject(event);
+        reference::ObfDereferenceObject(event);
+        reference::ObfDereferenceObject(event);
         assert_eq!(object::ZwClose(handle), 0);
         assert_eq!(object::ZwClose(host.get(again, "test")), 0);
         assert!(object::ZwWaitForSingleObject(handle, 0, block + 300) < 0);
