@@ -29,4 +29,5 @@ pub use api::called;
 pub use engine::{Engine, Job, Level, RunEnd, Schedule, Step};
 pub use host::{Config, EngineKind, FALLIBLE, FaultHit, FaultOrder, Host, Manner, exports};
 pub use image::{Image, LoadError};
+pub use ndis::Breach;
 pub use nt::{DeviceFile, PendingRequest};

@@ -101,6 +101,7 @@ const KNOBS: &[Key] = &[
     ("frame", Number, false),
     ("rough", Flag, false),
     ("lean", Flag, false),
+    ("breach", Text, false),
     ("schedule", Table, false),
     ("fail", Tables, false),
 ];
@@ -526,7 +527,7 @@ mod tests {
         });
         let made = (0..300).map(|seed| generate(seed, &shape));
         // Misdeeds need what no plan of a driver does.
-        let misdeeds = crate::misdeeds::PLANS.iter().map(|(_, make)| make());
+        let misdeeds = crate::misdeeds::plans().map(|(_, make)| make());
         for plan in made.chain(plans::whole(&shape)).chain(misdeeds) {
             let text = plan.to_toml();
             match read(&text) {

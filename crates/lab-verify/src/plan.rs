@@ -4,8 +4,7 @@
 //! for each step. Adapters and miniports are named by their index in the shape, so that a plan
 //! can be made, shortened and replayed without a name of any driver in it.
 
-use lab_host::Manner;
-use lab_host::Schedule;
+use lab_host::{Breach, Manner, Schedule};
 use serde::{Deserialize, Serialize};
 
 pub use crate::shape::{
@@ -52,6 +51,9 @@ pub struct Knobs {
     /// Whether lists have no room in their contexts, nor before their data.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub lean: bool,
+    /// A rule that NDIS itself breaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breach: Option<Breach>,
     /// Where tasks are switched.
     pub schedule: Schedule,
     /// Calls that fail.
@@ -68,6 +70,7 @@ impl Default for Knobs {
             frame: 128,
             rough: false,
             lean: false,
+            breach: None,
             schedule: Schedule::default(),
             faults: Vec::new(),
         }

@@ -217,6 +217,7 @@ fn prepare(host: &Host, plan: &Plan) -> std::io::Result<()> {
     };
     host.fail_these(plan.knobs.faults.iter().map(order).collect());
     host.set_manner(plan.knobs.manner);
+    host.set_breach(plan.knobs.breach);
     host.set_schedule(&plan.knobs.schedule);
     Ok(())
 }

@@ -122,6 +122,7 @@ fn simpler(knobs: &Knobs) -> Vec<Knobs> {
     let usual = Knobs {
         faults: knobs.faults.clone(),
         guarded: knobs.guarded,
+        breach: knobs.breach,
         ..Knobs::default()
     };
     let mut all = vec![

@@ -13,7 +13,7 @@ use lab_host::ndis::{
     Assist, BindRequest, EdgeState, InstanceStart, NicConfig, OidCall, Split, Tasks, UpperConfig,
     Value,
 };
-use lab_host::{Host, Job};
+use lab_host::{Breach, Host, Job};
 use lab_net::lock;
 use ndis_sys::{MediaConnectStateConnected, NDIS_OID, NET_PNP_EVENT_CODE};
 
@@ -323,7 +323,7 @@ impl Stage {
                 self.let_go(host);
                 self.disturb();
                 lock(&self.bindings).fill(None);
-                host.unload();
+                host.unload_bound();
                 self.gone.store(true, Ordering::Relaxed);
             }
             Action::AskAll { upper } => {
@@ -763,13 +763,19 @@ impl Stage {
     fn leave(&self, host: &Host) {
         self.let_go(host);
         self.disturb();
+        let too_early = host.breaches(Breach::UninstallBound);
+        if too_early {
+            host.uninstall();
+        }
         for adapter in 0..self.fars.len() {
             let binding = lock(&self.bindings)[adapter].take();
             if let Some(binding) = binding {
                 host.unbind(binding);
             }
         }
-        host.uninstall();
+        if !too_early {
+            host.uninstall();
+        }
         host.unload();
         self.gone.store(true, Ordering::Relaxed);
     }

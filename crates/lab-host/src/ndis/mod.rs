@@ -64,6 +64,7 @@ pub use binding::BindRequest;
 pub use configuration::Value;
 pub use device::{ControlError, ControlReply};
 pub use instance::InstanceStart;
+pub use judge::Breach;
 pub use ledger::Owner;
 pub use list::FrameList;
 pub use nic::{Assist, Medium, Nic, NicConfig, NicMix, Split};

@@ -9,11 +9,12 @@ use ndis_sys::{
 };
 
 use super::list::at;
-use super::{MiniportDriver, ProtocolDriver};
+use super::{Breach, MiniportDriver, ProtocolDriver};
 use crate::api::api;
 use crate::handle::Kind;
 use crate::host::Host;
 use crate::image::Image;
+use crate::vp::{DISPATCH, PASSIVE};
 
 /// Minor versions an NDIS 6 driver may declare (MPR-2).
 const MINORS: [u8; 18] = [
@@ -115,21 +116,44 @@ impl Host {
     /// Tells the protocol edge of the driver that was loaded last to uninstall, as the
     /// last unbind has happened (UNI-1).
     pub fn uninstall(&self) {
-        let handler = self.ndis(|n| {
+        let found = self.ndis(|n| {
             let (_, object) = n.loaded.last()?;
-            let mut all = n.protocols.values();
-            let mine = all.find(|p| p.driver_object == *object)?;
-            mine.chars.UninstallHandler
+            let mut all = n.protocols.iter();
+            let (&protocol, mine) = all.find(|(_, p)| p.driver_object == *object)?;
+            Some((protocol, mine.chars.UninstallHandler? as usize as u64))
         });
-        if let Some(handler) = handler {
-            self.call("ProtocolUninstall", 0, handler as usize as u64, &[]);
+        let Some((protocol, handler)) = found else {
+            return;
+        };
+        if self.breaches(Breach::NoUninstall) {
+            return;
+        }
+        let raised = self.breaches(Breach::UninstallRaised);
+        if raised {
+            self.vp().set_irql(DISPATCH);
+        }
+        self.judge_uninstall(protocol);
+        self.call("ProtocolUninstall", 0, handler, &[]);
+        if raised {
+            self.vp().set_irql(PASSIVE);
         }
     }
 
-    /// Calls the unload handler of the driver that was loaded last, and checks that
-    /// nothing stayed behind. What does not say whose it is is looked for when the last
-    /// driver goes.
+    /// Calls the unload handler of the driver that was loaded last and was uninstalled, and
+    /// checks that nothing stayed behind. What does not say whose it is is looked for when the
+    /// last driver goes.
     pub fn unload(&self) {
+        self.unload_after(true);
+    }
+
+    /// The same of a driver that is stopped and not uninstalled: nobody unbound it, which its
+    /// deregistration does (UNL-3), and `ProtocolUninstall`, which answers an uninstallation, is
+    /// not called.
+    pub fn unload_bound(&self) {
+        self.unload_after(false);
+    }
+
+    fn unload_after(&self, uninstalled: bool) {
         let Some((_, object)) = self.ndis(|n| n.loaded.pop()) else {
             return;
         };
@@ -148,6 +172,9 @@ impl Host {
         };
         if handler == 0 {
             return;
+        }
+        if uninstalled {
+            self.judge_unload(object);
         }
         self.call(name, 0, handler, &[object]);
         self.check_nothing_left("unload", object);

@@ -7,6 +7,7 @@
 
 mod assist;
 mod cancel;
+mod duty;
 mod event;
 mod oid;
 mod state;
@@ -22,6 +23,7 @@ use crate::handle::{HandleError, Kind};
 use crate::host::Host;
 
 pub(crate) use assist::{FILTERS, SWITCH};
+pub use duty::Breach;
 pub(crate) use event::EventTrace;
 pub(crate) use oid::{Below, Ended, How, NO_REVISION, Past};
 pub(crate) use team::Common;
@@ -58,6 +60,8 @@ pub(crate) struct Judge {
     pub(crate) paused_fine: bool,
     /// Pauses of virtual miniports so far.
     pub(crate) pauses: u64,
+    /// What NDIS owes to the driver.
+    duties: duty::Duties,
 }
 
 impl Ndis {

@@ -10,9 +10,9 @@ use super::{Active, OidCall, OidKind, OidReply, TAG, Target, counts, write_reque
 use crate::engine::Job;
 use crate::handle::Kind;
 use crate::host::Host;
-use crate::ndis::EdgeState;
 use crate::ndis::binding::PENDING;
 use crate::ndis::judge::{Below, Past, SOON};
+use crate::ndis::{Breach, EdgeState};
 
 /// OID-8.
 const LIMIT: u64 = 12_000_000_000;
@@ -35,7 +35,7 @@ impl Host {
             buffer: Vec::new(),
             forwarded: false,
         };
-        if !call.direct {
+        if !call.direct && !self.breaches(Breach::OidsAtOnce) {
             let free = self.wait_until(
                 "for its turn among OID requests",
                 100_000,
@@ -136,6 +136,9 @@ impl Host {
             }
         });
         let asked = self.asking(miniport);
+        if !call.direct {
+            self.hand_request(miniport, request);
+        }
         let begun = self.now();
         let returned = self.call(name, miniport, handler, &[context, request]) as u32 as i32;
         if self.engine().is_virtual() && self.now() - begun > SOON {
@@ -185,6 +188,7 @@ impl Host {
             }
             returned
         };
+        self.request_over(request);
         let (forwarded, below) = self.ndis(|n| {
             let a = n.oids.active.remove(&request).expect("active");
             if let Some(m) = n.miniports.get_mut(&miniport).filter(|_| !call.direct) {
@@ -396,7 +400,10 @@ impl Host {
             }
         });
         match verdict {
-            Verdict::Fine => self.filter_is_set(miniport, request, status),
+            Verdict::Fine => {
+                self.request_over(request);
+                self.filter_is_set(miniport, request, status);
+            }
             Verdict::Unknown => self.violate(
                 "OID-6",
                 format!("request {request:#x} is completed and is not pending on this miniport"),
