@@ -155,7 +155,8 @@ pub fn markdown() -> String {
         <!-- Made by `lab rules --markdown`; a test compares. Change the sources instead:\n\
         crates/lab-host/rules and tests/drivers/misdeed. -->\n\n\
         A rule is *enforced* when the host reports a driver that breaks it, by its id: for each\n\
-        there is at least one misdeed, a driver that breaks that rule and is caught. It is *the\n\
+        there is at least one misdeed, a driver that breaks that rule and is caught. Where the\n\
+        rule is a duty of NDIS, the driver behaves and the host breaks it. It is *the\n\
         INF linter's* when it is about a driver's INFs. It is *not observable* when it is about\n\
         something that the host does not provide, or that nobody outside the driver can see.\n\n\
         The words behind *enforced* are what the misdeed does. `lab rules --prove IMAGE` runs\n\

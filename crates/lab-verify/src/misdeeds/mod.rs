@@ -3,6 +3,7 @@
 //! A misdeed may end the process that runs it, by a fault of the driver or by a loop, so that
 //! whoever runs many gives each a process of its own; this is what happens inside.
 
+mod breaches;
 pub mod child;
 mod edges;
 
@@ -566,9 +567,9 @@ fn optional() -> Plan {
     )
 }
 
-/// All plans, [`PLANS`] and those about edges.
+/// All plans: [`PLANS`], those about edges, and those in which NDIS breaks a promise.
 pub fn plans() -> impl Iterator<Item = &'static (&'static str, fn() -> Plan)> {
-    PLANS.iter().chain(edges::PLANS)
+    PLANS.iter().chain(edges::PLANS).chain(breaches::PLANS)
 }
 
 /// The plan of this name. `NAME!3` is the plan with its third fallible call failing,

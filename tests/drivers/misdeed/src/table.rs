@@ -19,7 +19,7 @@ pub struct Misdeed {
     pub text: &'static str,
     /// Rules that are broken by breaking this one, and why; `"MPS-3: the list is still out"`.
     pub implies: &'static [&'static str],
-    /// What it does instead of the honest driver.
+    /// What it does instead of the honest driver; nothing where NDIS breaks the rule.
     #[cfg(windows)]
     pub(crate) hooks: &'static [Hook],
 }
@@ -149,12 +149,15 @@ pub(crate) use instead;
 ///         Miniport(|c| c.CheckForHangHandlerEx = Some(hang));
 ///     "MPS-2" "failed-pause" in "pauses" implies ["MPS-3: the lists are still out"]:
 ///         "fails a pause" => Pause(|_| NDIS_STATUS_FAILURE);
+///     "OID-1" "at-once" in "oids-at-once": "behaves; NDIS hands it requests at once";
 /// }
 /// ```
+///
+/// Without hooks the driver behaves: the plan is one in which NDIS breaks the rule.
 macro_rules! misdeeds {
     ($(
         $rule:literal $name:literal in $plan:literal $(implies [$($implied:literal),* $(,)?])?
-        : $text:literal => $($hook:ident($f:expr)),+;
+        : $text:literal $(=> $($hook:ident($f:expr)),+)?;
     )*) => {
         /// The misdeeds of this file.
         pub const TABLE: &[$crate::Misdeed] = &[$($crate::Misdeed {
@@ -164,12 +167,12 @@ macro_rules! misdeeds {
             text: $text,
             implies: &[$($($implied),*)?],
             #[cfg(windows)]
-            hooks: &[$($crate::table::Hook::$hook($f)),+],
+            hooks: &[$($($crate::table::Hook::$hook($f)),+)?],
         }),*];
 
         // Compiled everywhere, so that mistakes show without a kernel build.
         #[cfg(not(windows))]
-        const _: &[&[$crate::table::Hook]] = &[$(&[$($crate::table::Hook::$hook($f)),+]),*];
+        const _: &[&[$crate::table::Hook]] = &[$(&[$($($crate::table::Hook::$hook($f)),+)?]),*];
     };
 }
 pub(crate) use misdeeds;

@@ -202,6 +202,12 @@ misdeeds! {
             unsafe { NdisGetVersion() };
         });
 
+    // No driver can break it: NDIS does.
+    "UNI-1" "bound" in "uninstall-bound":
+        "behaves; NDIS calls ProtocolUninstall while an adapter is bound";
+    "UNI-1" "raised" in "uninstall-raised":
+        "behaves; NDIS calls ProtocolUninstall at DISPATCH_LEVEL";
+    "UNI-1" "left-out" in "no-uninstall": "behaves; NDIS unloads it without ProtocolUninstall";
     "UNI-2" "device-left" in "load": "leaves a device" =>
         Associate(|| {
             static mut MAJORS: [Option<DRIVER_DISPATCH>; 28] = [None; 28];

@@ -1,6 +1,6 @@
 //! The misdeeds, one file per area of the rules.
 //!
-//! Every one breaks a rule on purpose. Its unsafe blocks name the rule that makes them sound, or
+//! Every one breaks a rule on purpose, or behaves while NDIS breaks one. Its unsafe blocks name the rule that makes them sound, or
 //! say which one they break.
 #![allow(
     clippy::undocumented_unsafe_blocks,
@@ -23,6 +23,7 @@ pub mod offers;
 pub mod oid;
 pub mod pnp;
 pub mod receives;
+pub mod references;
 pub mod registration;
 pub mod sends;
 mod tools;
@@ -44,6 +45,7 @@ pub const TABLES: &[&[Misdeed]] = &[
     offers::TABLE,
     irql::TABLE,
     memory::TABLE,
+    references::TABLE,
 ];
 
 /// All misdeeds.

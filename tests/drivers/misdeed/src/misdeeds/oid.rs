@@ -114,6 +114,10 @@ fn raise(lane: &Lane) {
 }
 
 misdeeds! {
+    // No driver can break it: NDIS does, and the driver answers whatever comes.
+    "OID-1" "at-once" in "oids-at-once":
+        "behaves; NDIS hands it a second request before the first is complete";
+
     "OID-2" "after-answer" in "asks-at-once": "completes a request that it has answered" =>
         Oid(|lane, request| {
             complete_kept(lane);
