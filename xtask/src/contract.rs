@@ -54,6 +54,12 @@ const SOURCES: [(&str, Place); 8] = [
 pub fn write(root: &Path) -> anyhow::Result<()> {
     let path = root.join(PAGE);
     let page = fs_err::read_to_string(&path)?;
+    fs_err::write(&path, renewed(root, &page)?)?;
+    Ok(())
+}
+
+/// The page with the table as the sources make it now.
+fn renewed(root: &Path, page: &str) -> anyhow::Result<String> {
     let (head, rest) = page
         .split_once(BEGIN)
         .with_context(|| format!("{PAGE} has no {BEGIN}"))?;
@@ -61,8 +67,7 @@ pub fn write(root: &Path) -> anyhow::Result<()> {
         .split_once(END)
         .with_context(|| format!("{PAGE} has no {END}"))?;
     let table = table(&rules(root)?, &citations(root)?);
-    fs_err::write(&path, format!("{head}{BEGIN}\n\n{table}\n{END}{tail}"))?;
-    Ok(())
+    Ok(format!("{head}{BEGIN}\n\n{table}\n{END}{tail}"))
 }
 
 fn rules(root: &Path) -> anyhow::Result<Vec<Rule>> {
@@ -205,6 +210,18 @@ mod tests {
             .collect();
         assert!(wrong.is_empty(), "no such rules: {wrong:?}");
         assert!(cited.len() > 50, "only {} rules are cited", cited.len());
+    }
+
+    #[test]
+    fn the_page_is_current() {
+        let page = fs_err::read_to_string(root().join(PAGE)).unwrap();
+        let renewed = renewed(root(), &page).unwrap();
+        let mut lines = page.lines().zip(renewed.lines());
+        let first = lines.find(|(there, made)| there != made);
+        assert!(
+            page == renewed,
+            "`cargo xtask contract` makes {PAGE} again; the first line that differs: {first:?}"
+        );
     }
 
     #[test]
