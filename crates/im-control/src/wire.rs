@@ -16,7 +16,7 @@ pub enum Error {
     TooShort,
     /// Another version of the format.
     Format,
-    /// A kind that this version does not know.
+    /// A kind that this version does not know, or another one than was asked for.
     Kind,
     /// A member that must be zero is not, or a size makes no sense.
     Malformed,
@@ -159,6 +159,16 @@ pub struct Reply {
 impl Reply {
     /// Length on the wire.
     pub const BYTES: usize = 16;
+
+    /// Reads a reply about `kind` and its records; one about something else is refused.
+    pub fn of(kind: Kind, bytes: &[u8]) -> Result<(Self, Replies<'_>), Error> {
+        let (reply, records) = Self::parse(bytes)?;
+        if reply.kind == kind {
+            Ok((reply, records))
+        } else {
+            Err(Error::Kind)
+        }
+    }
 
     /// Reads a reply and its records.
     pub fn parse(bytes: &[u8]) -> Result<(Self, Replies<'_>), Error> {

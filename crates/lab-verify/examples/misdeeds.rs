@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     if words.is_empty() {
-        plans.extend(misdeeds::PLANS.iter().map(|(name, _)| *name));
+        plans.extend(misdeeds::honest_plans().map(|(name, _)| *name));
     }
     for plan in plans {
         let said = ask(0, plan)?;

@@ -111,10 +111,7 @@ fn records<R: Record>(
 ) -> Result<Vec<R>, String> {
     let bytes = ask(kind, index)?;
     let malformed = |error| format!("the reply about {kind:?} is malformed: {error:?}");
-    let (reply, records) = Reply::parse(&bytes).map_err(malformed)?;
-    if reply.kind != kind {
-        return Err(format!("asked for {kind:?}, told {:?}", reply.kind));
-    }
+    let (_, records) = Reply::of(kind, &bytes).map_err(malformed)?;
     records
         .records()
         .collect::<Result<_, _>>()

@@ -1,8 +1,8 @@
 //! The driver's control device, asked as an administrator's tool would, and as an attacker would.
 
 use im_control::{
-    Counter, CounterRecord, DropReason, DropRecord, IOCTL_QUERY, Kind, PortRecord, Reply, Request,
-    VersionRecord,
+    Counter, CounterRecord, DropReason, DropRecord, EventRecord, IOCTL_QUERY, Kind, PortRecord,
+    Record, Reply, Request, VersionRecord,
 };
 use lab_host::Host;
 
@@ -25,6 +25,25 @@ pub(super) fn query(host: &Host, kind: Kind, index: u32) -> Result<Vec<u8>, Stri
     Ok(reply.output)
 }
 
+/// All records that the reply to one request has.
+pub(super) fn records<R: Record>(host: &Host, kind: Kind, index: u32) -> Result<Vec<R>, String> {
+    let bytes = query(host, kind, index)?;
+    let malformed = |e| format!("{kind:?}: {e:?}");
+    let (reply, records) = Reply::of(kind, &bytes).map_err(malformed)?;
+    let all: Vec<R> = records
+        .records()
+        .collect::<Result<_, _>>()
+        .map_err(malformed)?;
+    if all.len() as u32 != reply.available {
+        return Err(format!(
+            "{kind:?}: {} of {} records",
+            all.len(),
+            reply.available
+        ));
+    }
+    Ok(all)
+}
+
 /// Asks everything, fills the counters, and tries malformed requests.
 pub fn ask(host: &Host, stage: &Stage, summary: &mut Summary) {
     match read(host, summary) {
@@ -41,25 +60,16 @@ pub fn ask(host: &Host, stage: &Stage, summary: &mut Summary) {
 }
 
 fn read(host: &Host, summary: &mut Summary) -> Result<String, String> {
-    let bytes = query(host, Kind::Version, 0)?;
-    let (_, records) = Reply::parse(&bytes).map_err(|e| format!("{e:?}"))?;
-    let version: VersionRecord = records
-        .records()
-        .next()
-        .ok_or("no version record")?
-        .map_err(|e| format!("{e:?}"))?;
+    let versions: Vec<VersionRecord> = records(host, Kind::Version, 0)?;
+    let version = versions.first().ok_or("no version record")?;
     if version.lost_chains != 0 {
         return Err(format!("the driver lost {} chains", version.lost_chains));
     }
-    let bytes = query(host, Kind::Ports, 0)?;
-    let (_, records) = Reply::parse(&bytes).map_err(|e| format!("{e:?}"))?;
-    let ports: Vec<PortRecord> = records.records().flatten().collect();
+    let ports: Vec<PortRecord> = records(host, Kind::Ports, 0)?;
     for port in &ports {
         let name = String::from_utf16_lossy(&port.name);
         let owner = name.trim_end_matches('\0').to_owned();
-        let bytes = query(host, Kind::Counters, port.index)?;
-        let (_, records) = Reply::parse(&bytes).map_err(|e| format!("{e:?}"))?;
-        for c in records.records::<CounterRecord>().flatten() {
+        for c in records::<CounterRecord>(host, Kind::Counters, port.index)? {
             summary.counters.push(summary::Counter {
                 owner: owner.clone(),
                 name: Counter::from_code(c.id)
@@ -67,9 +77,7 @@ fn read(host: &Host, summary: &mut Summary) -> Result<String, String> {
                 value: c.value,
             });
         }
-        let bytes = query(host, Kind::Drops, port.index)?;
-        let (_, records) = Reply::parse(&bytes).map_err(|e| format!("{e:?}"))?;
-        for d in records.records::<DropRecord>().flatten() {
+        for d in records::<DropRecord>(host, Kind::Drops, port.index)? {
             if d.lists > 0 {
                 summary.counters.push(summary::Counter {
                     owner: owner.clone(),
@@ -80,14 +88,13 @@ fn read(host: &Host, summary: &mut Summary) -> Result<String, String> {
             }
         }
     }
-    let events = query(host, Kind::Events, 0)?;
-    let (events, _) = Reply::parse(&events).map_err(|e| format!("{e:?}"))?;
+    let events: Vec<EventRecord> = records(host, Kind::Events, 0)?;
     Ok(format!(
         "version {}.{}, {} ports, {} events",
         version.driver_major,
         version.driver_minor,
         ports.len(),
-        events.count
+        events.len()
     ))
 }
 

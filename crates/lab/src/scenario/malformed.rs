@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use im_control::{EventKind, EventRecord, Kind, Reply};
+use im_control::{EventKind, EventRecord, Kind};
 use lab_host::ndis::{EdgeState, Value};
 use lab_host::{Host, RunEnd};
 use lab_net::Mac;
@@ -398,11 +398,9 @@ fn bind_with(host: &Host, stage: &Stage, at: usize) -> (&'static str, Result<Str
 
 /// Names of the events the driver keeps, apart from those of every life.
 fn events(host: &Host) -> Option<Vec<String>> {
-    let bytes = control::query(host, Kind::Events, 0).ok()?;
-    let (_, records) = Reply::parse(&bytes).ok()?;
-    let mut names: Vec<String> = records
-        .records::<EventRecord>()
-        .flatten()
+    let events = control::records::<EventRecord>(host, Kind::Events, 0).ok()?;
+    let mut names: Vec<String> = events
+        .iter()
         .filter(|e| e.kind != EventKind::Loaded as u32)
         .map(|e| {
             EventKind::from_code(e.kind).map_or_else(|| e.kind.to_string(), |k| k.name().into())

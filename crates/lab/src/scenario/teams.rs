@@ -5,30 +5,12 @@ use std::collections::BTreeMap;
 use im_control::{
     BucketRecord, Kind, LacpChurnCode, LacpCounter, LacpCounterRecord, LacpMuxCode,
     LacpPeriodicCode, LacpReceiveCode, LacpRecord, LacpSelectedCode, MemberFlag, MemberRecord,
-    NO_SLOT, Record, Reply, TeamModeCode, TeamRecord,
+    NO_SLOT, TeamModeCode, TeamRecord,
 };
 use lab_host::Host;
 
-use super::control::query;
+use super::control::records;
 use crate::summary::{LacpEnd, LacpShown, MemberShown, TeamShown};
-
-/// All records of a kind.
-fn records<R: Record>(host: &Host, kind: Kind, index: u32) -> Result<Vec<R>, String> {
-    let bytes = query(host, kind, index)?;
-    let (reply, records) = Reply::parse(&bytes).map_err(|e| format!("{kind:?}: {e:?}"))?;
-    let all: Vec<R> = records
-        .records()
-        .collect::<Result<_, _>>()
-        .map_err(|e| format!("{kind:?}: {e:?}"))?;
-    if all.len() as u32 != reply.available {
-        return Err(format!(
-            "{kind:?}: {} of {} records",
-            all.len(),
-            reply.available
-        ));
-    }
-    Ok(all)
-}
 
 /// The driver's records of its teams.
 pub fn teams(host: &Host) -> Result<Vec<TeamRecord>, String> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use im_control::{EventKind, EventRecord, Kind, MemberRefusal, Reply};
+use im_control::{EventKind, EventRecord, Kind, MemberRefusal};
 use lab_host::{Host, RunEnd};
 use lab_net::oracle::SwarmPace;
 
@@ -11,7 +11,7 @@ use super::again;
 use super::plan::{Mode, Plan};
 use super::rig::Rig;
 use crate::process::RunJob;
-use crate::scenario::control::query;
+use crate::scenario::control::records;
 use crate::scenario::stage::{Files, Stage, device};
 use crate::scenario::{leaks, progress, step, teams, tour};
 use crate::summary::Summary;
@@ -312,7 +312,5 @@ fn kind_name(event: &EventRecord) -> String {
 }
 
 fn events(host: &Host) -> Result<Vec<EventRecord>, String> {
-    let bytes = query(host, Kind::Events, 0)?;
-    let (_, records) = Reply::parse(&bytes).map_err(|e| format!("{e:?}"))?;
-    Ok(records.records().flatten().collect())
+    records(host, Kind::Events, 0)
 }

@@ -1,7 +1,7 @@
 //! Adapters that do not do what ports ask for: one that refuses promiscuous mode, one
 //! whose address changes while ports stand on it.
 
-use im_control::{EventKind, EventRecord, Kind, Reply};
+use im_control::{EventKind, EventRecord, Kind};
 use lab_host::Host;
 use lab_net::Mac;
 use ndis_sys as sys;
@@ -132,15 +132,9 @@ fn moves(host: &Host, stage: &Stage, posts: &Posts, bindings: &[u64], summary: &
 
 /// How many events of a kind the driver remembers.
 fn events(host: &Host, wanted: EventKind) -> usize {
-    let Ok(bytes) = control::query(host, Kind::Events, 0) else {
-        return 0;
-    };
-    let Ok((_, records)) = Reply::parse(&bytes) else {
-        return 0;
-    };
-    records
-        .records::<EventRecord>()
-        .flatten()
+    let events = control::records::<EventRecord>(host, Kind::Events, 0).unwrap_or_default();
+    events
+        .iter()
         .filter(|event| EventKind::from_code(event.kind) == Some(wanted))
         .count()
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use im_control::{EventKind, EventRecord, Kind, Reply};
+use im_control::{EventKind, EventRecord, Kind};
 use lab_host::ndis::EdgeState;
 use lab_host::{Host, RunEnd};
 
@@ -259,15 +259,9 @@ fn bind(host: &Host, stage: &Stage, case: &Case) -> Result<(), String> {
 
 /// How many events tell of something that was refused.
 fn events(host: &Host) -> usize {
-    let Ok(bytes) = control::query(host, Kind::Events, 0) else {
-        return 0;
-    };
-    let Ok((_, records)) = Reply::parse(&bytes) else {
-        return 0;
-    };
-    records
-        .records::<EventRecord>()
-        .flatten()
+    let events = control::records::<EventRecord>(host, Kind::Events, 0).unwrap_or_default();
+    events
+        .iter()
         .filter_map(|event| EventKind::from_code(event.kind))
         .filter(|kind| {
             matches!(
