@@ -614,9 +614,10 @@ impl Stage {
         if !self.runs(host, upper) || !host.upper_running(upper) {
             return;
         }
-        // What is sent without a link may be lost.
+        // What is sent without a link, or while everything below sleeps, may be lost.
         let mut below = self.shape.adapters_of(upper);
-        if !self.is_connected(host, upper) || !below.any(|adapter| host.is_plugged(adapter)) {
+        let awake = |adapter| host.is_plugged(adapter) && !lock(&self.asleep).1.contains(&adapter);
+        if !self.is_connected(host, upper) || !below.any(awake) {
             self.disturb();
         }
         let from = self.mac(host, upper);

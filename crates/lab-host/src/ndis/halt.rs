@@ -163,8 +163,19 @@ impl Host {
         }
     }
 
-    /// Halts a virtual miniport: protocols above let go, it is paused, then halted.
+    /// Halts a virtual miniport: protocols above let go, it is paused, then halted. Of two who
+    /// want that the second waits for the first.
     pub(crate) fn halt_miniport(&self, miniport: u64) {
+        let first = self.ndis(|n| {
+            let m = n.miniports.get_mut(&miniport);
+            m.is_some_and(|m| !std::mem::replace(&mut m.halting, true))
+        });
+        if !first {
+            self.wait_until("for a halt that is under way", 10_000, OID_LIMIT, |h| {
+                h.ndis(|n| !n.miniports.contains_key(&miniport))
+            });
+            return;
+        }
         self.disturb();
         self.detach_uppers(miniport);
         self.pause_miniport(miniport);

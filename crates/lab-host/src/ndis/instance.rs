@@ -103,6 +103,8 @@ pub(crate) struct Miniport {
     pub(crate) uppers: Vec<usize>,
     /// The protocols above have bound: from then on it is paused and restarted.
     pub(crate) bound: bool,
+    /// It is being taken down: it is not restarted any more.
+    pub(crate) halting: bool,
     /// It was removed by surprise (DPE-1).
     pub(crate) removed: bool,
     /// `OID_PNP_SET_POWER` to D0 is under way.
@@ -355,6 +357,7 @@ impl Host {
                     oid_busy: false,
                     uppers: Vec::new(),
                     bound: false,
+                    halting: false,
                     removed: false,
                     waking: false,
                     packet_filter: None,
@@ -516,6 +519,11 @@ api! { exports:
             if n.asked.len() < 10_000 {
                 n.asked.push(key.clone());
             }
+        });
+        // A driver whose MiniportInitializeEx fails cannot see that handler return: its last
+        // instructions are waited for, as by NDIS's own lock.
+        host.wait_until("for a start that is failing", 1_000, 10_000, |h| {
+            h.ndis(|n| n.instances.get(&key).is_none_or(|i| !i.starting))
         });
         let (unlisted, there) = host.ndis(|n| {
             let listed = n.bindings.values().any(|b| b.opened && !names_above(&b.values).is_empty());

@@ -236,11 +236,12 @@ impl Host {
     }
 
     /// Restarts a virtual miniport; false when the driver failed it, or when NDIS would not: it
-    /// sleeps, or no protocol has bound to it.
+    /// sleeps, no protocol has bound to it, or it is being halted.
     pub fn restart_miniport(&self, miniport: u64) -> bool {
         let found = self.ndis(|n| {
             let m = n.miniports.get_mut(&miniport)?;
-            if m.state != EdgeState::Paused || m.asleep || m.waking || !m.bound {
+            let may = m.bound && !m.asleep && !m.waking && !m.halting;
+            if m.state != EdgeState::Paused || !may {
                 return None;
             }
             m.state = EdgeState::Restarting;

@@ -165,7 +165,7 @@ pub(crate) struct Glance {
     pub(crate) bytes: u64,
     /// Bytes of the longest.
     pub(crate) longest: u32,
-    /// The flow that the first belongs to.
+    /// The flow that the first belongs to; of a list without a frame, 0.
     pub(crate) flow: u64,
 }
 
@@ -173,11 +173,14 @@ pub(crate) struct Glance {
 pub(crate) fn glance(host: &Host, list: u64) -> Glance {
     let mut digest = Digest::default();
     let mut glance = Glance::default();
-    for (i, buffer) in buffers(host, list).into_iter().enumerate() {
+    let mut first = true;
+    for buffer in buffers(host, list) {
         let frame = frame_of(host, buffer);
         digest.bytes(&frame);
-        if i == 0 {
+        // An empty buffer is no frame.
+        if first && !frame.is_empty() {
             glance.flow = flow(&frame);
+            first = false;
         }
         let length: u32 = host.get(buffer + at!(NET_BUFFER.DataLength), "NET_BUFFER");
         glance.longest = glance.longest.max(length);

@@ -364,7 +364,8 @@ impl Host {
     /// Protocols bind to a miniport, and NDIS restarts it. One that sleeps they bind to when it
     /// wakes.
     pub(crate) fn bind_uppers(&self, miniport: u64, uppers: &[usize]) {
-        let ready = |m: &Miniport| m.state == EdgeState::Paused && !m.asleep && !m.waking;
+        let ready =
+            |m: &Miniport| m.state == EdgeState::Paused && !m.asleep && !m.waking && !m.halting;
         let is_ready = || self.ndis(|n| n.miniports.get(&miniport).is_some_and(ready));
         if !is_ready() {
             return;
