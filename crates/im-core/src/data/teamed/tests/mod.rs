@@ -555,6 +555,10 @@ fn storm(spread: Spread, seed: u64, moves: usize) {
             late |= stage.adopt(used, seed).late;
         }
         assert_eq!(late, 0, "a wire stood still");
+        // On a busy machine the others may hardly have begun; one that panicked stops all.
+        while stage.carried.load(Ordering::SeqCst) <= moves && !stop.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
     });
     stage.finish();
     assert!(stage.carried.load(Ordering::SeqCst) > moves);
