@@ -232,6 +232,35 @@ fn lost_before(k: u64) -> Vec<String> {
         .collect()
 }
 
+/// `inc dword [rcx]; ret`: on two processors it has a middle.
+const INCREMENT: &[u8] = &[0xFF, 0x01, 0xC3];
+
+#[test]
+fn an_increment_without_a_lock_may_lose_an_update() {
+    let schedule = Schedule {
+        switch_every: 1 << 40,
+        steps: vec![Step {
+            callback: "Count".into(),
+            call: 1,
+            instruction: 1,
+        }],
+        ..Schedule::default()
+    };
+    let (host, _, at) = host(&[INCREMENT], &schedule);
+    let counter = host.allocate(4, 0, "t");
+    let count = at[0];
+    host.run("count", move |host| {
+        host.spawn(Job::thread("counts too", move |host| {
+            host.call("Count", 0, count, &[counter]);
+        }));
+        host.call("Count", 0, count, &[counter]);
+        host.sleep(1000);
+    });
+    let findings = host.findings();
+    let rules: Vec<_> = findings.iter().map(|f| f.rule.as_str()).collect();
+    assert_eq!(rules, ["VMI-9"]);
+}
+
 #[test]
 fn an_update_that_is_lost_is_found_where_it_is_overwritten() {
     for k in 1..=8 {

@@ -400,13 +400,15 @@ mod tests {
         }
     }
 
+    const RAX: usize = 0;
     const RCX: usize = 1;
     const RSP: usize = 4;
 
-    /// Executes `code` with `rcx` = 0x1000 and `rsp` = 0x9000, but for what it does to
-    /// memory; before instruction `k`, from 0, somebody else adds one at `address`.
+    /// Executes `code` with `rax` and `rcx` = 0x1000 and `rsp` = 0x9000, but for what it does to
+    /// memory and registers; before instruction `k`, from 0, somebody else adds one at `address`.
     fn lost(code: &[u8], k: usize, address: u64) -> Option<Lost> {
         let mut model = Model::default();
+        model.registers[RAX] = 0x1000;
         model.registers[RCX] = 0x1000;
         model.registers[RSP] = 0x9000;
         let mut updates = Updates::default();
@@ -444,6 +446,9 @@ mod tests {
         let locked = [0xF0, 0xFF, 0x01];
         assert!(lost(&plain, 0, 0x1000).is_some());
         assert_eq!(lost(&locked, 0, 0x1000), None);
+        // mov eax,[rcx]; lea edx,[rax+1]; lock cmpxchg [rcx],edx: stores only what fits.
+        let compared = [0x8B, 0x01, 0x8D, 0x50, 0x01, 0xF0, 0x0F, 0xB1, 0x11];
+        assert_eq!(lost(&compared, 2, 0x1000), None);
     }
 
     #[test]
@@ -460,8 +465,9 @@ mod tests {
         // mov rax,[rcx]; mov rdx,[rax]; mov [rcx],rdx: the head of a list that is taken off.
         let head = [0x48, 0x8B, 0x01, 0x48, 0x8B, 0x10, 0x48, 0x89, 0x11];
         assert!(lost(&head, 2, 0x1000).is_some());
-        // mov rax,[rcx]; mov [rax+8],rdx: the pointer says where to store, and no more.
-        let through = [0x48, 0x8B, 0x01, 0x48, 0x89, 0x50, 0x08];
+        // mov rax,[rcx]; mov [rax],rdx, of an empty list, whose head points to itself: the
+        // pointer says where to store, and no more.
+        let through = [0x48, 0x8B, 0x01, 0x48, 0x89, 0x10];
         assert_eq!(lost(&through, 1, 0x1000), None);
     }
 
