@@ -85,8 +85,12 @@ impl Host {
     }
 
     /// A NIC below resets: what it was given and has not sent comes back with
-    /// `NDIS_STATUS_RESET_IN_PROGRESS`; the reset lasts for `ns` nanoseconds.
+    /// `NDIS_STATUS_RESET_IN_PROGRESS`; the reset lasts for `ns` nanoseconds. An adapter resets
+    /// once at a time: another waits for the end of this one.
     pub fn nic_reset(&self, nic: usize, ns: u64) {
+        self.wait_until("for the end of another reset", 10_000, LIMIT, |h| {
+            h.ndis(|n| !std::mem::replace(&mut n.nics[nic].reset_begun, true))
+        });
         self.disturb();
         self.nic_stick(nic, true);
         self.nic_status(nic, NDIS_STATUS_RESET_START.0, &[]);
@@ -94,6 +98,7 @@ impl Host {
         self.sleep(ns);
         self.nic_status(nic, NDIS_STATUS_RESET_END.0, &[]);
         self.nic_stick(nic, false);
+        self.ndis(|n| n.nics[nic].reset_begun = false);
         self.disturb();
         // RST-3: nothing that came back is forgotten.
         let came: Vec<u64> = self.ndis(|n| {

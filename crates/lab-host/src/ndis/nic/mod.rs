@@ -101,6 +101,8 @@ pub struct Nic {
     stuck: bool,
     /// It resets; the number of crossings when the driver had been told.
     pub(crate) resetting: Option<u64>,
+    /// Somebody resets it, and has not finished: another has to wait.
+    pub(crate) reset_begun: bool,
     /// From before the first driver is told of a reset until the last one knows of its end.
     pub(crate) in_reset: bool,
     /// Records of frames, when somebody listens.
@@ -182,6 +184,7 @@ impl Host {
                 gone: false,
                 stuck: false,
                 resetting: None,
+                reset_begun: false,
                 in_reset: false,
                 tap: None,
                 tracer: self.tracer.get().map(|t| (n.nics.len(), Arc::clone(t))),
