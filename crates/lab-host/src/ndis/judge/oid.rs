@@ -69,6 +69,8 @@ pub(crate) struct Asked {
     injected: u64,
     state: EdgeState,
     asleep: bool,
+    /// It was removed by surprise: it accepts nothing any more (DPE-1).
+    removed: bool,
     /// Each adapter below can be asked, and there is one.
     able: bool,
 }
@@ -201,6 +203,7 @@ impl Host {
                 injected,
                 state: m.map_or(EdgeState::Closing, |m| m.state),
                 asleep: m.is_none_or(|m| m.asleep),
+                removed: m.is_some_and(|m| m.removed),
                 able: !below.is_empty()
                     && below.iter().all(able)
                     && n.judge.waking == 0
@@ -529,7 +532,8 @@ impl Host {
         } else if matches!(
             asked.state,
             EdgeState::Paused | EdgeState::Restarting | EdgeState::Pausing
-        ) && call.kind == OidKind::Query
+        ) && !asked.removed
+            && call.kind == OidKind::Query
             && (refusals.contains(&status) || is_unknown(status))
         {
             self.violate(
@@ -686,6 +690,7 @@ mod tests {
             injected: 0,
             state,
             asleep: false,
+            removed: false,
             able: true,
         }
     }
@@ -720,6 +725,24 @@ mod tests {
                 ids, expected,
                 "{status:?} with {room} bytes, {written} written"
             );
+        }
+    }
+
+    /// What was removed by surprise accepts nothing, paused or not (DPE-1); anything else that is
+    /// paused answers (OID-30).
+    #[test]
+    fn a_removed_miniport_answers_nothing() {
+        for removed in [false, true] {
+            let ids = found(move |host| {
+                let asked = Asked {
+                    removed,
+                    ..asked(EdgeState::Paused)
+                };
+                let call = OidCall::query(OID_GEN_VENDOR_ID, 4);
+                host.judge_mandatory(&call, &asked, NDIS_STATUS_NOT_ACCEPTED.0);
+            });
+            let expected: &[&str] = if removed { &[] } else { &["OID-30"] };
+            assert_eq!(ids, expected, "removed: {removed}");
         }
     }
 
